@@ -1,0 +1,90 @@
+package appliance
+
+// Field is one entry of the catalogue of fields: the name on the pages and one or two sentences of help, which are also the API's description.
+type Field struct {
+	Object string // "virtual_service", "real_server", "script", "settings", "local"
+	Path   string // in the API's words, dotted
+	Name   string
+	Help   string
+}
+
+// FieldName returns the name of a field on the pages, or its path when the catalogue has none.
+func FieldName(object, path string) string {
+	if f, ok := FieldOf(object, path); ok {
+		return f.Name
+	}
+	return path
+}
+
+// FieldOf returns the entry of a field.
+func FieldOf(object, path string) (Field, bool) {
+	for _, f := range Fields() {
+		if f.Object == object && f.Path == path {
+			return f, true
+		}
+	}
+	return Field{}, false
+}
+
+// Fields returns the whole catalogue, in the order of the pages.
+func Fields() []Field {
+	const vs, rs = "virtual_service", "real_server"
+	return []Field{
+		{vs, "label", "Label", "The name shown everywhere. Letters, digits, space, dot, _ and -."},
+		{vs, "address", "IP address", "The address that clients connect to. The appliance puts it on the interface whose network holds it."},
+		{vs, "ports", "Ports", "One, a list, or ranges: 80 or 80,443 or 800-900."},
+		{vs, "layer", "Layer", "7: a proxy that ends the client's connection and opens its own to a real server."},
+		{vs, "protocol", "Layer 7 protocol", "TCP Mode for DICOM, HL7, RDP and databases; HTTP Mode for the web."},
+		{vs, "real_servers", "Real servers", "The servers behind this service."},
+		{vs, "scheduler", "Balance mode", "How a server is chosen for a new client. Weighted least connections suits nearly everything."},
+		{vs, "mode", "Mode of use", "Load balanced: all servers work. Failover: the next server only when the one before it is down."},
+		{vs, "persistence.kind", "Persistence", "Keeps a returning client on the same server: by its address, or by a cookie in HTTP Mode."},
+		{vs, "persistence.mask_ipv4", "IPv4 mask", "How many bits of the client's address count. 32: each address for itself; 24: neighbours share a server."},
+		{vs, "persistence.mask_ipv6", "IPv6 mask", "How many bits of an IPv6 client's address count, 1 to 128."},
+		{vs, "persistence.timeout", "Persistence timeout", "A client that was away for longer is balanced anew."},
+		{vs, "persistence.table_size", "Table size", "The most clients that are remembered; beyond it the oldest is forgotten."},
+		{vs, "persistence.cookie_name", "Cookie name", "The name of the cookie that the appliance sets. Its value is sealed and names no server."},
+		{vs, "persistence.cookie_idle", "Cookie idle time", "A cookie that was not shown for so long no longer counts."},
+		{vs, "persistence.cookie_life", "Cookie life", "A cookie older than this no longer counts."},
+		{vs, "persistence.clear_on_drain", "Clear entries when drained", "Draining a server also forgets its clients, so that they move at their next connection."},
+		{vs, "check.kind", "Check", "How a real server shows that it works. Checks never send a clinical message by themselves."},
+		{vs, "check.port", "Check port", "Empty: the port that the service uses."},
+		{vs, "check.interval", "Interval", "Time between two checks of a server."},
+		{vs, "check.timeout", "Timeout", "A check that took longer has failed."},
+		{vs, "check.rise", "Rise", "Good checks in a row until a server is up."},
+		{vs, "check.fall", "Fall", "Bad checks in a row until a server is down."},
+		{vs, "check.http.method", "Method", "GET, or HEAD when the page is large."},
+		{vs, "check.http.path", "Path", "What to ask for, such as /healthz."},
+		{vs, "check.http.host", "Host header", "Empty: the server's address."},
+		{vs, "check.http.codes", "Accepted codes", "Status codes that count as good: 200, or 200,204, or 200-399."},
+		{vs, "check.http.content", "Content", "Text that must be found in the first 64 KB of the answer."},
+		{vs, "check.http.content_regexp", "Content is a regular expression", "RE2 syntax."},
+		{vs, "check.http.verify", "Verify the certificate", "HTTPS: a certificate that is expired or for another name fails the check."},
+		{vs, "check.dicom.calling_ae", "Calling AE title", "How the appliance names itself. Empty: EVENKEEL."},
+		{vs, "check.dicom.called_ae", "Called AE title", "The server's AE title. Leave empty to accept a rejection as a sign of life."},
+		{vs, "check.hl7.message", "Message", "A message that the server may safely acknowledge, one segment a line. Empty: only the port and the framing are tried."},
+		{vs, "check.hl7.expect", "Expected acknowledgement", "AA unless your engine answers otherwise."},
+		{vs, "check.script", "Script", "A health check script; exit status 0 means up."},
+		{vs, "fallback.kind", "Fallback", "What serves when no real server can: the appliance's own page, another server, or nothing (closed at once)."},
+		{vs, "fallback.address", "Fallback server", "Address and port, such as 192.168.0.9:80."},
+		{vs, "http.x_forwarded_for", "X-Forwarded-For", "Tells the servers the client's address. Append: to what came in. Replace: what came in is removed."},
+		{vs, "http.keep_alive", "Keep-alive", "Which connections stay open between two requests."},
+		{vs, "http.head_timeout", "Slow-header guard", "A request head must be complete within this time."},
+		{vs, "limits.max_connections", "Maximum connections", "Clients at the same time; more wait until one leaves."},
+		{vs, "limits.connect_timeout", "Connect timeout", "A server that does not accept in this time is passed over for another."},
+		{vs, "limits.client_timeout", "Client timeout", "A client silent for so long is disconnected. DICOM and HL7 keep idle connections: 12 h."},
+		{vs, "limits.server_timeout", "Server timeout", "A server silent for so long while it owes an answer is disconnected."},
+		{rs, "label", "Label", "The name shown everywhere."},
+		{rs, "address", "IP address", "The server's own address."},
+		{rs, "port", "Port", "Empty: the same port that the client came to."},
+		{rs, "weight", "Weight", "Its share: 100 is ordinary, 50 gets half. 0 gets only returning clients."},
+		{rs, "max_connections", "Maximum connections", "0 or empty: no limit."},
+		{rs, "state", "State", "Online, Drain (no new clients) or Halt (open connections end)."},
+		{"script", "label", "Label", "The name shown everywhere."},
+		{"script", "body", "Script", "Begins with #! and an interpreter. Arguments: VIP, VIP port, RIP, RIP port. Exit status 0 means up."},
+		{"settings", "allow_loopback", "Allow loopback servers", "Lets real servers and checks use loopback addresses."},
+		{"settings", "apply_at_once", "Apply at once", "A change is applied as soon as it is saved."},
+		{"local", "hostname", "Hostname", "The name of this appliance."},
+		{"local", "host_names", "Further names", "Names by which browsers may address this appliance."},
+	}
+}

@@ -1,0 +1,322 @@
+package appliance
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Action says what happens to an object.
+type Action string
+
+// The actions of a plan.
+const (
+	Added   Action = "added"
+	Removed Action = "removed"
+	Changed Action = "changed"
+)
+
+// Effect says what a change does to live connections.
+type Effect string
+
+// The effects, from harmless on.
+const (
+	Keeps  Effect = "keeps"  // every connection stays
+	Drains Effect = "drains" // the server gets no new clients; open connections finish
+	Ends   Effect = "ends"   // open connections of the object end (FIN)
+)
+
+// FieldChange is one field before and after, as shown; From is empty for what was added, To for what was removed.
+type FieldChange struct {
+	Field string `json:"field"` // path in the API's words
+	Name  string `json:"name"`  // as on the pages
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
+// Change is one object's difference.
+type Change struct {
+	Object  string        `json:"object"` // "virtual_service", "real_server", "script", "settings", "local"
+	ID      string        `json:"id"`
+	Label   string        `json:"label"`
+	Service string        `json:"virtual_service,omitempty"` // id of the service that holds it, with real_server
+	Of      string        `json:"of,omitempty"`              // label of that service
+	Action  Action        `json:"action"`
+	Fields  []FieldChange `json:"fields,omitempty"`
+	Effect  Effect        `json:"effect"`
+}
+
+// Plan is the difference between two configurations, in their order. The zero value says that nothing differs.
+type Plan struct {
+	Changes []Change `json:"changes"`
+}
+
+// Empty tells whether nothing differs.
+func (p Plan) Empty() bool { return len(p.Changes) == 0 }
+
+// Summary is the plan in one line: "HL7: weight of Corepoint2 100 → 50 · DMWL: interval 4s → 2s".
+func (p Plan) Summary() string {
+	parts := make([]string, 0, len(p.Changes))
+	for i, c := range p.Changes {
+		if i == 4 && len(p.Changes) > 5 {
+			parts = append(parts, fmt.Sprintf("%d more changes", len(p.Changes)-i))
+			break
+		}
+		parts = append(parts, c.Sentence())
+	}
+	return strings.Join(parts, " · ")
+}
+
+// Sentence is the change in a few words.
+func (c Change) Sentence() string {
+	name := c.Label
+	if c.Of != "" {
+		name = c.Of + ": " + c.Label
+	}
+	if c.Action != Changed {
+		return name + " " + string(c.Action)
+	}
+	parts := make([]string, 0, len(c.Fields))
+	for i, f := range c.Fields {
+		if i == 3 && len(c.Fields) > 4 {
+			parts = append(parts, fmt.Sprintf("%d more fields", len(c.Fields)-i))
+			break
+		}
+		what := strings.ToLower(f.Name[:1]) + f.Name[1:]
+		if c.Of != "" {
+			what += " of " + c.Label
+		}
+		parts = append(parts, fmt.Sprintf("%s %s → %s", what, orNone(f.From), orNone(f.To)))
+	}
+	if c.Of != "" {
+		name = c.Of
+	}
+	return name + ": " + strings.Join(parts, ", ")
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	if r := []rune(s); len(r) > 60 {
+		return string(r[:60]) + "…"
+	}
+	return s
+}
+
+// Diff returns what must change for a to become b: services and scripts are matched by id, real servers by id within their service.
+func Diff(a, b Config) Plan {
+	var p Plan
+	for _, pair := range match(a.Cluster.VirtualServices, b.Cluster.VirtualServices, func(s VirtualService) string { return s.ID }) {
+		p.Changes = append(p.Changes, diffService(pair[0], pair[1])...)
+	}
+	for _, pair := range match(a.Cluster.Scripts, b.Cluster.Scripts, func(s Script) string { return s.ID }) {
+		if c, differs := diffObject("script", idOf(pair, func(s *Script) (string, string) { return s.ID, s.Label }), pair); differs {
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	if c, differs := diffObject("settings", [2]string{"settings", "Settings"}, [2]*Settings{&a.Cluster.Settings, &b.Cluster.Settings}); differs {
+		p.Changes = append(p.Changes, c)
+	}
+	if c, differs := diffObject("local", [2]string{"local", "Local Configuration"}, [2]*Local{&a.Local, &b.Local}); differs {
+		p.Changes = append(p.Changes, c)
+	}
+	return p
+}
+
+// match pairs the elements of two lists by key: b's order, then what only a has. A missing side is nil.
+func match[T any](a, b []T, key func(T) string) [][2]*T {
+	var out [][2]*T
+	find := func(list []T, k string) *T {
+		if i := slices.IndexFunc(list, func(x T) bool { return key(x) == k }); i >= 0 {
+			return &list[i]
+		}
+		return nil
+	}
+	for i := range b {
+		out = append(out, [2]*T{find(a, key(b[i])), &b[i]})
+	}
+	for i := range a {
+		if find(b, key(a[i])) == nil {
+			out = append(out, [2]*T{&a[i], nil})
+		}
+	}
+	return out
+}
+
+func idOf[T any](pair [2]*T, names func(*T) (string, string)) [2]string {
+	side := pair[1]
+	if side == nil {
+		side = pair[0]
+	}
+	id, label := names(side)
+	return [2]string{id, label}
+}
+
+func diffService(old, fresh *VirtualService) []Change {
+	pair := [2]*VirtualService{old, fresh}
+	name := idOf(pair, func(s *VirtualService) (string, string) { return s.ID, s.Label })
+	var bare [2]*VirtualService
+	for i, s := range pair {
+		if s != nil {
+			c := *s
+			c.RealServers = nil
+			bare[i] = &c
+		}
+	}
+	var out []Change
+	if c, differs := diffObject("virtual_service", name, bare); differs {
+		out = append(out, c)
+	}
+	if old == nil || fresh == nil {
+		return out
+	}
+	for _, servers := range match(old.RealServers, fresh.RealServers, func(r RealServer) string { return r.ID }) {
+		c, differs := diffObject("real_server", idOf(servers, func(r *RealServer) (string, string) { return r.ID, r.Label }), servers)
+		if differs {
+			c.Service, c.Of = name[0], name[1]
+			out = append(out, c)
+		}
+	}
+	if reordered(old.RealServers, fresh.RealServers) {
+		out = append(out, orderChange(name, old.RealServers, fresh.RealServers))
+	}
+	return out
+}
+
+// reordered tells whether the servers that both lists hold stand in another order.
+func reordered(a, b []RealServer) bool {
+	last := -1
+	for _, r := range b {
+		i := slices.IndexFunc(a, func(x RealServer) bool { return x.ID == r.ID })
+		if i < 0 {
+			continue
+		}
+		if i < last {
+			return true
+		}
+		last = i
+	}
+	return false
+}
+
+func orderChange(name [2]string, a, b []RealServer) Change {
+	labels := func(list []RealServer) string {
+		out := make([]string, len(list))
+		for i, r := range list {
+			out[i] = r.Label
+		}
+		return strings.Join(out, ", ")
+	}
+	f := FieldChange{Field: "real_servers", Name: "Order of the real servers", From: labels(a), To: labels(b)}
+	return Change{Object: "virtual_service", ID: name[0], Label: name[1], Action: Changed, Fields: []FieldChange{f}, Effect: Keeps}
+}
+
+// diffObject compares two objects field by field through their JSON, so that no field can be forgotten.
+func diffObject[T any](object string, name [2]string, pair [2]*T) (Change, bool) {
+	c := Change{Object: object, ID: name[0], Label: name[1], Action: Changed, Effect: Keeps}
+	switch {
+	case pair[0] == nil:
+		c.Action = Added
+	case pair[1] == nil:
+		c.Action = Removed
+		c.Effect = Ends
+		if object == "real_server" {
+			c.Effect = Drains
+		}
+		return c, true
+	}
+	before, after := flatten(pair[0]), flatten(pair[1])
+	for _, leaf := range after {
+		if from, _ := lookup(before, leaf.path); from != leaf.text || c.Action == Added {
+			c.Fields = append(c.Fields, FieldChange{Field: leaf.path, Name: FieldName(object, leaf.path), From: from, To: leaf.text})
+		}
+	}
+	for _, leaf := range before {
+		if _, kept := lookup(after, leaf.path); !kept && leaf.text != "" {
+			c.Fields = append(c.Fields, FieldChange{Field: leaf.path, Name: FieldName(object, leaf.path), From: leaf.text})
+		}
+	}
+	if c.Action == Changed {
+		c.Effect = effectOf(object, c.Fields)
+	}
+	return c, len(c.Fields) > 0
+}
+
+func effectOf(object string, fields []FieldChange) Effect {
+	effect := Keeps
+	for _, f := range fields {
+		switch {
+		case object == "virtual_service" && (f.Field == "address" || f.Field == "ports" || f.Field == "protocol" || f.Field == "layer"):
+			return Ends
+		case object == "real_server" && f.Field == "state" && f.To == string(Halt):
+			return Ends
+		case object == "real_server" && (f.Field == "state" && f.To == string(Drain) || f.Field == "address" || f.Field == "port"):
+			effect = Drains
+		}
+	}
+	return effect
+}
+
+type leaf struct{ path, text string }
+
+func lookup(list []leaf, path string) (string, bool) {
+	for _, l := range list {
+		if l.path == path {
+			return l.text, true
+		}
+	}
+	return "", false
+}
+
+// flatten lists the scalar fields of v's JSON object in the order of the type: nested objects by dotted path, lists as one text. The id is left out.
+func flatten(v any) []leaf {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("appliance: value without JSON: " + err.Error())
+	}
+	return flattenObject(b, "")
+}
+
+func flattenObject(b []byte, prefix string) []leaf {
+	var out []leaf
+	d := json.NewDecoder(bytes.NewReader(b))
+	if _, err := d.Token(); err != nil {
+		return nil
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return out
+		}
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return out
+		}
+		path := prefix + key.(string)
+		switch {
+		case path == "id" || string(raw) == "null":
+		case raw[0] == '{':
+			out = append(out, flattenObject(raw, path+".")...)
+		default:
+			out = append(out, leaf{path, scalar(raw)})
+		}
+	}
+	return out
+}
+
+func scalar(raw json.RawMessage) string {
+	if raw[0] == '"' {
+		if text, err := strconv.Unquote(string(raw)); err == nil {
+			return text
+		}
+		var text string
+		if json.Unmarshal(raw, &text) == nil {
+			return text
+		}
+	}
+	return string(raw)
+}

@@ -1,0 +1,162 @@
+package appliance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Pool is real servers, the scheduler that chooses among them and the monitor that watches them.
+type Pool struct {
+	Scheduler   Scheduler    `json:"scheduler"`
+	Mode        ModeOfUse    `json:"mode"`
+	Monitor     Monitor      `json:"check"`
+	RealServers []RealServer `json:"real_servers"` // in the operator's order; failover mode reads it
+}
+
+// Scheduler is the balance mode.
+type Scheduler string
+
+// The schedulers.
+const (
+	LeastConnections Scheduler = "least_connections" // fewest connections for its weight
+	RoundRobin       Scheduler = "round_robin"       // in turn, smoothly by weight
+	SourceHash       Scheduler = "source_hash"       // by the client's address, consistent
+)
+
+// Valid tells whether s is one of the schedulers.
+func (s Scheduler) Valid() bool { return s == LeastConnections || s == RoundRobin || s == SourceHash }
+
+// String returns the name on the pages.
+func (s Scheduler) String() string {
+	switch s {
+	case LeastConnections:
+		return "weighted least connections"
+	case RoundRobin:
+		return "weighted round robin"
+	case SourceHash:
+		return "source hash"
+	}
+	return string(s)
+}
+
+// ModeOfUse says whether all servers work, or one with the others in reserve.
+type ModeOfUse string
+
+// The modes of use.
+const (
+	LoadBalanced ModeOfUse = "load_balanced"
+	Failover     ModeOfUse = "failover" // the next server only when the one before it cannot serve
+)
+
+// Valid tells whether m is one of the modes.
+func (m ModeOfUse) Valid() bool { return m == LoadBalanced || m == Failover }
+
+// State is what the operator wants of a real server; what we see is its Health.
+type State string
+
+// The states.
+const (
+	Online State = "online"
+	Drain  State = "drain" // no new clients; those with persistence or open connections finish
+	Halt   State = "halt"  // open connections get FIN
+)
+
+// Valid tells whether s is one of the states.
+func (s State) Valid() bool { return s == Online || s == Drain || s == Halt }
+
+// Host is an IP address or a host name, as typed; addresses are kept in their canonical form.
+type Host string
+
+// Addr returns the address and true when h is one.
+func (h Host) Addr() (netip.Addr, bool) {
+	a, err := netip.ParseAddr(string(h))
+	return a.Unmap(), err == nil
+}
+
+func (h Host) canonical() Host {
+	trimmed := Host(strings.TrimSpace(string(h)))
+	if a, ok := trimmed.Addr(); ok {
+		return Host(a.String())
+	}
+	return trimmed
+}
+
+// MaxWeight is the largest weight of a real server; 0 receives only clients that persistence brings.
+const MaxWeight = 1000
+
+// RealServer (RIP) is one server of a pool.
+type RealServer struct {
+	ID             string `json:"id"`    // immutable, given at first commit, unique in the appliance
+	Label          string `json:"label"` // unique in the service
+	Address        Host   `json:"address"`
+	Port           uint16 `json:"port,omitempty"`            // 0: the port that the client came to
+	Weight         int    `json:"weight"`                    // 0 to MaxWeight, 100 by default
+	MaxConnections int    `json:"max_connections,omitempty"` // 0: no limit
+	State          State  `json:"state"`
+}
+
+// NewRealServer returns a server with the default of every field.
+func NewRealServer() RealServer { return RealServer{Weight: 100, State: Online} }
+
+// UnmarshalJSON reads a server strictly: unknown fields are refused, absent ones get their default.
+func (r *RealServer) UnmarshalJSON(b []byte) error {
+	type plain RealServer
+	fresh := plain(NewRealServer())
+	if err := strict(b, &fresh); err != nil {
+		return fmt.Errorf("read real server: %w", err)
+	}
+	*r = RealServer(fresh)
+	return nil
+}
+
+// PersistenceKind says by what a returning client is recognised.
+type PersistenceKind string
+
+// The kinds of persistence.
+const (
+	PersistNone     PersistenceKind = "none"
+	PersistSourceIP PersistenceKind = "source_ip"
+	PersistCookie   PersistenceKind = "http_cookie"
+)
+
+// Valid tells whether k is one of the kinds.
+func (k PersistenceKind) Valid() bool {
+	return k == PersistNone || k == PersistSourceIP || k == PersistCookie
+}
+
+// String returns the name on the pages.
+func (k PersistenceKind) String() string {
+	switch k {
+	case PersistNone:
+		return "none"
+	case PersistSourceIP:
+		return "source IP"
+	case PersistCookie:
+		return "HTTP cookie"
+	}
+	return string(k)
+}
+
+// Persistence keeps a client on one server.
+type Persistence struct {
+	Kind         PersistenceKind `json:"kind"`
+	MaskIPv4     int             `json:"mask_ipv4"`  // bits of the client's address that count, 1 to 32
+	MaskIPv6     int             `json:"mask_ipv6"`  // 1 to 128
+	Timeout      Duration        `json:"timeout"`    // of an entry since it was last used
+	TableSize    int             `json:"table_size"` // most entries, oldest out
+	CookieName   string          `json:"cookie_name"`
+	CookieIdle   Duration        `json:"cookie_idle"` // a cookie unused for so long is not honoured
+	CookieLife   Duration        `json:"cookie_life"` // a cookie older than this is not honoured
+	ClearOnDrain bool            `json:"clear_on_drain"`
+}
+
+// UnmarshalJSON reads the object, or a bare kind such as "source_ip"; fields that are absent keep what p held.
+func (p *Persistence) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &p.Kind)
+	}
+	type plain Persistence
+	return strict(b, (*plain)(p))
+}

@@ -1,0 +1,198 @@
+package appliance
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Layer is where a service balances: 4 (packets) or 7 (a proxy).
+type Layer int
+
+// Protocol is the Layer 7 mode of a service.
+type Protocol string
+
+// The protocols; UDP services come with a later version and are refused by Validate.
+const (
+	HTTP Protocol = "http"
+	TCP  Protocol = "tcp"
+	UDP  Protocol = "udp"
+)
+
+// Valid tells whether p is one of the protocols.
+func (p Protocol) Valid() bool { return p == HTTP || p == TCP || p == UDP }
+
+// String returns the name on the pages.
+func (p Protocol) String() string {
+	switch p {
+	case HTTP:
+		return "HTTP Mode"
+	case TCP:
+		return "TCP Mode"
+	case UDP:
+		return "UDP Mode"
+	}
+	return string(p)
+}
+
+// VirtualService (VIP) is an address and ports that clients use, and the pool that serves them.
+type VirtualService struct {
+	ID       string     `json:"id"`    // immutable, given at first commit
+	Label    string     `json:"label"` // unique; letters, digits, _ - . and space
+	Address  netip.Addr `json:"address"`
+	Ports    Ports      `json:"ports"`
+	Layer    Layer      `json:"layer"`
+	Protocol Protocol   `json:"protocol"`
+	Pool
+	Persistence Persistence `json:"persistence"`
+	Fallback    Fallback    `json:"fallback"`
+	HTTP        HTTPOptions `json:"http"`
+	Limits      Limits      `json:"limits"`
+}
+
+// FallbackKind says what serves when no real server can.
+type FallbackKind string
+
+// The kinds of fallback.
+const (
+	FallbackPage   FallbackKind = "page"   // the appliance's own page on 9081, HTTP Mode only
+	FallbackNone   FallbackKind = "none"   // the connection is closed at once, or 503 in HTTP Mode
+	FallbackServer FallbackKind = "server" // the server at Address
+)
+
+// Fallback is what serves when no real server can.
+type Fallback struct {
+	Kind    FallbackKind   `json:"kind"`
+	Address netip.AddrPort `json:"address,omitzero"` // with FallbackServer only
+}
+
+// ForwardedFor says what the servers are told about the client's address.
+type ForwardedFor string
+
+// The ways of telling the client's address.
+const (
+	ForwardedAppend  ForwardedFor = "append"  // the client's address is added to the list that came in; other forwarding headers pass
+	ForwardedReplace ForwardedFor = "replace" // what came in (X-Forwarded-*, X-Real-IP, Forwarded) is removed, ours is set
+	ForwardedOff     ForwardedFor = "off"     // nothing is added or removed
+)
+
+// KeepAlive says which connections stay open between two requests.
+type KeepAlive string
+
+// The keep-alive modes.
+const (
+	KeepAliveBoth   KeepAlive = "keep_alive"   // both sides
+	KeepAliveClient KeepAlive = "server_close" // the client's side only
+	KeepAliveNone   KeepAlive = "close"        // neither
+)
+
+// HTTPOptions hold for HTTP Mode only.
+type HTTPOptions struct {
+	ForwardedFor ForwardedFor `json:"x_forwarded_for"`
+	KeepAlive    KeepAlive    `json:"keep_alive"`
+	HeadTimeout  Duration     `json:"head_timeout"` // slow-header guard: a request head must be complete within it
+}
+
+// Limits are the bounds of one service.
+type Limits struct {
+	MaxConnections int      `json:"max_connections"` // of clients at the same time
+	ConnectTimeout Duration `json:"connect_timeout"` // towards a real server
+	ClientTimeout  Duration `json:"client_timeout"`  // silence of the client
+	ServerTimeout  Duration `json:"server_timeout"`  // silence of the server
+}
+
+// NewService returns a service of that protocol with the default of every field; label, address, ports and servers are empty.
+func NewService(p Protocol) VirtualService {
+	s := VirtualService{
+		Layer: 7, Protocol: p,
+		Pool: Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
+		Persistence: Persistence{
+			Kind: PersistNone, MaskIPv4: 32, MaskIPv6: 128, Timeout: Duration(30 * time.Minute), TableSize: 10240,
+			CookieName: "SERVERID", CookieIdle: Duration(30 * time.Minute), CookieLife: Duration(12 * time.Hour),
+		},
+		Fallback: Fallback{Kind: FallbackNone},
+		HTTP:     HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second)},
+		Limits: Limits{
+			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
+			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),
+		},
+	}
+	if p == HTTP {
+		s.Fallback.Kind = FallbackPage
+		s.Limits.ClientTimeout, s.Limits.ServerTimeout = Duration(43*time.Second), Duration(43*time.Second)
+	}
+	return s
+}
+
+// Clone returns a deep copy.
+func (s VirtualService) Clone() VirtualService {
+	s.Ports = slices.Clone(s.Ports)
+	s.RealServers = slices.Clone(s.RealServers)
+	return s
+}
+
+// Normalize trims labels, unmaps addresses and sorts ports.
+func (s *VirtualService) Normalize() {
+	s.Label = strings.TrimSpace(s.Label)
+	s.Address = s.Address.Unmap()
+	s.Ports = s.Ports.canonical()
+	if s.RealServers == nil {
+		s.RealServers = []RealServer{}
+	}
+	for i := range s.RealServers {
+		s.RealServers[i].Label = strings.TrimSpace(s.RealServers[i].Label)
+		s.RealServers[i].Address = s.RealServers[i].Address.canonical()
+	}
+}
+
+// Server returns a pointer into s to the real server with that id, or nil.
+func (s *VirtualService) Server(id string) *RealServer {
+	for i := range s.RealServers {
+		if s.RealServers[i].ID == id {
+			return &s.RealServers[i]
+		}
+	}
+	return nil
+}
+
+// ServerPort returns the port that r is reached on for a client that came to port: r's own, or the same.
+func (s *VirtualService) ServerPort(r *RealServer, port uint16) uint16 {
+	if r.Port != 0 {
+		return r.Port
+	}
+	return port
+}
+
+// UnmarshalJSON reads a service strictly: unknown fields are refused, absent ones get the default of the named protocol (TCP when none is named).
+func (s *VirtualService) UnmarshalJSON(b []byte) error {
+	var peek struct {
+		Protocol Protocol `json:"protocol"`
+	}
+	if err := json.Unmarshal(b, &peek); err != nil {
+		return fmt.Errorf("read virtual service: %w", err)
+	}
+	type plain VirtualService
+	fresh := plain(NewService(cmpOr(peek.Protocol, TCP)))
+	if err := strict(b, &fresh); err != nil {
+		return fmt.Errorf("read virtual service: %w", err)
+	}
+	*s = VirtualService(fresh)
+	return nil
+}
+
+func cmpOr(p, q Protocol) Protocol {
+	if p == "" {
+		return q
+	}
+	return p
+}
+
+func strict(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}

@@ -1,0 +1,67 @@
+package wire
+
+import (
+	"net/netip"
+
+	"evenkeel/appliance"
+)
+
+// Service is what a core may ask of the virtual service it serves. There is one value per service and loop, so that nothing is shared; it outlives revisions.
+type Service interface {
+	Loop() Loop
+	// Config returns the running snapshot; it is never changed, only replaced by another.
+	Config() *appliance.VirtualService
+	// Pick chooses a server and counts one connection (TCP) or request (HTTP) as open on it; Release must follow exactly once for each true.
+	// False: no server can serve and there is no fallback.
+	Pick(q *Query) (Choice, bool)
+	// Failed says that connecting to the choice was refused or timed out, before Release; the next Pick of the same query lists it in Tried.
+	Failed(c Choice, err error)
+	// Release ends what Pick began.
+	Release(c Choice)
+	// Counters are the service's on this loop.
+	Counters() *Counters
+}
+
+// Query says who asks for a server.
+type Query struct {
+	Client netip.AddrPort // the client's address as it counts for persistence and hashing
+	Port   uint16         // the port that the client came to
+	Cookie []byte         // value of the persistence cookie; nil when there is none or the service uses none
+	Tried  []*Server      // servers that already failed for this client
+}
+
+// Choice is a server for one connection or request.
+type Choice struct {
+	Server    *Server        // never nil; the fallback is a Server too
+	Address   netip.AddrPort // where to connect
+	SetCookie []byte         // complete value for a Set-Cookie header to give to the client, or nil
+	Fallback  bool
+	Reason    Reason
+}
+
+// Reason says why a server was chosen.
+type Reason uint8
+
+// The reasons.
+const (
+	ByScheduler Reason = iota
+	ByPersistence
+	ByFallback
+)
+
+// Server is one real server of one service on one loop.
+type Server struct {
+	ID       string
+	Label    string
+	Counters Counters
+}
+
+// Counters are written by one loop only and read by others through atomic loads of whole words (sync/atomic on the writer's side too).
+type Counters struct {
+	Open     int64  // connections (TCP) or clients (HTTP) open now
+	Total    uint64 // connections accepted or opened
+	Requests uint64
+	Refused  uint64 // turned away: no server, limit, or broken protocol
+	BytesIn  uint64 // from clients
+	BytesOut uint64 // to clients
+}
