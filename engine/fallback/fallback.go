@@ -1,0 +1,66 @@
+// Package fallback serves the appliance's own page, on port 9081, for HTTP services whose real servers cannot serve. The page is static and
+// speaks to visitors, not to operators: it names no server and no cause.
+package fallback
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+//go:embed page.html
+var page []byte
+
+// Page is the fallback page's server.
+type Page struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// Open binds the address, usually 127.0.0.1:9081. The error is of kind Conflict when another program has the port.
+func Open(address string) (*Page, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, &appliance.Error{
+			Kind: appliance.Conflict, Op: "open fallback page", Err: err,
+			Message: fmt.Sprintf("The address %s for the fallback page is not free.", address),
+			Hint:    "End the program that uses it (ss -ltnp shows which), or choose another address with --fallback.",
+		}
+	}
+	return &Page{listener: l, server: &http.Server{
+		Handler: http.HandlerFunc(serve), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	}}, nil
+}
+
+// Address is where the page is served.
+func (p *Page) Address() net.Addr { return p.listener.Addr() }
+
+// Run serves until the context ends.
+func (p *Page) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = p.server.Close() })
+	defer stop()
+	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve fallback page: %w", err)
+	}
+	return nil
+}
+
+// serve answers every request with the page and 503 (RFC 9110, 15.6.4), so that no cache or crawler takes it for the real one.
+func serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Retry-After", "10")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(page)
+	}
+}
