@@ -1,0 +1,255 @@
+package monitor
+
+import (
+	"container/heap"
+	"context"
+	"hash/fnv"
+	"math"
+	"sync"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// slack is how early a probe may start, so that one turn of the scheduler starts many.
+const slack = 2 * time.Millisecond
+
+// stagger is how far apart the first probes of servers that came together are, on average.
+const stagger = time.Millisecond
+
+// queue is a heap of entries by the time of their next probe.
+type queue []*entry
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].next.Before(q[j].next) }
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+// Push adds an entry.
+func (q *queue) Push(x any) {
+	e := x.(*entry)
+	e.index = len(*q)
+	*q = append(*q, e)
+}
+
+// Pop removes the last entry.
+func (q *queue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	e.index = outside
+	return e
+}
+
+// outside is the index of an entry that is not queued.
+const outside = -1
+
+// Run probes until the context ends, then waits for the probes under way and returns nil.
+func (m *Monitor) Run(ctx context.Context) error {
+	var probes sync.WaitGroup
+	defer probes.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(m.launch(ctx, &probes))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-m.wake:
+		}
+	}
+}
+
+// launch starts what is due and returns how long nothing will be.
+func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for len(m.queue) > 0 && m.busy < MaxProbes && ctx.Err() == nil {
+		e := m.queue[0]
+		if wait := e.next.Sub(now); wait > slack {
+			return wait
+		}
+		heap.Pop(&m.queue)
+		m.busy++
+		probing, cancel := context.WithCancel(ctx)
+		e.cancel = cancel
+		probes.Go(func() { m.once(probing, cancel, e) })
+	}
+	return time.Hour
+}
+
+// once is the goroutine of one probe of e. Its slot is free only after the connection was closed politely; the result counts before.
+func (m *Monitor) once(ctx context.Context, cancel context.CancelFunc, e *entry) {
+	defer cancel()
+	a := m.attempt(e.prepared)
+	p, o := a.probe(ctx)
+	m.finish(ctx, e, p, o)
+	a.end(ctx)
+	m.mu.Lock()
+	m.busy--
+	m.mu.Unlock()
+	m.nudge()
+}
+
+// finish counts a result, unless e was replaced or the probe was cancelled meanwhile, and plans the next probe.
+func (m *Monitor) finish(ctx context.Context, e *entry, p appliance.Probe, o outcome) {
+	m.mu.Lock()
+	if m.entries[e.id] != e {
+		m.mu.Unlock()
+		return
+	}
+	if ctx.Err() == nil {
+		m.count(e, p, o)
+	}
+	e.cancel = nil
+	e.plan(p.At, m.now())
+	heap.Push(&m.queue, e)
+	m.mu.Unlock()
+	m.nudge()
+	m.tell()
+}
+
+func (m *Monitor) count(e *entry, p appliance.Probe, o outcome) {
+	if before := e.streak.health; e.record(p, o) {
+		m.news = append(m.news, transition{e.id, e.streak.health})
+		m.log.Info("health changed", "server", e.id, "address", e.job.address(), "from", string(before), "to", string(e.streak.health), "sentence", p.Sentence)
+	}
+	if o.ours {
+		m.log.Warn("probe not possible", "server", e.id, "address", e.job.address(), "sentence", p.Sentence)
+	}
+	for _, w := range e.waiters {
+		w <- p
+	}
+	e.waiters = nil
+}
+
+// nudge makes the scheduler look again.
+func (m *Monitor) nudge() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// place adds a server, or brings an entry to a changed job. fresh servers begin together.
+func (m *Monitor) place(id string, j job, now time.Time, fresh int) {
+	old := m.entries[id]
+	if old != nil && old.job == j {
+		return
+	}
+	e := &entry{id: id, job: j, prepared: prepare(j), index: outside, streak: streak{health: appliance.Unknown}}
+	m.entries[id] = e
+	first := m.spread(e, fresh, min(j.interval, time.Second))
+	e.next = now.Add(first)
+	if old != nil {
+		m.detach(old)
+		m.inherit(e, old, now)
+	}
+	if j.unchecked() {
+		m.freeze(e, now)
+		return
+	}
+	heap.Push(&m.queue, e)
+}
+
+// spread returns a part of at most width that depends on the id alone, so that many servers are not all probed in the same moment, and remembers how to
+// stretch that part over the interval at the second probe.
+func (m *Monitor) spread(e *entry, fresh int, width time.Duration) time.Duration {
+	h := fnv.New64a()
+	h.Write([]byte(e.id))
+	// The high bits of FNV hardly differ between ids that differ in their last character; multiplying mixes them.
+	phase := float64(h.Sum64()*0x9E3779B97F4A7C15>>11) / (1 << 53)
+	together := time.Duration(min(fresh, math.MaxInt32)) * stagger
+	e.shift = -time.Duration((1 - phase) * float64(min(e.job.interval/2, together)))
+	return time.Duration(phase * float64(min(width, together)))
+}
+
+// inherit gives e the history of old, and everything else too when only the cadence differs.
+func (m *Monitor) inherit(e, old *entry, now time.Time) {
+	e.probes, e.changes, e.waiters = old.probes, old.changes, old.waiters
+	if e.job.subject == old.job.subject {
+		e.streak, e.since, e.last, e.badSince, e.shift = old.streak, old.since, old.last, old.badSince, 0
+		e.next = old.next
+		if soon := now.Add(e.job.interval); soon.Before(e.next) {
+			e.next = soon
+		}
+		return
+	}
+	if old.streak.health != appliance.Unknown {
+		e.change(appliance.Unknown, now, "The address or the check was changed.")
+		m.news = append(m.news, transition{e.id, appliance.Unknown})
+	}
+}
+
+// freeze makes a server that is not checked up for good.
+func (m *Monitor) freeze(e *entry, now time.Time) {
+	e.last = unchecked
+	e.next = time.Time{}
+	if e.streak.health != appliance.Up {
+		e.streak.health = appliance.Up
+		e.change(appliance.Up, now, unchecked.sentence())
+		m.news = append(m.news, transition{e.id, appliance.Up})
+	}
+	for _, w := range e.waiters {
+		w <- appliance.Probe{At: now, Good: true, Sentence: unchecked.sentence()}
+	}
+	e.waiters = nil
+}
+
+// hasten makes e due now, unless its probe is under way.
+func (m *Monitor) hasten(e *entry) {
+	if e.index != outside {
+		e.next = m.now()
+		heap.Fix(&m.queue, e.index)
+	}
+}
+
+// detach takes e out of the schedule and ends its probe.
+func (m *Monitor) detach(e *entry) {
+	if e.index != outside {
+		heap.Remove(&m.queue, e.index)
+	}
+	if e.cancel != nil {
+		e.cancel()
+	}
+}
+
+func (m *Monitor) forget(e *entry) {
+	m.detach(e)
+	delete(m.entries, e.id)
+	for _, w := range e.waiters {
+		close(w)
+	}
+	e.waiters = nil
+}
+
+// transition is a change of health that is to be told.
+type transition struct {
+	server string
+	health appliance.Health
+}
+
+// tell hands news to Options.Changed in the order in which they happened, whoever found them.
+func (m *Monitor) tell() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.telling {
+		return
+	}
+	m.telling = true
+	for len(m.news) > 0 {
+		t := m.news[0]
+		m.news = m.news[1:]
+		if m.changed != nil {
+			m.mu.Unlock()
+			m.changed(t.server, t.health)
+			m.mu.Lock()
+		}
+	}
+	m.news, m.telling = nil, false
+}

@@ -1,0 +1,211 @@
+package monitor
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"evenkeel/appliance"
+)
+
+// The bounds of an answer.
+const (
+	maxAnswer  = 256 << 10 // head and body as they come over the wire
+	maxContent = 64 << 10  // of the body that is searched
+	maxInterim = 8         // answers 1xx before the real one
+)
+
+// web is the HTTP and HTTPS check: one request by hand, HTTP/1.1, the connection closed behind it, redirects not followed.
+func (a *attempt) web(ctx context.Context) outcome {
+	request := a.request()
+	if strings.ContainsAny(a.http.Path+a.http.Host+a.http.Method, " \r\n\t") {
+		return bad("The path, host or method of this check holds a space")
+	}
+	if o, ok := a.open(ctx); !ok {
+		return o
+	}
+	if a.kind == appliance.MonitorHTTPS {
+		if o, ok := a.secure(ctx); !ok {
+			return o
+		}
+	}
+	if _, err := io.WriteString(a.peer, request); err != nil {
+		return a.unanswered(err, "an HTTP answer")
+	}
+	in := bufio.NewReader(io.LimitReader(a.peer, maxAnswer))
+	response, o := a.response(in)
+	if response == nil {
+		return o
+	}
+	defer func() { _ = response.Body.Close() }()
+	if !a.codes.Contains(uint16(response.StatusCode)) {
+		return bad("HTTP %d where %s was expected", response.StatusCode, a.http.Codes)
+	}
+	return a.content(response)
+}
+
+func (a *attempt) request() string {
+	method, path := a.http.Method, a.http.Path
+	if method == "" {
+		method = http.MethodGet
+	}
+	if path == "" {
+		path = "/"
+	}
+	return method + " " + path + " HTTP/1.1\r\nHost: " + a.hostHeader() + "\r\nUser-Agent: Evenkeel-health-check\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+}
+
+// hostHeader is the given one, or the address with the port unless that is the scheme's own.
+func (a *attempt) hostHeader() string {
+	if a.http.Host != "" {
+		return a.http.Host
+	}
+	standard := uint16(80)
+	if a.kind == appliance.MonitorHTTPS {
+		standard = 443
+	}
+	if a.port != standard {
+		return a.address()
+	}
+	if strings.Contains(a.host, ":") {
+		return "[" + a.host + "]"
+	}
+	return a.host
+}
+
+// response reads the head of the final answer; when it is nil the outcome says why.
+func (a *attempt) response(in *bufio.Reader) (*http.Response, outcome) {
+	method := a.http.Method
+	for range maxInterim {
+		if _, err := in.Peek(1); err != nil {
+			return nil, a.unanswered(err, "an HTTP answer")
+		}
+		start, _ := in.Peek(min(in.Buffered(), maxQuoted))
+		if !strings.HasPrefix(string(start), "HTTP/"[:min(len(start), 5)]) {
+			return nil, bad("The answer on port %d is not HTTP: %s", a.port, quoted(string(start)))
+		}
+		begin := string(start)
+		response, err := http.ReadResponse(in, &http.Request{Method: method})
+		switch {
+		case err != nil && (timedOut(err) || ended(err)):
+			return nil, a.unanswered(err, "a complete HTTP answer")
+		case err != nil:
+			return nil, bad("The answer on port %d is broken HTTP: %s", a.port, quoted(begin))
+		case response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols:
+			return response, outcome{}
+		}
+	}
+	return nil, bad("The server sent more than %d interim answers and no final one", maxInterim)
+}
+
+// content decides about an answer whose code is right.
+func (a *attempt) content(response *http.Response) outcome {
+	if a.http.Content == "" {
+		return good("HTTP %d in %s", response.StatusCode, brief(a.took()))
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxContent))
+	found := strings.Contains(string(body), a.http.Content)
+	kind := "text"
+	if a.prepared.content != nil {
+		found, kind = a.prepared.content.Match(body), "expression"
+	}
+	switch {
+	case found:
+		return good("HTTP %d in %s, and the %s %s was found", response.StatusCode, brief(a.took()), kind, quoted(a.http.Content))
+	case err != nil:
+		return a.unanswered(err, "the whole answer")
+	case a.http.Method == http.MethodHead:
+		return outcome{what: fmt.Sprintf("The %s %s was not found", kind, quoted(a.http.Content)), more: "An answer to HEAD has no content; use GET."}
+	}
+	return bad("The %s %s was not found in the answer", kind, quoted(a.http.Content))
+}
+
+// secure starts TLS on the connection. Without Verify it only matters that the server speaks it, in any version.
+func (a *attempt) secure(ctx context.Context) (outcome, bool) {
+	name := a.serverName()
+	config := &tls.Config{ServerName: name}
+	if !a.http.Verify {
+		config.InsecureSkipVerify = true
+		config.MinVersion = tls.VersionTLS10
+		for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+			config.CipherSuites = append(config.CipherSuites, suite.ID)
+		}
+	}
+	a.trace.say("start TLS, server name %s", inert(name))
+	session := tls.Client(a.conn, config)
+	if err := session.HandshakeContext(ctx); err != nil {
+		a.trace.say("no TLS: %s", inert(err.Error()))
+		return a.insecure(err), false
+	}
+	state := session.ConnectionState()
+	a.trace.say("%s, certificate of %s", tls.VersionName(state.Version), inert(state.PeerCertificates[0].Subject.String()))
+	a.peer = session
+	if a.trace != nil {
+		a.peer = overheard{session, a.trace}
+	}
+	a.farewell = func() { _ = session.CloseWrite() }
+	return outcome{}, true
+}
+
+// serverName is the name for SNI and the certificate: the Host header's, else the server's address.
+func (a *attempt) serverName() string {
+	if a.http.Host == "" {
+		return a.host
+	}
+	if name, _, err := net.SplitHostPort(a.http.Host); err == nil {
+		return name
+	}
+	return strings.Trim(a.http.Host, "[]")
+}
+
+// insecure says why TLS did not come about.
+func (a *attempt) insecure(err error) outcome {
+	var (
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+		record    tls.RecordHeaderError
+		alert     tls.AlertError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		if a.now().Before(invalid.Cert.NotBefore) {
+			return bad("The certificate is not valid before %s", invalid.Cert.NotBefore.UTC().Format("2006-01-02 15:04 MST"))
+		}
+		return bad("The certificate expired on %s", invalid.Cert.NotAfter.UTC().Format("2006-01-02"))
+	case errors.As(err, &name):
+		return bad("The certificate is for %s, not for %s", quoted(strings.Join(names(name.Certificate), ", ")), inert(a.serverName()))
+	case errors.As(err, &authority):
+		return bad("The certificate was issued by %s, which this appliance does not know", quoted(authority.Cert.Issuer.String()))
+	case errors.As(err, &invalid):
+		return bad("The certificate is not acceptable: %s", inert(invalid.Error()))
+	case errors.As(err, &record):
+		return bad("Port %d opened, but the server does not speak TLS there", a.port)
+	case errors.As(err, &alert):
+		return bad("The server ended the TLS handshake: %s", inert(alert.Error()))
+	}
+	return a.unanswered(err, "the TLS handshake")
+}
+
+// names returns what a certificate is for, a few of them.
+func names(c *x509.Certificate) []string {
+	out := append([]string(nil), c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		out = append(out, ip.String())
+	}
+	if len(out) == 0 {
+		out = append(out, c.Subject.CommonName)
+	}
+	if n := len(out); n > 3 {
+		out = append(out[:3], strconv.Itoa(n-3)+" more")
+	}
+	return out
+}
