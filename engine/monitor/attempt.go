@@ -21,7 +21,7 @@ type attempt struct {
 	conn     net.Conn      // as opened; nil before
 	peer     io.ReadWriter // what the codecs talk to: conn, or TLS on it
 	release  func() bool   // undoes the context's hold on conn
-	farewell func()        // said before FIN, such as TLS close_notify; may be nil
+	farewell func()        // done before FIN, such as reading the rest of an answer; may be nil
 }
 
 func (m *Monitor) attempt(p prepared) *attempt {

@@ -13,13 +13,14 @@ type transcript struct {
 	start time.Time
 	text  strings.Builder
 	lines int
+	over  bool // the verdict is written
 }
 
 // maxLines bounds a transcript; a server may drip bytes.
 const maxLines = 100
 
 func (t *transcript) say(format string, args ...any) {
-	if t == nil || t.lines > maxLines {
+	if t == nil || t.over || t.lines > maxLines {
 		return
 	}
 	t.lines++
@@ -41,6 +42,7 @@ func (t *transcript) verdict(o outcome) {
 		word = "good"
 	}
 	t.line("verdict: " + word + ". " + o.sentence())
+	t.over = true
 }
 
 // String returns all lines.

@@ -25,8 +25,7 @@ const (
 
 // web is the HTTP and HTTPS check: one request by hand, HTTP/1.1, the connection closed behind it, redirects not followed.
 func (a *attempt) web(ctx context.Context) outcome {
-	request := a.request()
-	if strings.ContainsAny(a.http.Path+a.http.Host+a.http.Method, " \r\n\t") {
+	if strings.ContainsFunc(a.http.Path+a.http.Host+a.http.Method, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return bad("The path, host or method of this check holds a space")
 	}
 	if o, ok := a.open(ctx); !ok {
@@ -37,7 +36,7 @@ func (a *attempt) web(ctx context.Context) outcome {
 			return o
 		}
 	}
-	if _, err := io.WriteString(a.peer, request); err != nil {
+	if _, err := io.WriteString(a.peer, a.request()); err != nil {
 		return a.unanswered(err, "an HTTP answer")
 	}
 	in := bufio.NewReader(io.LimitReader(a.peer, maxAnswer))
@@ -45,7 +44,13 @@ func (a *attempt) web(ctx context.Context) outcome {
 	if response == nil {
 		return o
 	}
-	defer func() { _ = response.Body.Close() }()
+	closing := a.farewell
+	a.farewell = func() {
+		_, _ = io.CopyN(io.Discard, response.Body, maxContent)
+		if closing != nil {
+			closing()
+		}
+	}
 	if !a.codes.Contains(uint16(response.StatusCode)) {
 		return bad("HTTP %d where %s was expected", response.StatusCode, a.http.Codes)
 	}
@@ -131,7 +136,7 @@ func (a *attempt) content(response *http.Response) outcome {
 // secure starts TLS on the connection. Without Verify it only matters that the server speaks it, in any version.
 func (a *attempt) secure(ctx context.Context) (outcome, bool) {
 	name := a.serverName()
-	config := &tls.Config{ServerName: name}
+	config := &tls.Config{ServerName: name, Time: a.now}
 	if !a.http.Verify {
 		config.InsecureSkipVerify = true
 		config.MinVersion = tls.VersionTLS10
