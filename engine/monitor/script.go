@@ -37,10 +37,17 @@ func newScripts(dir string) *scripts {
 	return &scripts{dir: dir, slots: make(chan struct{}, maxScripts), written: map[string]bool{}}
 }
 
+// partial ends the name of a file that is not whole yet.
+const partial = ".part"
+
+func scriptName(body string) string {
+	sum := sha256.Sum256([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
 // file returns the path of a script with that body, written on first use.
 func (s *scripts) file(body string) (string, error) {
-	sum := sha256.Sum256([]byte(body))
-	name := hex.EncodeToString(sum[:])
+	name := scriptName(body)
 	path := filepath.Join(s.dir, name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +69,7 @@ func (s *scripts) file(body string) (string, error) {
 func writeScript(path, body string) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	part := path + ".part"
+	part := path + partial
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove old script: %w", err)
 	}
@@ -75,20 +82,24 @@ func writeScript(path, body string) error {
 	return nil
 }
 
-// keep removes the files of scripts that are no longer configured. One that is needed again is written again.
+// keep removes the files of scripts that are no longer configured, also those of an earlier run. One that is needed again is written again.
 func (s *scripts) keep(list []appliance.Script) {
 	if s.dir == "" {
 		return
 	}
 	wanted := map[string]bool{}
 	for i := range list {
-		sum := sha256.Sum256([]byte(list[i].Body))
-		wanted[hex.EncodeToString(sum[:])] = true
+		wanted[scriptName(list[i].Body)] = true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name := range s.written {
-		if !wanted[name] {
+	files, err := os.ReadDir(s.dir)
+	if err != nil {
+		return // not made yet
+	}
+	for _, f := range files {
+		name := f.Name()
+		if len(strings.TrimSuffix(name, partial)) == 2*sha256.Size && !wanted[name] {
 			delete(s.written, name)
 			_ = os.Remove(filepath.Join(s.dir, name))
 		}

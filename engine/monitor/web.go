@@ -93,7 +93,7 @@ func (a *attempt) response(in *bufio.Reader) (*http.Response, outcome) {
 		if _, err := in.Peek(1); err != nil {
 			return nil, a.unanswered(err, "an HTTP answer")
 		}
-		start, _ := in.Peek(min(in.Buffered(), maxQuoted))
+		start, _ := in.Peek(min(in.Buffered(), 2*maxQuoted))
 		if !strings.HasPrefix(string(start), "HTTP/"[:min(len(start), 5)]) {
 			return nil, bad("The answer on port %d is not HTTP: %s", a.port, quoted(string(start)))
 		}
