@@ -1,0 +1,228 @@
+// Package schema reads JSON strictly against Go types and describes those types: the one reader behind the REST interface, its OpenAPI
+// description and the field flags of the command line. It is pure; every refusal names its field in the API's words.
+package schema
+
+import (
+	"encoding/json"
+	"math"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// Form is the shape of a JSON value.
+type Form string
+
+// The forms.
+const (
+	Object Form = "object"
+	List   Form = "array"
+	Text   Form = "string"
+	Whole  Form = "integer"
+	Truth  Form = "boolean"
+	Free   Form = "" // anything
+)
+
+// Schema describes one type. Form is how the value is written by the appliance; Also lists further forms that are read.
+type Schema struct {
+	Type    reflect.Type
+	Form    Form
+	Also    []Form
+	Format  string     // of a text, as JSON Schema names it
+	Choices []string   // of a text that is one of a few words
+	Fields  []Property // of an object, in the order of the type
+	Item    *Schema    // of a list
+	Min     int64      // of a whole number
+	Max     int64
+	trial   bool // the type's own reader decides
+}
+
+// Property is one field of an object.
+type Property struct {
+	Name     string
+	Optional bool // left out when it is empty
+	Schema   *Schema
+}
+
+// Of returns the description of t. Types must not be recursive.
+func Of(t reflect.Type) *Schema {
+	if t.Kind() == reflect.Pointer {
+		return Of(t.Elem())
+	}
+	if s, special := own(t); special {
+		return s
+	}
+	s := &Schema{Type: t}
+	switch t.Kind() {
+	case reflect.String:
+		s.Form, s.Choices = Text, choices(t)
+	case reflect.Bool:
+		s.Form = Truth
+	case reflect.Int, reflect.Int64:
+		s.Form, s.Min, s.Max = Whole, math.MinInt64, math.MaxInt64
+	case reflect.Uint64:
+		s.Form, s.Max = Whole, math.MaxInt64
+	case reflect.Uint16:
+		s.Form, s.Max = Whole, math.MaxUint16
+	case reflect.Slice:
+		s.Form, s.Item = List, Of(t.Elem())
+	case reflect.Struct:
+		s.Form, s.Fields = Object, fields(t)
+	default:
+		panic("schema: type without a description: " + t.String())
+	}
+	return s
+}
+
+// own describes the types that read and write themselves.
+func own(t reflect.Type) (*Schema, bool) {
+	s := &Schema{Type: t, Form: Text, trial: true}
+	switch reflect.Zero(t).Interface().(type) {
+	case netip.Addr:
+		s.Format = "ip"
+	case netip.AddrPort:
+		s.Format = "ip-port"
+	case netip.Prefix:
+		s.Format = "cidr"
+	case time.Time:
+		s.Format = "date-time"
+	case appliance.Duration:
+		s.Format, s.Also = "duration", []Form{Whole}
+	case appliance.Ports:
+		s.Format, s.Also = "ports", []Form{Whole, List}
+	case appliance.Monitor, appliance.Persistence:
+		s = &Schema{Type: t, Form: Object, Also: []Form{Text}, Fields: fields(t)}
+	case json.RawMessage:
+		s = &Schema{Type: t, Form: Free}
+	default:
+		return nil, false
+	}
+	return s, true
+}
+
+func fields(t reflect.Type) []Property {
+	var out []Property
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && tag == "":
+			out = append(out, fields(f.Type)...)
+		case !f.IsExported() || tag == "-" || tag == "":
+		default:
+			out = append(out, Property{Name: tag, Optional: strings.Contains(options, "omit"), Schema: Of(f.Type)})
+		}
+	}
+	return out
+}
+
+// choices lists the words of the string types that have a few; Validate decides what is accepted.
+func choices(t reflect.Type) []string {
+	switch reflect.Zero(t).Interface().(type) {
+	case appliance.Role:
+		return words(appliance.Administrator, appliance.OperatorRole, appliance.Viewer)
+	case appliance.Protocol:
+		return words(appliance.HTTP, appliance.TCP)
+	case appliance.Scheduler:
+		return words(appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash)
+	case appliance.ModeOfUse:
+		return words(appliance.LoadBalanced, appliance.Failover)
+	case appliance.State:
+		return words(appliance.Online, appliance.Drain, appliance.Halt)
+	case appliance.MonitorKind:
+		return words(appliance.MonitorConnect, appliance.MonitorHTTP, appliance.MonitorHTTPS, appliance.MonitorDICOM, appliance.MonitorHL7,
+			appliance.MonitorScript, appliance.MonitorNone)
+	case appliance.PersistenceKind:
+		return words(appliance.PersistNone, appliance.PersistSourceIP, appliance.PersistCookie)
+	case appliance.FallbackKind:
+		return words(appliance.FallbackPage, appliance.FallbackNone, appliance.FallbackServer)
+	case appliance.ForwardedFor:
+		return words(appliance.ForwardedAppend, appliance.ForwardedReplace, appliance.ForwardedOff)
+	case appliance.KeepAlive:
+		return words(appliance.KeepAliveBoth, appliance.KeepAliveClient, appliance.KeepAliveNone)
+	}
+	return observedChoices(t)
+}
+
+func observedChoices(t reflect.Type) []string {
+	switch reflect.Zero(t).Interface().(type) {
+	case appliance.Health:
+		return words(appliance.Up, appliance.Down, appliance.Unknown)
+	case appliance.ServiceHealth:
+		return words(appliance.ServiceUp, appliance.ServiceDegraded, appliance.ServiceDrained, appliance.ServiceFallback, appliance.ServiceDown,
+			appliance.ServiceUnknown)
+	case appliance.Severity:
+		return words(appliance.Information, appliance.Warning, appliance.Critical)
+	case appliance.Outcome:
+		return words(appliance.Pending, appliance.Applied, appliance.Failed)
+	case appliance.Line:
+		return words(appliance.ClusterLine, appliance.LocalLine)
+	case appliance.Action:
+		return words(appliance.Added, appliance.Removed, appliance.Changed)
+	case appliance.Effect:
+		return words(appliance.Keeps, appliance.Drains, appliance.Ends)
+	}
+	return nil
+}
+
+func words[T ~string](list ...T) []string {
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = string(w)
+	}
+	return out
+}
+
+// Field returns the field of that name.
+func (s *Schema) Field(name string) (Property, bool) {
+	for _, p := range s.Fields {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Property{}, false
+}
+
+// At returns what stands at a dotted path below s, such as "check.http.verify".
+func (s *Schema) At(path string) (*Schema, bool) {
+	at := s
+	for name := range strings.SplitSeq(path, ".") {
+		p, found := at.Field(name)
+		if !found {
+			return nil, false
+		}
+		at = p.Schema
+	}
+	return at, true
+}
+
+// Paths lists every field of an object that is not an object itself, by dotted path, in the order of the type. Lists of objects are one path.
+func (s *Schema) Paths() []string {
+	var out []string
+	for _, p := range s.Fields {
+		if p.Schema.Form != Object {
+			out = append(out, p.Name)
+			continue
+		}
+		for _, below := range p.Schema.Paths() {
+			out = append(out, p.Name+"."+below)
+		}
+	}
+	return out
+}
+
+// Reads tells whether a value of that form is read.
+func (s *Schema) Reads(f Form) bool {
+	if s.Form == f || s.Form == Free {
+		return true
+	}
+	for _, also := range s.Also {
+		if also == f {
+			return true
+		}
+	}
+	return false
+}
