@@ -1,0 +1,301 @@
+package loop
+
+import (
+	"net/netip"
+	"syscall"
+
+	"evenkeel/engine/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is one connection of a loop. It implements wire.Conn. A Conn is never used for a second connection, so a handle that somebody still holds is harmless.
+type Conn struct {
+	loop   *Loop
+	core   wire.Core
+	origin *origin // of an accepted connection; nil for a dialed one
+	peer   netip.AddrPort
+
+	prev, next *Conn // on the wheel
+	deadline   wire.Time
+	due        int64 // tick of the place on the wheel
+
+	out    *chunk    // waits for the kernel
+	kept   *chunk    // was offered and not taken
+	splice *splicing // of the bytes of this connection
+	feeder *Conn     // the connection that is being spliced into this one
+	moved  int64
+
+	fd    int32
+	gen   uint32
+	flags flags
+	place uint16
+	errno uint16 // with hasFailed
+}
+
+// flags are the state of a connection.
+type flags uint32
+
+const (
+	isFresh      flags = 1 << iota // accepted and not yet registered
+	isReady                        // in Loop.ready
+	isConnecting                   // dialed, not yet connected
+	isReadable                     // the kernel may have bytes: an edge that was not used up
+	isWritable                     // the kernel takes bytes
+	isPaused                       // the core wants nothing now
+	isOffered                      // Resume was called: offer what is kept again
+	isDraining                     // Drained is owed
+	isLingering                    // closed politely: flush, FIN, discard
+	isOver                         // the core is told nothing more
+	isGone                         // the descriptor is closed
+	hasHangup                      // RDHUP, HUP or ERR was seen: a short read does not mean drained
+	hasEnded                       // read returned 0, and the core knows
+	hasFailed                      // errno says how
+	wantsFIN                       // CloseWrite or Close was called
+	sentFIN                        // the kernel knows
+)
+
+const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
+
+func (l *Loop) newConn(fd int32, peer netip.AddrPort) *Conn {
+	l.gen++
+	c := &Conn{loop: l, fd: fd, gen: l.gen, peer: peer}
+	l.slot(fd).conn = c
+	l.conns++
+	return c
+}
+
+// register has epoll watch the descriptor, once for its whole life.
+func (c *Conn) register() {
+	event := unix.EpollEvent{Events: edges, Fd: c.fd, Pad: int32(c.gen)}
+	if errno := sysEpollCtl(c.loop.epoll, unix.EPOLL_CTL_ADD, c.fd, &event); errno != 0 {
+		c.fail(errno)
+	}
+}
+
+// Dial implements wire.Loop.
+func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
+	family := unix.AF_INET6
+	if to.Addr().Is4() || to.Addr().Is4In6() {
+		family = unix.AF_INET
+	}
+	fd, errno := sysSocket(family)
+	if (errno == unix.EMFILE || errno == unix.ENFILE) && l.starved.lend() {
+		l.starve(errno)
+		fd, errno = sysSocket(family)
+	}
+	if errno != 0 {
+		return nil, errno
+	}
+	sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if errno = sysConnect(fd, to); errno != 0 && errno != unix.EINPROGRESS {
+		sysClose(fd)
+		return nil, errno
+	}
+	c := l.newConn(fd, to)
+	c.core, c.flags = core, isConnecting
+	c.register()
+	count(&l.stats.Dialed)
+	return c, nil
+}
+
+// makeReady has the loop look at c in its next turn.
+func (c *Conn) makeReady() {
+	if c.flags&(isReady|isGone) == 0 {
+		c.flags |= isReady
+		c.loop.ready = append(c.loop.ready, c)
+	}
+}
+
+// work does what an event, or being ready, allows.
+func (c *Conn) work(events uint32) {
+	if c.flags&isGone != 0 {
+		return
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		c.flags |= isReadable
+	}
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		c.flags |= hasHangup
+	}
+	if c.flags&isConnecting != 0 && !c.connected(events) {
+		return
+	}
+	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		c.flags |= isWritable
+	}
+	if c.flags&isWritable != 0 {
+		c.flush()
+	}
+	c.take()
+	if c.flags&(hasFailed|isGone) == hasFailed {
+		c.breakOff()
+	}
+}
+
+// connected handles the end of a connect; false: nothing more is to be done with c now.
+func (c *Conn) connected(events uint32) bool {
+	switch {
+	case c.flags&hasFailed != 0:
+		c.breakOff()
+		return false
+	case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
+		errno := sysError(c.fd)
+		if errno == 0 {
+			errno = unix.ECONNREFUSED
+		}
+		c.fail(errno)
+		c.breakOff()
+		return false
+	case events&unix.EPOLLOUT == 0:
+		return false
+	}
+	c.flags = c.flags&^isConnecting | isWritable
+	if c.flags&isOver == 0 {
+		c.core.Connected(c)
+	}
+	return c.flags&isGone == 0
+}
+
+// fail notes that the connection is broken; the core is told from the loop, after what still could be read.
+func (c *Conn) fail(errno syscall.Errno) {
+	if c.flags&(hasFailed|isGone) == 0 {
+		c.flags |= hasFailed
+		c.errno = uint16(errno)
+		c.makeReady()
+	}
+}
+
+// breakOff closes a failed connection and tells the core.
+func (c *Conn) breakOff() {
+	over, core, errno := c.flags&isOver != 0, c.core, syscall.Errno(c.errno)
+	c.release()
+	if !over {
+		core.Broken(c, errno)
+	}
+}
+
+// release closes the descriptor and gives back everything.
+func (c *Conn) release() {
+	if c.flags&isGone != 0 {
+		return
+	}
+	l := c.loop
+	c.flags |= isGone | isOver
+	c.endSplice()
+	if c.feeder != nil {
+		feeder := c.feeder
+		feeder.endSplice()
+		feeder.makeReady()
+	}
+	l.wheel.remove(c)
+	l.buffers.put(c.out)
+	l.buffers.put(c.kept)
+	c.out, c.kept, c.core = nil, nil, nil
+	l.slots[c.fd].conn = nil
+	l.conns--
+	sysClose(c.fd)
+	if c.origin != nil {
+		c.origin.acceptor.Gone()
+	}
+}
+
+// Pause implements wire.Conn.
+func (c *Conn) Pause() { c.flags |= isPaused }
+
+// Resume implements wire.Conn.
+func (c *Conn) Resume() {
+	c.flags = c.flags&^isPaused | isOffered
+	if c.kept != nil || c.flags&(isReadable|hasFailed) != 0 {
+		c.makeReady()
+	}
+}
+
+// CloseWrite implements wire.Conn.
+func (c *Conn) CloseWrite() {
+	c.flags |= wantsFIN
+	c.finish()
+}
+
+// Close implements wire.Conn.
+func (c *Conn) Close() {
+	if c.flags&isOver != 0 {
+		return
+	}
+	c.over()
+	if c.flags&isConnecting != 0 {
+		c.release()
+		return
+	}
+	c.flags |= wantsFIN | isLingering
+	c.finish()
+	if c.flags&hasEnded != 0 && c.out == nil || c.flags&hasFailed != 0 {
+		c.release()
+		return
+	}
+	c.linger()
+	if c.flags&isReadable != 0 {
+		c.makeReady()
+	}
+}
+
+// over ends the core's part in c.
+func (c *Conn) over() {
+	c.flags |= isOver
+	c.endSplice()
+	if c.feeder != nil {
+		c.feeder.endSplice()
+	}
+	c.core, c.deadline = nil, 0
+	c.loop.buffers.put(c.kept)
+	c.kept = nil
+}
+
+// Abort implements wire.Conn.
+func (c *Conn) Abort() {
+	if c.flags&isGone == 0 {
+		sysResetOnClose(c.fd)
+		c.release()
+	}
+}
+
+// WakeAt implements wire.Conn.
+func (c *Conn) WakeAt(t wire.Time) {
+	if c.flags&isOver != 0 {
+		return
+	}
+	if c.deadline = t; t != 0 {
+		c.loop.wheel.set(c)
+	}
+}
+
+// expired is called when the deadline has come.
+func (c *Conn) expired() {
+	switch {
+	case c.flags&isLingering != 0:
+		c.release()
+	case c.flags&isOver == 0:
+		c.core.Woken(c)
+	}
+}
+
+// Bind implements wire.Conn.
+func (c *Conn) Bind(core wire.Core) {
+	if c.flags&isOver == 0 {
+		c.core = core
+	}
+}
+
+// Peer implements wire.Conn.
+func (c *Conn) Peer() netip.AddrPort { return c.peer }
+
+// Local implements wire.Conn.
+func (c *Conn) Local() netip.AddrPort {
+	if c.origin != nil && !c.origin.local.Addr().IsUnspecified() {
+		return c.origin.local
+	}
+	if c.flags&isGone != 0 {
+		return netip.AddrPort{}
+	}
+	return sysLocal(c.fd)
+}

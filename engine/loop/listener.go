@@ -1,0 +1,153 @@
+package loop
+
+import (
+	"net/netip"
+	"slices"
+
+	"evenkeel/engine/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// Acceptor is who takes the connections of a listener. Its methods are called on the loop.
+type Acceptor interface {
+	// Admit asks whether one more connection may be taken; false pauses the listener until Resume. True is counted until Gone.
+	Admit() bool
+	// Accepted gives the core of a new connection; nil ends it at once. The core may already use c.
+	Accepted(c wire.Conn) wire.Core
+	// Gone tells that what Admit admitted is over: the descriptor is closed, or nobody came.
+	Gone()
+}
+
+// origin is where an accepted connection came from.
+type origin struct {
+	acceptor Acceptor
+	local    netip.AddrPort
+}
+
+// Listener is one listening descriptor of one loop.
+type Listener struct {
+	loop   *Loop
+	fd     int32
+	gen    uint32
+	eager  bool // the client speaks first: read at once
+	full   bool // the acceptor wants no more
+	origin *origin
+}
+
+// acceptsPerTurn bounds how many connections one listener brings in a turn.
+const acceptsPerTurn = 32
+
+// Listen begins to accept from a descriptor of Bind, which is the loop's from then on.
+func (l *Loop) Listen(fd int, local netip.AddrPort, a Acceptor, clientFirst bool) *Listener {
+	l.gen++
+	n := &Listener{loop: l, fd: int32(fd), gen: l.gen}
+	n.Serve(a, local, clientFirst)
+	l.slot(n.fd).listener = n
+	l.listeners = append(l.listeners, n)
+	event := unix.EpollEvent{Events: n.wanted(), Fd: n.fd, Pad: int32(n.gen)}
+	if errno := sysEpollCtl(l.epoll, unix.EPOLL_CTL_ADD, n.fd, &event); errno != 0 {
+		l.log.Error("listener not watched", "address", local.String(), "error", errno.Error())
+	}
+	return n
+}
+
+// Serve gives the listener to another acceptor; connections that were accepted before stay with theirs.
+func (n *Listener) Serve(a Acceptor, local netip.AddrPort, clientFirst bool) {
+	n.origin, n.eager = &origin{acceptor: a, local: local}, clientFirst
+	seconds := int32(0)
+	if clientFirst {
+		seconds = 1
+	}
+	sysSetInt(n.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
+	if n.full {
+		n.full = false
+		n.update()
+	}
+}
+
+// Resume accepts again after the acceptor had refused.
+func (n *Listener) Resume() {
+	if n.full {
+		n.full = false
+		n.update()
+	}
+}
+
+// Close takes what waits in the queue, which a close would reset, and stops listening.
+func (n *Listener) Close() {
+	for range 1 << 16 {
+		if !n.acceptOne(n.origin.acceptor) {
+			break
+		}
+	}
+	n.drop()
+}
+
+func (n *Listener) drop() {
+	l := n.loop
+	l.listeners = slices.DeleteFunc(l.listeners, func(o *Listener) bool { return o == n })
+	l.slots[n.fd].listener = nil
+	sysClose(n.fd)
+}
+
+func (n *Listener) wanted() uint32 {
+	if n.full || n.loop.starved.at != 0 {
+		return 0
+	}
+	return unix.EPOLLIN
+}
+
+func (n *Listener) update() {
+	event := unix.EpollEvent{Events: n.wanted(), Fd: n.fd, Pad: int32(n.gen)}
+	sysEpollCtl(n.loop.epoll, unix.EPOLL_CTL_MOD, n.fd, &event)
+}
+
+// accept takes a batch of connections.
+func (n *Listener) accept() {
+	for range acceptsPerTurn {
+		a := n.origin.acceptor
+		if !a.Admit() {
+			n.full = true
+			n.update()
+			return
+		}
+		if !n.acceptOne(a) {
+			a.Gone()
+			return
+		}
+	}
+}
+
+// acceptOne takes one connection, which was admitted; false: none came.
+func (n *Listener) acceptOne(a Acceptor) bool {
+	l := n.loop
+	fd, peer, errno := sysAccept(n.fd)
+	for errno == unix.EINTR || errno == unix.ECONNABORTED {
+		fd, peer, errno = sysAccept(n.fd)
+	}
+	if errno != 0 {
+		if errno == unix.EMFILE || errno == unix.ENFILE || errno == unix.ENOBUFS || errno == unix.ENOMEM {
+			l.starve(errno)
+		}
+		return false
+	}
+	count(&l.stats.Accepted)
+	c := l.newConn(fd, peer)
+	c.origin, c.flags = n.origin, isFresh|isReadable|isWritable
+	l.fresh = append(l.fresh, c)
+	core := a.Accepted(c)
+	switch {
+	case c.flags&isOver != 0:
+	case core == nil:
+		c.Close()
+	default:
+		c.core = core
+		if n.eager {
+			c.work(0)
+		} else {
+			c.makeReady()
+		}
+	}
+	return true
+}

@@ -1,0 +1,265 @@
+// Package loop is the epoll driver of the contract in package wire: one event loop on one locked thread, raw descriptors, edge-triggered. It knows no protocol.
+// A Loop owns every connection that it accepted or dialed; all methods of Conn, and those of Loop that do not say otherwise, belong to the loop's own thread:
+// other goroutines reach it through Post and Call.
+package loop
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options configure a Loop.
+type Options struct {
+	Log    *slog.Logger // nil: nothing is logged
+	Number int          // names the loop in the log
+}
+
+// Loop is one event loop. It implements wire.Loop.
+type Loop struct {
+	log       *slog.Logger
+	epoch     time.Time
+	now       wire.Time
+	epoll     int32
+	slots     []slot // by descriptor
+	gen       uint32
+	conns     int
+	listeners []*Listener
+	stopping  bool
+	wheel     wheel
+	mail      mailbox
+	ready     []*Conn // has work that needs no event
+	spare     []*Conn // the other half of ready
+	fresh     []*Conn // accepted and not yet registered
+	freshTurn int     // turns since the oldest of them waits
+	buffers   buffers
+	pipes     []pipe
+	starved   starvation
+	events    [256]unix.EpollEvent
+	stats     Stats
+}
+
+// Stats count what a loop did since its start; read them through Loop.Stats.
+type Stats struct {
+	Turns    uint64 // times the loop looked for events
+	Waits    uint64 // of these, how often it slept
+	Accepted uint64
+	Dialed   uint64
+	Starved  uint64 // times it ran out of descriptors
+}
+
+type slot struct {
+	conn     *Conn
+	listener *Listener
+}
+
+const (
+	readSize   = wire.KeepLimit
+	freshTurns = 8 // a busy loop registers what it accepted after so many turns
+)
+
+// Open creates a loop; Run serves it, and closes it at the end. An error is of kind Unavailable (no descriptors) or Unsupported.
+func Open(o Options) (*Loop, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "create epoll", Err: err}
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		sysClose(int32(epoll))
+		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "create eventfd", Err: err}
+	}
+	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: time.Now().Add(-time.Second), epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
+	l.buffers.shared = make([]byte, readSize)
+	l.buffers.scratch = make([]byte, 0, 2*readSize)
+	l.clock()
+	l.wheel.now = int64(l.now) / int64(tick)
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)}
+	if errno := sysEpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int32(wake), &event); errno != 0 {
+		l.close()
+		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "watch eventfd", Err: errno}
+	}
+	l.starved.refill()
+	return l, nil
+}
+
+// Run serves the loop on its own thread until the context ends; then every connection and listener is closed at once.
+func (l *Loop) Run(ctx context.Context) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	stop := context.AfterFunc(ctx, func() { l.Post(func() { l.stopping = true }) })
+	defer stop()
+	defer l.close()
+	for !l.stopping {
+		l.turn()
+	}
+	return nil
+}
+
+// Close frees a loop that was opened and never run.
+func (l *Loop) Close() { l.close() }
+
+// Now implements wire.Loop.
+func (l *Loop) Now() wire.Time { return l.now }
+
+// Wall turns a time of the loop into that of the calendar; any goroutine may ask.
+func (l *Loop) Wall(t wire.Time) time.Time { return l.epoch.Add(time.Duration(t)) }
+
+// Scratch implements wire.Loop.
+func (l *Loop) Scratch() []byte { return l.buffers.scratch }
+
+// Stats returns a copy of the counters; any goroutine may ask.
+func (l *Loop) Stats() Stats {
+	return Stats{
+		Turns: atomic.LoadUint64(&l.stats.Turns), Waits: atomic.LoadUint64(&l.stats.Waits), Accepted: atomic.LoadUint64(&l.stats.Accepted),
+		Dialed: atomic.LoadUint64(&l.stats.Dialed), Starved: atomic.LoadUint64(&l.stats.Starved),
+	}
+}
+
+func count(p *uint64) { atomic.StoreUint64(p, *p+1) }
+
+func (l *Loop) clock() { l.now = wire.Time(time.Since(l.epoch)) }
+
+// turn does everything that is due, then looks for events and handles them.
+func (l *Loop) turn() {
+	l.mail.run()
+	l.wheel.advance(l.now, fire)
+	l.starved.retry(l)
+	l.runReady()
+	n := l.wait()
+	l.clock()
+	for i := range n {
+		l.dispatch(&l.events[i])
+	}
+}
+
+func fire(c *Conn) { c.expired() }
+
+// wait returns the number of events, after sleeping only if there is nothing else to do.
+func (l *Loop) wait() int {
+	count(&l.stats.Turns)
+	if len(l.fresh) > 0 {
+		if l.freshTurn++; l.freshTurn > freshTurns {
+			l.register()
+		}
+	}
+	n, errno := poll(l.epoll, l.events[:])
+	if errno == 0 && n > 0 {
+		return n
+	}
+	if len(l.ready) > 0 || l.stopping {
+		return 0
+	}
+	if len(l.fresh) > 0 {
+		l.register()
+		return 0
+	}
+	count(&l.stats.Waits)
+	n, errno = waitBlocking(l.epoll, l.events[:], l.patience())
+	if errno != 0 { // EINTR: an idle tick
+		return 0
+	}
+	return n
+}
+
+// patience returns for how many milliseconds the loop may sleep, -1 for ever.
+func (l *Loop) patience() int {
+	at, found := l.wheel.next()
+	until := wire.Time(at * int64(tick))
+	if l.starved.at != 0 && (!found || l.starved.at < until) {
+		until, found = l.starved.at, true
+	}
+	if !found {
+		return -1
+	}
+	now := wire.Time(time.Since(l.epoch))
+	return int(min(max(0, until.Sub(now)+time.Millisecond-1)/time.Millisecond, time.Hour/time.Millisecond))
+}
+
+// register adds what was accepted and is still open to epoll, which reports at once what happened meanwhile.
+func (l *Loop) register() {
+	for i, c := range l.fresh {
+		l.fresh[i] = nil
+		if c.flags&isFresh != 0 {
+			c.flags &^= isFresh
+			c.register()
+		}
+	}
+	l.fresh, l.freshTurn = l.fresh[:0], 0
+}
+
+func (l *Loop) runReady() {
+	if len(l.ready) == 0 {
+		return
+	}
+	list := l.ready
+	l.ready = l.spare[:0]
+	for i, c := range list {
+		list[i] = nil
+		c.flags &^= isReady
+		c.work(0)
+	}
+	l.spare = list[:0]
+}
+
+func (l *Loop) dispatch(event *unix.EpollEvent) {
+	if event.Fd == l.mail.wake {
+		l.mail.arrived()
+		return
+	}
+	s := &l.slots[event.Fd]
+	switch {
+	case s.conn != nil && s.conn.gen == uint32(event.Pad):
+		s.conn.work(event.Events)
+	case s.listener != nil && s.listener.gen == uint32(event.Pad):
+		s.listener.accept()
+	}
+}
+
+// slot returns the place of a descriptor.
+func (l *Loop) slot(fd int32) *slot {
+	for int(fd) >= len(l.slots) {
+		l.slots = append(l.slots, make([]slot, max(64, len(l.slots)))...)
+	}
+	return &l.slots[fd]
+}
+
+// Connections returns how many connections are open.
+func (l *Loop) Connections() int { return l.conns }
+
+// Accepted calls f for every open connection that was accepted for the acceptor, and whose core still runs.
+func (l *Loop) Accepted(a Acceptor, f func(wire.Core)) {
+	for i := range l.slots {
+		if c := l.slots[i].conn; c != nil && c.origin != nil && c.origin.acceptor == a && c.flags&isOver == 0 && c.core != nil {
+			f(c.core)
+		}
+	}
+}
+
+func (l *Loop) close() {
+	for len(l.listeners) > 0 {
+		l.listeners[0].drop()
+	}
+	for i := range l.slots {
+		if c := l.slots[i].conn; c != nil {
+			c.release()
+		}
+	}
+	for _, p := range l.pipes {
+		p.close()
+	}
+	l.pipes = nil
+	l.starved.release()
+	l.mail.close()
+	sysClose(l.epoll)
+}

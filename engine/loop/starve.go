@@ -1,0 +1,82 @@
+package loop
+
+import (
+	"syscall"
+	"time"
+
+	"evenkeel/engine/wire"
+
+	"golang.org/x/sys/unix"
+)
+
+// starvation is the state of a loop that ran out of descriptors: it accepts nothing for a while, and the clients wait in the kernel's queue.
+// The reserve lets those who were accepted last still reach a server.
+type starvation struct {
+	at      wire.Time // when to try again; zero: not starved
+	reserve [reserved]int32
+	held    int
+}
+
+const (
+	reserved   = 4
+	starveTime = 200 * time.Millisecond
+)
+
+// starve pauses accepting.
+func (l *Loop) starve(errno syscall.Errno) {
+	if l.starved.at == 0 {
+		count(&l.stats.Starved)
+		l.log.Warn("accepting paused, no descriptors left", "connections", l.conns, "error", errno.Error())
+	}
+	first := l.starved.at == 0
+	l.starved.at = l.now.Add(starveTime)
+	if first {
+		for _, n := range l.listeners {
+			n.update()
+		}
+	}
+}
+
+// retry accepts again when the time has come and there are descriptors.
+func (s *starvation) retry(l *Loop) {
+	if s.at == 0 || l.now < s.at {
+		return
+	}
+	if !s.refill() {
+		s.at = l.now.Add(starveTime)
+		return
+	}
+	s.at = 0
+	l.log.Info("accepting again", "connections", l.conns)
+	for _, n := range l.listeners {
+		n.update()
+	}
+}
+
+// refill fills the reserve; false: there were not enough descriptors.
+func (s *starvation) refill() bool {
+	for s.held < reserved {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return false
+		}
+		s.reserve[s.held] = int32(fd)
+		s.held++
+	}
+	return true
+}
+
+// lend gives one descriptor of the reserve back to the process.
+func (s *starvation) lend() bool {
+	if s.held == 0 {
+		return false
+	}
+	s.held--
+	sysClose(s.reserve[s.held])
+	return true
+}
+
+func (s *starvation) release() {
+	for s.lend() {
+	}
+}

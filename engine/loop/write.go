@@ -1,0 +1,145 @@
+package loop
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Send implements wire.Conn.
+func (c *Conn) Send(b []byte) int {
+	if c.flags&(isOver|hasFailed|wantsFIN) != 0 {
+		return c.Queued()
+	}
+	if c.out == nil && c.flags&isWritable != 0 && !c.pipeWaits() {
+		b = b[c.send(b):]
+	}
+	if len(b) == 0 || c.flags&hasFailed != 0 {
+		return c.Queued()
+	}
+	c.flags |= isDraining
+	c.out = c.loop.buffers.add(c.out, b)
+	return c.Queued()
+}
+
+// send gives the kernel what it takes now.
+func (c *Conn) send(b []byte) (sent int) {
+	for sent < len(b) {
+		n, errno := sysSend(c.fd, b[sent:])
+		switch errno {
+		case 0:
+			sent += n
+		case unix.EINTR:
+		case unix.EAGAIN:
+			c.flags &^= isWritable
+			return sent
+		default:
+			c.fail(errno)
+			return sent
+		}
+	}
+	return sent
+}
+
+// Queued implements wire.Conn.
+func (c *Conn) Queued() int {
+	if c.out == nil {
+		return 0
+	}
+	return len(c.out.waiting())
+}
+
+// flush gives the queue to the kernel: what waits in a pipe first, it is older.
+func (c *Conn) flush() {
+	if c.pipeWaits() && !c.feeder.emptyPipe() {
+		return
+	}
+	if c.flags&isGone != 0 {
+		return
+	}
+	if c.out != nil {
+		n := c.send(c.out.waiting())
+		if n > 0 && c.flags&isLingering != 0 {
+			c.linger()
+		}
+		c.out.off += n
+		if len(c.out.waiting()) > 0 && c.flags&hasFailed == 0 {
+			return
+		}
+		c.loop.buffers.put(c.out)
+		c.out = nil
+	}
+	if c.flags&hasFailed != 0 {
+		return
+	}
+	c.finish()
+	if c.flags&isDraining != 0 {
+		c.flags &^= isDraining
+		if c.flags&isOver == 0 {
+			c.core.Drained(c)
+		}
+	}
+	if c.feeder != nil && c.flags&isGone == 0 {
+		c.feeder.pump()
+	}
+}
+
+// finish sends FIN if it is wanted and nothing waits before it.
+func (c *Conn) finish() {
+	if c.flags&(wantsFIN|sentFIN|isConnecting|isGone|hasFailed) != wantsFIN || c.out != nil || c.pipeWaits() {
+		return
+	}
+	c.flags |= sentFIN
+	if errno := sysShutdownWrite(c.fd); errno != 0 {
+		c.fail(errno)
+		return
+	}
+	if c.flags&isLingering != 0 {
+		c.linger()
+	}
+}
+
+// The patience with a connection that was closed politely.
+const (
+	flushPatience   = 30 * time.Second // while bytes still wait, since the last that went
+	discardPatience = 2 * time.Second  // after FIN
+)
+
+// linger sets the end of the polite close.
+func (c *Conn) linger() {
+	patience := discardPatience
+	if c.flags&sentFIN == 0 {
+		patience = flushPatience
+	}
+	c.deadline = c.loop.now.Add(patience)
+	c.loop.wheel.set(c)
+}
+
+// discard throws away what arrives after a polite close, until the peer's FIN.
+func (c *Conn) discard() {
+	if c.flags&hasFailed != 0 || c.flags&(hasEnded|sentFIN) == hasEnded|sentFIN {
+		c.release()
+		return
+	}
+	for range readsPerTurn {
+		if c.flags&(isReadable|hasEnded) != isReadable {
+			return
+		}
+		n, errno := sysRead(c.fd, c.loop.buffers.shared)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			c.flags &^= isReadable
+		case n > 0 && errno == 0:
+			if n < readSize && c.flags&hasHangup == 0 {
+				c.flags &^= isReadable
+			}
+		case errno == 0 && c.flags&sentFIN == 0: // our queue is not empty yet
+			c.flags = c.flags&^isReadable | hasEnded
+		default:
+			c.release()
+			return
+		}
+	}
+	c.makeReady()
+}
