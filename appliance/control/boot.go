@@ -1,0 +1,161 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"evenkeel/appliance"
+)
+
+const (
+	bootTries = 5   // different configurations that a start tries, so that it ends
+	bootPage  = 100 // revisions that are listed at a time
+)
+
+// Boot reads what is saved and makes it run: the newest configuration; if that cannot be applied, the newest that was; at last the newest without the services that
+// are refused. Each step back is an alert and no error: only a store that cannot be read is one. It is called once, before any change.
+func (c *Control) Boot(ctx context.Context) error {
+	done, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if r, ok := c.store.(interface {
+		Restored() (appliance.Alert, bool)
+	}); ok {
+		if alert, restored := r.Restored(); restored {
+			c.raise(alert)
+		}
+	}
+	list, err := c.candidates(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if list[i].err == nil {
+			list[i].err = c.perform(ctx, list[i].config, appliance.Config{})
+			list[i].readable = true
+		}
+		if list[i].err == nil {
+			c.booted(ctx, list, i)
+			return nil
+		}
+		c.log.Error("revision not applied at start", "revision", list[i].cluster.Number, "error", list[i].err)
+	}
+	c.bootPart(ctx, list)
+	return nil
+}
+
+// candidate is a configuration that a start may try.
+type candidate struct {
+	held
+	readable bool
+	err      error // why it cannot be read, later why it cannot be applied
+}
+
+// candidates are the newest configuration, then different ones that were applied, newest first. There is always one.
+func (c *Control) candidates(ctx context.Context) ([]candidate, error) {
+	saved, bad, err := c.newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []candidate{{held: saved, err: bad}}
+	var local appliance.Local
+	localRevision, err := load(ctx, c.store.LatestApplied, appliance.LocalLine, &local)
+	if err != nil {
+		localRevision, local = appliance.Revision{}, appliance.Local{}
+	}
+	for before := int64(0); ; {
+		page, err := c.store.List(ctx, appliance.ClusterLine, before, bootPage)
+		if err != nil || len(page) == 0 {
+			return out, err
+		}
+		for _, r := range page {
+			before = r.Number
+			known := func(o candidate) bool { return o.cluster.Hash == r.Hash && o.local.Hash == localRevision.Hash }
+			if r.Outcome != appliance.Applied || slices.ContainsFunc(out, known) {
+				continue
+			}
+			old := held{config: appliance.Config{Local: local}, cluster: r, local: localRevision}
+			bad := c.contentOf(ctx, appliance.ClusterLine, r.Number, &old.config)
+			if out = append(out, candidate{held: old.hashed(), err: bad}); len(out) == bootTries {
+				return out, nil
+			}
+		}
+	}
+}
+
+// booted publishes after the candidate at i was applied.
+func (c *Control) booted(ctx context.Context, list []candidate, i int) {
+	running := c.mark(ctx, list[i].held, appliance.Applied, "")
+	if i == 0 {
+		c.log.Info("configuration applied at start", "revision", running.cluster.Number)
+		c.publish(running, running)
+		return
+	}
+	saved := running
+	if list[0].readable {
+		saved = c.mark(ctx, list[0].held, appliance.Failed, sentence(list[0].err))
+	}
+	c.raise(appliance.Alert{
+		Code: codeBootFallback, Severity: appliance.Critical,
+		Sentence: fmt.Sprintf("Revision %d could not be applied at the start; revision %d runs instead. %s", list[0].cluster.Number, running.cluster.Number, sentence(list[0].err)),
+		Hint:     hintOr(list[0].err, "Mend what it says and apply, or discard the changes."),
+	})
+	c.publish(saved, running)
+}
+
+// bootPart applies the newest readable configuration without the services that the host or the engine names in its refusal: one address that is taken
+// must not silence the others. When nothing can be applied, nothing runs.
+func (c *Control) bootPart(ctx context.Context, list []candidate) {
+	running := held{config: appliance.Config{Cluster: emptyCluster()}}.hashed()
+	alert := appliance.Alert{
+		Code: codeBootFailed, Severity: appliance.Critical, Hint: hintOr(list[0].err, "Mend what it says and apply, or go back to another revision."),
+		Sentence: "No saved configuration could be applied at the start; no service is served. " + sentence(list[0].err),
+	}
+	saved := running
+	i := slices.IndexFunc(list, func(o candidate) bool { return o.readable })
+	if i >= 0 {
+		saved = c.mark(ctx, list[i].held, appliance.Failed, sentence(list[i].err))
+		if part, left := c.withoutRefused(ctx, saved, list[i].err); len(left) > 0 {
+			running = part
+			alert.Sentence = fmt.Sprintf("Revision %d runs without %s, which could not be applied at the start. %s", saved.cluster.Number, strings.Join(left, ", "), sentence(list[i].err))
+			alert.Hint = hintOr(list[i].err, "Mend what it says and apply.")
+		}
+	}
+	c.raise(alert)
+	c.publish(saved, running)
+}
+
+// withoutRefused leaves out the services that err names until the rest can be applied. It returns what runs and the labels of what was left out, none when nothing could be applied.
+func (c *Control) withoutRefused(ctx context.Context, h held, err error) (held, []string) {
+	var left []string
+	h.config = h.config.Clone()
+	for err != nil {
+		refused := map[string]bool{}
+		for _, e := range appliance.ErrorsOf(err) {
+			refused[e.Subject] = true
+		}
+		before := len(left)
+		h.config.Cluster.VirtualServices = slices.DeleteFunc(h.config.Cluster.VirtualServices, func(s appliance.VirtualService) bool {
+			if refused[s.ID] {
+				left = append(left, s.Label)
+			}
+			return refused[s.ID]
+		})
+		if len(left) == before || len(h.config.Cluster.VirtualServices) == 0 {
+			return held{}, nil
+		}
+		err = c.perform(ctx, h.config, appliance.Config{})
+	}
+	return h.hashed(), left
+}
+
+func hintOr(err error, otherwise string) string {
+	if hint := hintOf(err); hint != "" {
+		return hint
+	}
+	return otherwise
+}
