@@ -33,7 +33,8 @@ type Core interface {
 	Broken(c Conn, err error)
 	// Woken tells that the time given to WakeAt has come; the timer is off then.
 	Woken(c Conn)
-	// Spliced tells that SpliceTo from c is over: moved bytes went over; ended when the peer of c finished sending first. Reading of c goes on as before.
+	// Spliced tells that SpliceTo from c is over: moved bytes went over; ended when the peer of c finished sending first (Ended is not told again then).
+	// Otherwise reading of c goes on as before. It is not called when one of the two was closed or broke meanwhile.
 	Spliced(c Conn, moved int64, ended bool)
 	// Evict asks the session to end because the operator or an Apply wants it: politely with FIN (server nil), or only if it is using that server.
 	Evict(server *Server)

@@ -1,0 +1,275 @@
+// Package relay is TCP Mode: it joins a client's connection to one of a server and passes bytes and half-closes both ways. It does no I/O and knows no
+// application protocol, so it suits DICOM, HL7, RDP and databases; sessions that are silent for hours are normal.
+package relay
+
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"evenkeel/engine/wire"
+)
+
+// Options are what a session is made of.
+type Options struct {
+	Service wire.Service
+	Client  wire.Conn
+}
+
+// session is one client and its server. While it waits it holds nothing but itself.
+type session struct {
+	service  wire.Service
+	client   wire.Conn
+	server   wire.Conn // nil until dialed
+	choice   wire.Choice
+	tried    []*wire.Server
+	active   wire.Time // when bytes last went in either direction
+	up, down stream
+	picked   bool // to be released
+	linked   bool // the server is connected
+	over     bool
+	calm     uint8 // times in a row that a splice was looked at and had not moved
+}
+
+// stream is one direction.
+type stream struct {
+	large    uint8 // large reads in a row
+	spliced  bool
+	ended    bool  // the sender has finished
+	accepted int64 // of the running splice: what is counted already
+}
+
+var _ wire.Core = (*session)(nil)
+
+const (
+	largeRead   = 32 << 10 // reads of this size, twice in a row, make a stream worth splicing
+	largeReads  = 2
+	watchSplice = time.Second
+	calmest     = 6 // an idle splice is looked at every 2^6 s at least
+)
+
+// New begins a session: it chooses a server and dials it. The client's bytes stay in the kernel until the server is connected.
+func New(o Options) wire.Core {
+	s := &session{service: o.Service, client: o.Client, active: o.Service.Loop().Now()}
+	s.client.Pause()
+	s.connect()
+	return s
+}
+
+// connect dials the next server; when none is left the client is closed.
+func (s *session) connect() {
+	for {
+		q := wire.Query{Client: s.client.Peer(), Port: s.client.Local().Port(), Tried: s.tried}
+		choice, ok := s.service.Pick(&q)
+		if !ok {
+			c := s.service.Counters()
+			atomic.StoreUint64(&c.Refused, c.Refused+1)
+			s.end((wire.Conn).Close)
+			return
+		}
+		s.choice, s.picked = choice, true
+		server, err := s.service.Loop().Dial(choice.Address, s)
+		if err == nil {
+			s.server = server
+			server.WakeAt(s.service.Loop().Now().Add(s.service.Config().Limits.ConnectTimeout.D()))
+			return
+		}
+		s.failed(err)
+	}
+}
+
+// failed gives back a choice that could not be reached.
+func (s *session) failed(err error) {
+	s.service.Failed(s.choice, err)
+	s.service.Release(s.choice)
+	s.tried = append(s.tried, s.choice.Server)
+	s.server, s.picked = nil, false
+}
+
+// Connected opens the way for the client's bytes.
+func (s *session) Connected(c wire.Conn) {
+	if s.over || c != s.server {
+		return
+	}
+	s.linked, s.tried = true, nil
+	s.touch()
+	c.WakeAt(0)
+	s.client.WakeAt(s.active.Add(s.patience()))
+	s.client.Resume()
+}
+
+func (s *session) touch() { s.active = s.service.Loop().Now() }
+
+// patience is how long both directions may be silent together.
+func (s *session) patience() time.Duration {
+	l := &s.service.Config().Limits
+	return min(l.ClientTimeout.D(), l.ServerTimeout.D())
+}
+
+// of returns the stream that c sends, and the connection that receives it.
+func (s *session) of(c wire.Conn) (*stream, wire.Conn) {
+	if c == s.client {
+		return &s.up, s.server
+	}
+	return &s.down, s.client
+}
+
+// Received passes bytes on.
+func (s *session) Received(c wire.Conn, b []byte) int {
+	if s.over || !s.linked {
+		return 0
+	}
+	from, to := s.of(c)
+	s.touch()
+	s.count(from, int64(len(b)))
+	if to.Send(b) > 0 {
+		c.Pause()
+	}
+	if len(b) < largeRead {
+		from.large = 0
+	} else if from.large++; from.large >= largeReads {
+		s.splice(from, c, to)
+	}
+	return len(b)
+}
+
+// splice lets the kernel move the rest of a stream.
+func (s *session) splice(from *stream, c, to wire.Conn) {
+	from.spliced, from.accepted = true, 0
+	c.Resume()
+	c.SpliceTo(to, -1)
+	s.calm = 0
+	s.client.WakeAt(s.active.Add(min(watchSplice, s.patience())))
+}
+
+// count adds to what went in one direction.
+func (s *session) count(from *stream, n int64) {
+	all, one := s.service.Counters(), &s.choice.Server.Counters
+	if from == &s.up {
+		atomic.StoreUint64(&all.BytesIn, all.BytesIn+uint64(n))
+		atomic.StoreUint64(&one.BytesIn, one.BytesIn+uint64(n))
+		return
+	}
+	atomic.StoreUint64(&all.BytesOut, all.BytesOut+uint64(n))
+	atomic.StoreUint64(&one.BytesOut, one.BytesOut+uint64(n))
+}
+
+// watch counts what a splice has moved since it was last looked at.
+func (s *session) watch(from *stream, c wire.Conn) (moved bool) {
+	if !from.spliced {
+		return false
+	}
+	n := c.Moved() - from.accepted
+	from.accepted += n
+	s.count(from, n)
+	return n > 0
+}
+
+// Drained lets the other side go on.
+func (s *session) Drained(c wire.Conn) {
+	if s.over || !s.linked {
+		return
+	}
+	s.touch()
+	if c == s.server {
+		s.client.Resume()
+	} else {
+		s.server.Resume()
+	}
+}
+
+// Ended passes a FIN on; behind both the session is over.
+func (s *session) Ended(c wire.Conn) {
+	if s.over || !s.linked {
+		return
+	}
+	from, to := s.of(c)
+	from.ended = true
+	s.touch()
+	to.CloseWrite()
+	if s.up.ended && s.down.ended {
+		s.end((wire.Conn).Close)
+	}
+}
+
+// Spliced is the end of a stream that the kernel moved.
+func (s *session) Spliced(c wire.Conn, _ int64, ended bool) {
+	if s.over {
+		return
+	}
+	from, _ := s.of(c)
+	s.watch(from, c)
+	from.spliced, from.large = false, 0
+	if ended {
+		s.Ended(c)
+	}
+}
+
+// Broken goes to another server if this one could not be reached; otherwise it passes a reset on.
+func (s *session) Broken(c wire.Conn, err error) {
+	switch {
+	case s.over:
+	case c == s.server && !s.linked:
+		s.failed(err)
+		s.connect()
+	default:
+		s.end((wire.Conn).Abort)
+	}
+}
+
+// Woken looks at the time: of the connect, of a splice, or of silence.
+func (s *session) Woken(c wire.Conn) {
+	switch {
+	case s.over:
+	case c == s.server && !s.linked:
+		c.Abort()
+		s.failed(syscall.ETIMEDOUT)
+		s.connect()
+	case s.linked:
+		s.look()
+	}
+}
+
+func (s *session) look() {
+	now, patience := s.service.Loop().Now(), s.patience()
+	up, down := s.watch(&s.up, s.client), s.watch(&s.down, s.server)
+	if up || down {
+		s.active, s.calm = now, 0
+	}
+	if now.Sub(s.active) >= patience {
+		s.end((wire.Conn).Close)
+		return
+	}
+	next := s.active.Add(patience)
+	if s.up.spliced || s.down.spliced {
+		next = min(next, now.Add(watchSplice<<s.calm))
+		s.calm = min(s.calm+1, calmest)
+	}
+	s.client.WakeAt(next)
+}
+
+// Evict ends the session politely.
+func (s *session) Evict(server *wire.Server) {
+	if !s.over && (server == nil || s.picked && s.choice.Server == server) {
+		s.end((wire.Conn).Close)
+	}
+}
+
+// end closes both sides in the same way, but for a server that is not connected yet, which is just dropped. A side that broke is closed already.
+func (s *session) end(closing func(wire.Conn)) {
+	s.over = true
+	if s.server != nil {
+		s.watch(&s.up, s.client)
+		s.watch(&s.down, s.server)
+		if s.linked {
+			closing(s.server)
+		} else {
+			s.server.Abort()
+		}
+	}
+	closing(s.client)
+	if s.picked {
+		s.picked = false
+		s.service.Release(s.choice)
+	}
+}
