@@ -1,0 +1,137 @@
+package http1
+
+import (
+	"evenkeel/engine/request"
+)
+
+// maxInterim bounds the interim answers (1xx) to one request.
+const maxInterim = 16
+
+// fromServer takes bytes of the server.
+func (k *core) fromServer(b []byte) int {
+	x := k.x
+	x.answered, x.replay = true, false
+	x.serverAt = k.now()
+	if x.tunnel || x.connecting {
+		return 0
+	}
+	out := k.pool.loop.Scratch()
+	if x.down != downHead {
+		return k.forwardAnswer(out, b)
+	}
+	h, taken := &k.pool.response, 0
+	for {
+		if !x.search.worth(b[taken:]) {
+			k.sendDown(out)
+			return taken
+		}
+		switch h.scan(b[taken:]) {
+		case more:
+			x.search.incomplete(b[taken:])
+			k.sendDown(out)
+			return taken
+		case refused:
+			k.badAnswer(h.verdict.Reason)
+			return len(b)
+		}
+		if x.search = (search{}); h.status >= 200 || h.status == 101 {
+			break
+		}
+		if x.interim++; x.interim > maxInterim {
+			k.badAnswer("the server sends interim answers without end")
+			return len(b)
+		}
+		if x.minor == 1 {
+			out = h.emit(out, b[taken:], false, staysOpen, nil)
+		}
+		taken += h.size
+	}
+	if h.status == 101 {
+		return k.switchOver(out, b, taken)
+	}
+	out = k.answer(out, b[taken:], h)
+	taken += h.size
+	return taken + k.forwardAnswer(out, b[taken:])
+}
+
+func (k *core) badAnswer(reason string) {
+	k.refuse(request.Verdict{Status: 502, Reason: reason})
+}
+
+// answer appends the final head for the client and decides how the body is framed and what stays open behind it.
+func (k *core) answer(out, b []byte, h *responseHead) []byte {
+	x := k.x
+	empty := h.bodyless(x.isHead)
+	x.serverKeeps = x.serverKeeps && !h.close && (h.minor == 1 || h.keep)
+	x.clientKeeps = x.clientKeeps && x.up == upDone && !k.closing
+	switch {
+	case empty:
+		x.down = downNone
+		if !x.isHead && (h.chunked || h.status == 204 && h.length > 0) {
+			x.serverKeeps = false
+		}
+	case h.chunked:
+		x.down = downChunked
+		if x.downChunks.bare = x.minor == 0; x.downChunks.bare {
+			x.clientKeeps = false
+		}
+	case h.length >= 0:
+		x.down, x.downLeft = downLength, h.length
+	default:
+		x.down = downClose
+		x.clientKeeps, x.serverKeeps = false, false
+	}
+	end := closes
+	if x.clientKeeps {
+		if end = staysOpen; x.minor == 0 {
+			end = staysOpenOld
+		}
+	}
+	chunked := h.chunked && x.minor == 1 && (!empty || x.isHead)
+	return h.emit(out, b, chunked, end, x.choice.SetCookie)
+}
+
+// serverEnded: the server has finished sending, which is right only behind a body that ends so.
+func (k *core) serverEnded() {
+	x := k.x
+	switch {
+	case x.tunnel:
+		k.tunnelEnded(k.server())
+	case x.downSplice:
+	case x.down == downClose:
+		k.finish(false)
+	default:
+		k.server().Abort()
+		x.link = nil
+		k.serverLost()
+	}
+}
+
+// finish ends the exchange behind a complete response. in doubt: the server sent more than it should.
+func (k *core) finish(inDoubt bool) {
+	x := k.x
+	done, keep := x.up == upDone, x.clientKeeps && !k.closing
+	l := x.link
+	x.link = nil
+	switch {
+	case !done || inDoubt:
+		l.conn.Abort()
+	case x.serverKeeps && !k.closing && l.conn.Queued() == 0:
+		if x.downPaused {
+			l.conn.Resume()
+		}
+		k.pool.park(l)
+	default:
+		l.conn.Close()
+	}
+	k.settle()
+	k.x = nil
+	k.pool.release(x)
+	if !keep || k.ended && !k.leftover {
+		k.shut()
+		return
+	}
+	k.since = k.now()
+	k.arm(k.limits().ClientTimeout.D())
+	k.resume()
+}

@@ -1,0 +1,257 @@
+package http1
+
+import (
+	"bytes"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/request"
+	"evenkeel/engine/wire"
+)
+
+// begin reads a request head and sends the request on its way. It returns how much was taken: nothing while the head is incomplete.
+func (k *core) begin(b []byte) int {
+	if k.client.Queued() > 0 { // the client does not read its last answer; no further one is made
+		k.pause()
+		return 0
+	}
+	if k.closing && k.begun == 0 {
+		k.shut()
+		return 0
+	}
+	if !k.search.worth(b) {
+		return 0
+	}
+	config := k.service.Config()
+	h := &k.pool.request
+	switch h.scan(b, config.HTTP.ForwardedFor, cookieName(&config.Persistence)) {
+	case more:
+		k.search.incomplete(b)
+		k.waitForHead(b, config)
+		return 0
+	case refused:
+		k.refuse(h.verdict)
+		return 0
+	}
+	return k.open(b, h, config)
+}
+
+// search keeps a head that drips from being scanned at each byte: the whole costs no more than a few times its size. The zero value scans at once.
+type search struct {
+	rescan int32 // scan again from this size on
+	looked int32 // no end was found before here
+}
+
+// worth tells whether scanning can tell something new: the end of the head has come, or it has doubled.
+func (s *search) worth(b []byte) bool {
+	if len(b) >= int(s.rescan) {
+		return true
+	}
+	fresh := b[max(int(s.looked)-2, 0):]
+	s.looked = int32(len(b))
+	return bytes.Contains(fresh, []byte("\n\r\n")) || bytes.Contains(fresh, []byte("\n\n"))
+}
+
+func (s *search) incomplete(b []byte) { s.rescan, s.looked = int32(2*len(b)), int32(len(b)) }
+
+// waitForHead starts the slow-header guard.
+func (k *core) waitForHead(b []byte, config *appliance.VirtualService) {
+	if k.begun == 0 && !bytes.HasPrefix([]byte("\r\n"), b) {
+		k.begun = k.now()
+		k.arm(config.HTTP.HeadTimeout.D())
+	}
+}
+
+// open makes the exchange of a complete head and chooses its server.
+func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) int {
+	x := k.pool.newExchange()
+	keep := config.HTTP.KeepAlive
+	x.serverKeeps = keep == appliance.KeepAliveBoth
+	x.clientKeeps = keep != appliance.KeepAliveNone && !h.close && (h.minor == 1 || h.keep) && !h.wantsWS
+	x.minor, x.isHead, x.wantsWS = h.minor, string(h.method) == "HEAD", h.wantsWS
+	x.idempotent = request.Idempotent(h.method)
+
+	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
+	if k.secure && h.forwarding == appliance.ForwardedReplace {
+		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
+	}
+	taken, out, p := x.firstBody(out, b, h)
+	k.x = x
+	switch p {
+	case refused:
+		k.refuse(x.upChunks.verdict)
+		return 0
+	case more:
+		k.x = nil
+		k.pool.release(x)
+		k.search = search{}
+		k.waitForHead(b, config)
+		return 0
+	}
+	k.begun, k.search = 0, search{}
+	add(&k.service.Counters().Requests, 1)
+	x.clientAt = k.now()
+	if k.choose(h.cookie) {
+		k.sendFirst(out)
+	}
+	return taken
+}
+
+// firstBody appends to the head what of the body is there already. A chunked body must show its first chunk before anything is forwarded, unless the client
+// waits for 100.
+func (x *exchange) firstBody(out, b []byte, h *requestHead) (taken int, _ []byte, p progress) {
+	body := b[h.size:]
+	body = body[:min(len(body), heldLimit, max(cap(out)-len(out)-64, 0))]
+	switch {
+	case h.chunked:
+		x.up = upChunked
+		before := len(out)
+		n, out, ok := x.upChunks.decode(out, body)
+		switch {
+		case !ok:
+			return 0, out, refused
+		case len(out) == before && !h.expect:
+			return 0, out, more
+		case x.upChunks.state == chunkDone:
+			x.up = upDone
+		}
+		return h.size + n, out, complete
+	case h.length > 0:
+		n := int(min(int64(len(body)), h.length))
+		if x.upLeft = h.length - int64(n); x.upLeft > 0 {
+			x.up = upLength
+		}
+		return h.size + n, append(out, body[:n]...), complete
+	}
+	return h.size, out, complete
+}
+
+// choose picks a server and takes or opens a connection to it; when none can serve the request is refused.
+func (k *core) choose(cookie []byte) bool {
+	x, q := k.x, &k.pool.query
+	for len(x.tried) < maxTries {
+		*q = wire.Query{Client: k.client.Peer(), Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried}
+		choice, ok := k.service.Pick(q)
+		if !ok {
+			break
+		}
+		x.choice, x.picked = choice, true
+		if x.link = k.pool.take(choice.Server, choice.Address, k); x.link != nil {
+			x.pooled = true
+			return true
+		}
+		err := k.dial()
+		if err == nil {
+			return true
+		}
+		k.failed(err)
+	}
+	k.refuse(request.Verdict{Status: 503, Reason: "no server can serve the request"})
+	return false
+}
+
+// maxTries bounds the servers that are tried for one request.
+const maxTries = 8
+
+func (k *core) dial() error {
+	x := k.x
+	conn, err := k.pool.loop.Dial(x.choice.Address, k)
+	if err != nil {
+		return err
+	}
+	x.link = &link{pool: k.pool, conn: conn, server: x.choice.Server, address: x.choice.Address}
+	x.connecting, x.pooled = true, false
+	x.serverAt = k.now()
+	k.arm(k.limits().ConnectTimeout.D())
+	return nil
+}
+
+// failed gives the choice back as one that could not be reached.
+func (k *core) failed(err error) {
+	x := k.x
+	k.service.Failed(x.choice, err)
+	k.service.Release(x.choice)
+	x.tried = append(x.tried, x.choice.Server)
+	x.picked, x.connecting = false, false
+}
+
+// dialFailed goes to another server: nothing of the request is lost yet.
+func (k *core) dialFailed(err error) {
+	k.failed(err)
+	if k.choose(nil) && !k.x.connecting {
+		k.proceed()
+	}
+}
+
+// sendFirst sends the head with what came with it, or keeps it until the connection is there.
+func (k *core) sendFirst(out []byte) {
+	x := k.x
+	x.held = append(x.held[:0], out...)
+	x.replay = true
+	if !x.connecting {
+		k.sendHeld()
+	}
+}
+
+// sendHeld sends what was held; for a fresh connection it need not be held longer.
+func (k *core) sendHeld() {
+	x := k.x
+	x.sentAt, x.serverAt = k.now(), k.now()
+	k.server().Send(x.held)
+	if !x.pooled {
+		x.replay, x.held = false, x.held[:0]
+	}
+	k.arm(k.limits().ServerTimeout.D())
+}
+
+// Connected sends what waited for the connection.
+func (k *core) Connected(c wire.Conn) {
+	if k.gone(c) || !k.x.connecting {
+		return
+	}
+	k.x.connecting = false
+	k.proceed()
+}
+
+// proceed sends what was held and goes on with the request's body.
+func (k *core) proceed() {
+	k.sendHeld()
+	if k.x.up == upDone {
+		return
+	}
+	if k.leftover {
+		k.resume()
+		return
+	}
+	k.forwardBody(nil)
+}
+
+// serverLost handles a server connection that ended without a complete answer.
+func (k *core) serverLost() {
+	x := k.x
+	switch {
+	case x.tunnel:
+		k.endTunnel()
+	case x.answered:
+		k.refuse(request.Verdict{Status: 502, Reason: "the server broke off its answer"})
+	case !k.mayRepeat():
+		k.refuse(request.Verdict{Status: 502, Reason: "the server closed without an answer"})
+	default:
+		k.repeat()
+	}
+}
+
+// mayRepeat tells whether the request can be sent once more: it went to a connection that had been idle, all of it is held, and either sending it twice does no
+// harm (RFC 9110, 9.2.2) or the connection was dead before it was sent, because its end was noticed in the same turn of the loop.
+func (k *core) mayRepeat() bool {
+	x := k.x
+	return x.pooled && x.replay && (x.idempotent || x.sentAt == k.now())
+}
+
+// repeat sends the request again by a fresh connection to the same server.
+func (k *core) repeat() {
+	err := k.dial()
+	if err == nil {
+		return
+	}
+	k.dialFailed(err)
+}

@@ -1,0 +1,229 @@
+package http1
+
+import (
+	"net/netip"
+	"time"
+
+	"evenkeel/engine/wire"
+)
+
+// idleTime is how long a server connection is kept without a request; many servers close theirs after a minute, some after five seconds (which is noticed).
+const idleTime = 30 * time.Second
+
+// heldLimit is the most bytes of a request that are kept for another try.
+const heldLimit = 16 << 10
+
+// IdlePool keeps the idle server connections of one loop, and what its cores share: nothing in it is used by two loops. While a connection is parked
+// the pool's link is its core: bytes, FIN and errors close it.
+type IdlePool struct {
+	loop     wire.Loop
+	max      int
+	count    int
+	stacks   map[stackKey]*stack
+	last     *stack // of lastKey: most loops talk to few servers
+	lastKey  stackKey
+	order    link // ring of all parked links: order.newer is the oldest
+	spare    *exchange
+	spares   int
+	request  requestHead
+	response responseHead
+	query    wire.Query
+}
+
+type stackKey struct {
+	server  *wire.Server
+	address netip.AddrPort
+}
+
+// stack is the parked connections to one address, newest on top.
+type stack struct{ top *link }
+
+// link is one connection to a server, parked or in use.
+type link struct {
+	pool         *IdlePool
+	conn         wire.Conn
+	server       *wire.Server
+	address      netip.AddrPort
+	parked       wire.Time // since when; zero while in use
+	armed        wire.Time
+	stack        *stack
+	above, below *link // in its stack
+	newer, older *link // in the pool
+}
+
+var _ wire.Core = (*link)(nil)
+
+// NewIdlePool returns the pool of a loop; it keeps at most max connections, the newest. Zero keeps none.
+func NewIdlePool(loop wire.Loop, max int) *IdlePool {
+	p := &IdlePool{loop: loop, max: max, stacks: map[stackKey]*stack{}}
+	p.order.newer, p.order.older = &p.order, &p.order
+	return p
+}
+
+// Len returns how many connections are parked.
+func (p *IdlePool) Len() int { return p.count }
+
+func (p *IdlePool) stackOf(key stackKey, create bool) *stack {
+	if p.last != nil && p.lastKey == key {
+		return p.last
+	}
+	s := p.stacks[key]
+	if s == nil {
+		if !create {
+			return nil
+		}
+		s = &stack{}
+		p.stacks[key] = s
+	}
+	p.last, p.lastKey = s, key
+	return s
+}
+
+// take returns the newest parked connection to an address and binds it to core, or nil.
+func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, core wire.Core) *link {
+	s := p.stackOf(stackKey{server, address}, false)
+	if s == nil || s.top == nil {
+		return nil
+	}
+	l := s.top
+	p.unlink(l)
+	l.conn.Bind(core)
+	return l
+}
+
+// park takes a connection whose last response is complete.
+func (p *IdlePool) park(l *link) {
+	if p.max <= 0 {
+		l.conn.Close()
+		return
+	}
+	if p.count >= p.max {
+		p.order.newer.close()
+	}
+	s := p.stackOf(stackKey{l.server, l.address}, true)
+	l.stack, l.below, l.above = s, s.top, nil
+	if s.top != nil {
+		s.top.above = l
+	}
+	s.top = l
+	l.newer, l.older = &p.order, p.order.older
+	p.order.older.newer = l
+	p.order.older = l
+	p.count++
+	l.parked = p.loop.Now()
+	l.conn.Bind(l)
+	if l.armed == 0 {
+		l.armed = l.parked.Add(idleTime)
+		l.conn.WakeAt(l.armed)
+	}
+}
+
+// unlink takes l out of the pool; its connection is the caller's.
+func (p *IdlePool) unlink(l *link) {
+	if l.above != nil {
+		l.above.below = l.below
+	} else {
+		l.stack.top = l.below
+	}
+	if l.below != nil {
+		l.below.above = l.above
+	}
+	l.newer.older, l.older.newer = l.older, l.newer
+	l.above, l.below, l.newer, l.older, l.stack, l.parked = nil, nil, nil, nil, nil, 0
+	p.count--
+}
+
+// DropServer closes every parked connection to a server, which was removed or is down.
+func (p *IdlePool) DropServer(server *wire.Server) {
+	for l := p.order.newer; l != &p.order; {
+		next := l.newer
+		if l.server == server {
+			l.close()
+		}
+		l = next
+	}
+}
+
+// Close closes every parked connection; connections that are in use are closed when they would be parked.
+func (p *IdlePool) Close() {
+	p.max = 0
+	for p.order.newer != &p.order {
+		p.order.newer.close()
+	}
+}
+
+// leave takes l out of the pool for good, and its stack too when it was the last: addresses come and go.
+func (l *link) leave() {
+	p, s := l.pool, l.stack
+	p.unlink(l)
+	if s.top == nil {
+		delete(p.stacks, stackKey{l.server, l.address})
+		p.last = nil
+	}
+}
+
+func (l *link) close() {
+	l.leave()
+	l.conn.Close()
+}
+
+// Received closes the connection: a server that speaks unasked is in doubt.
+func (l *link) Received(_ wire.Conn, b []byte) int {
+	l.leave()
+	l.conn.Abort()
+	return len(b)
+}
+
+// Ended closes the connection, as the server did.
+func (l *link) Ended(wire.Conn) { l.close() }
+
+// Broken forgets the connection.
+func (l *link) Broken(wire.Conn, error) { l.leave() }
+
+// Woken closes the connection when it was idle for long enough; the timer is set once and looked at when it fires.
+func (l *link) Woken(c wire.Conn) {
+	until := l.parked.Add(idleTime)
+	if l.pool.loop.Now() >= until {
+		l.close()
+		return
+	}
+	l.armed = until
+	c.WakeAt(until)
+}
+
+// Drained does not concern a parked connection.
+func (l *link) Drained(wire.Conn) {}
+
+// Connected does not happen to a parked connection.
+func (l *link) Connected(wire.Conn) {}
+
+// Spliced does not happen to a parked connection.
+func (l *link) Spliced(wire.Conn, int64, bool) {}
+
+// Evict does not concern a parked connection; DropServer does.
+func (l *link) Evict(*wire.Server) {}
+
+// newExchange returns a cleared exchange, used before if possible.
+func (p *IdlePool) newExchange() *exchange {
+	x := p.spare
+	if x == nil {
+		return &exchange{}
+	}
+	p.spare, x.next = x.next, nil
+	p.spares--
+	return x
+}
+
+// release takes an exchange back; large buffers are left to the collector.
+func (p *IdlePool) release(x *exchange) {
+	held, tried := x.held[:0], x.tried[:0]
+	clear(x.tried)
+	if cap(held) > 2*heldLimit {
+		held = nil
+	}
+	*x = exchange{held: held, tried: tried}
+	if p.spares < 1024 {
+		x.next, p.spare = p.spare, x
+		p.spares++
+	}
+}

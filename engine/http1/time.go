@@ -1,0 +1,118 @@
+package http1
+
+import (
+	"syscall"
+
+	"evenkeel/engine/request"
+	"evenkeel/engine/wire"
+)
+
+// Woken looks at what is due. The timer is set when something begins to be waited for and not moved at each progress, so it usually fires early.
+func (k *core) Woken(c wire.Conn) {
+	if k.isServer(c) {
+		k.x.link.armed = 0
+		return
+	}
+	if k.over {
+		return
+	}
+	k.armed = 0
+	if k.x == nil {
+		k.wokenIdle()
+	} else {
+		k.wokenBusy()
+	}
+}
+
+func (k *core) wokenIdle() {
+	config, now := k.service.Config(), k.now()
+	due := k.since.Add(config.Limits.ClientTimeout.D())
+	if k.begun != 0 {
+		due = k.begun.Add(config.HTTP.HeadTimeout.D())
+	}
+	switch {
+	case now < due:
+		k.armAt(due)
+	case k.begun != 0:
+		k.refuse(request.Verdict{Status: 408, Reason: "the request head did not arrive in time"})
+	case k.client.Queued() > 0:
+		k.abort()
+	default:
+		k.shut()
+	}
+}
+
+func (k *core) wokenBusy() {
+	x, now, limits := k.x, k.now(), k.limits()
+	k.look(now)
+	if x.evictBy != 0 && now >= x.evictBy {
+		k.refuse(request.Verdict{Status: 503, Reason: "the request did not end in time after its server was halted"})
+		return
+	}
+	next := now.Add(limits.ClientTimeout.D())
+	check := func(since wire.Time, t wire.Time) bool {
+		due := since + t
+		next = min(next, max(due, now))
+		return now >= due
+	}
+	client, server := wire.Time(limits.ClientTimeout), wire.Time(limits.ServerTimeout)
+	blocked := k.client.Queued() > 0
+	switch {
+	case x.connecting:
+		if check(x.serverAt, wire.Time(limits.ConnectTimeout)) {
+			k.server().Abort()
+			x.link = nil
+			k.dialFailed(syscall.ETIMEDOUT)
+			return
+		}
+	case x.tunnel:
+		if check(max(x.clientAt, x.serverAt), wire.Time(tunnelIdle)) {
+			k.endTunnel()
+			return
+		}
+	case blocked && check(x.clientAt, client):
+		k.refuse(request.Verdict{Status: 408, Reason: "the client does not read its answer"})
+		return
+	case !blocked && x.up != upDone && k.server().Queued() == 0 && x.down == downHead:
+		if check(x.clientAt, client) {
+			k.refuse(request.Verdict{Status: 408, Reason: "the request body did not arrive in time"})
+			return
+		}
+	case !blocked && check(x.serverAt, server):
+		k.refuse(request.Verdict{Status: 504, Reason: "the server did not answer in time"})
+		return
+	}
+	if x.evictBy != 0 {
+		next = min(next, x.evictBy)
+	}
+	if x.upSplice || x.downSplice || x.tunnel {
+		next = min(next, now.Add(watchSplice))
+	}
+	k.armAt(max(next, now+1))
+}
+
+// look takes note of progress that nobody reports: of splices, and of queues that shrink.
+func (k *core) look(now wire.Time) {
+	x := k.x
+	if x.upSplice || x.tunnel {
+		if moved := k.client.Moved(); moved > x.upMoved {
+			x.in += uint64(moved - x.upMoved)
+			x.upMoved, x.clientAt, x.serverAt = moved, now, now
+		}
+	}
+	if x.downSplice || x.tunnel {
+		if moved := k.server().Moved(); moved > x.downMoved {
+			x.out += uint64(moved - x.downMoved)
+			x.downMoved, x.clientAt, x.serverAt = moved, now, now
+		}
+	}
+	if q := k.client.Queued(); q != x.clientQueue {
+		x.clientQueue, x.clientAt = q, now
+	}
+	if x.link != nil && !x.connecting {
+		if q := k.server().Queued(); q != x.serverQueue {
+			x.serverQueue, x.serverAt = q, now
+		}
+	}
+	k.count()
+}

@@ -1,0 +1,75 @@
+package http1
+
+import (
+	"time"
+
+	"evenkeel/engine/wire"
+)
+
+// tunnelIdle is how long a WebSocket may be silent in both directions.
+const tunnelIdle = time.Hour
+
+// switchOver turns the two connections into a relay, when the client had asked for that.
+func (k *core) switchOver(out, b []byte, taken int) int {
+	x, h := k.x, &k.pool.response
+	if !x.wantsWS || !h.websocket || !h.switchT || h.minor == 0 {
+		k.badAnswer("the server switches to a protocol that was not asked for")
+		return len(b)
+	}
+	out = h.emit(out, b[taken:], false, switches, x.choice.SetCookie)
+	x.tunnel = true
+	k.sendDown(out)
+	if taken += h.size; taken < len(b) {
+		k.sendDown(b[taken:])
+	}
+	x.clientAt, x.serverAt = k.now(), k.now()
+	x.upMoved, x.downMoved = 0, 0
+	if x.downPaused {
+		x.downPaused = false
+		k.server().Resume()
+	}
+	k.resume()
+	k.client.SpliceTo(k.server(), -1)
+	k.server().SpliceTo(k.client, -1)
+	k.arm(watchSplice)
+	return len(b)
+}
+
+func (k *core) tunnelSpliced(c wire.Conn, moved int64, ended bool) {
+	x := k.x
+	if c == k.client {
+		x.in += uint64(moved - x.upMoved)
+		x.upMoved = moved
+	} else {
+		x.out += uint64(moved - x.downMoved)
+		x.downMoved = moved
+	}
+	if !ended {
+		k.endTunnel()
+		return
+	}
+	k.tunnelEnded(c)
+}
+
+// tunnelEnded passes the FIN of one side on; behind both, the tunnel is over.
+func (k *core) tunnelEnded(c wire.Conn) {
+	x := k.x
+	if c == k.client && !x.upEnded {
+		x.upEnded = true
+		k.server().CloseWrite()
+	} else if c != k.client && !x.downEnded {
+		x.downEnded = true
+		k.client.CloseWrite()
+	}
+	if x.upEnded && x.downEnded {
+		k.endTunnel()
+	}
+}
+
+func (k *core) endTunnel() {
+	if l := k.x.link; l != nil {
+		k.x.link = nil
+		l.conn.Close()
+	}
+	k.shut()
+}

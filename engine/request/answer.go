@@ -1,0 +1,76 @@
+package request
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// Text returns the reason phrase of a status that the appliance answers by itself.
+func Text(status int) string {
+	switch status {
+	case 400:
+		return "Bad Request"
+	case 405:
+		return "Method Not Allowed"
+	case 408:
+		return "Request Timeout"
+	case 413:
+		return "Content Too Large"
+	case 417:
+		return "Expectation Failed"
+	case 421:
+		return "Misdirected Request"
+	case 431:
+		return "Request Header Fields Too Large"
+	case 501:
+		return "Not Implemented"
+	case 502:
+		return "Bad Gateway"
+	case 503:
+		return "Service Unavailable"
+	case 504:
+		return "Gateway Timeout"
+	case 505:
+		return "HTTP Version Not Supported"
+	}
+	return "Error"
+}
+
+// Sentence returns the body of such an answer, for a person who reads it in a browser.
+func Sentence(status int) string {
+	switch status {
+	case 408:
+		return "The request did not arrive in time.\n"
+	case 431:
+		return "The request head is too large.\n"
+	case 502:
+		return "The server gave no valid answer.\n"
+	case 503:
+		return "No server can answer at the moment. Please try again soon.\n"
+	case 504:
+		return "The server did not answer in time.\n"
+	}
+	return "The request was refused.\n"
+}
+
+// AppendAnswer appends a whole HTTP/1.1 answer that closes the connection. Without a body (for HEAD) the length of the body is said all the same.
+func AppendAnswer(dst []byte, status int, body bool) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, Text(status)...)
+	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(Sentence(status))), 10)
+	dst = append(dst, "\r\nCache-Control: no-store\r\n"...)
+	if status == 405 {
+		dst = append(dst, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
+	}
+	dst = append(dst, "Connection: close\r\n\r\n"...)
+	if body {
+		dst = append(dst, Sentence(status)...)
+	}
+	return dst
+}
+
+// AppendAddr appends the client's address as X-Forwarded-For has it: no port, no brackets, IPv4 in its own form.
+func AppendAddr(dst []byte, a netip.Addr) []byte { return a.Unmap().WithZone("").AppendTo(dst) }
