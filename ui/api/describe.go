@@ -1,0 +1,275 @@
+package api
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+
+	"evenkeel/appliance"
+)
+
+// describe returns the help of a field: the catalogue's where it has one, so that pages and interface say the same.
+func describe(owner, path string) string {
+	if f, known := appliance.FieldOf(owner, path); known {
+		return f.Help
+	}
+	if help := grouped(owner, path); help != "" {
+		return help
+	}
+	for line := range strings.Lines(observed) {
+		name, help, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if name == owner+"."+path {
+			return help
+		}
+	}
+	return ""
+}
+
+// grouped describes what the pages do not show as a field of its own.
+func grouped(owner, path string) string {
+	if path == "id" && owner == strings.ToLower(owner) {
+		return "Given by the appliance when the object is first saved; never changes."
+	}
+	if owner != "virtual_service" {
+		return ""
+	}
+	switch path {
+	case "check":
+		return "How the real servers are checked: an object, or only the kind, such as \"connect\"."
+	case "check.http":
+		return "Of a check over HTTP or HTTPS."
+	case "check.dicom":
+		return "Of a check by DICOM C-ECHO."
+	case "check.hl7":
+		return "Of a check by HL7 over MLLP."
+	case "persistence":
+		return "How a returning client finds its server again: an object, or only the kind, such as \"source_ip\"."
+	case "fallback":
+		return "What serves when no real server can."
+	case "http":
+		return "Of HTTP Mode only."
+	case "limits":
+		return "Bounds and times of the service."
+	}
+	return ""
+}
+
+// observed describes the fields that no form has, one a line: type, dot, field, colon, help.
+const observed = `Configuration.evenkeel: Number of the format: 1.
+Configuration.cluster: What both nodes of a pair share.
+Configuration.local: What belongs to this node alone.
+Cluster.virtual_services: The virtual services, sorted by label.
+Cluster.scripts: The health check scripts, sorted by label.
+Cluster.settings: The settings of the whole pair.
+Planned.from: Number of the revision that is compared from; 0 when there is none.
+Planned.to: Number of the revision that is compared to.
+Planned.unchanged: true: nothing differs.
+Planned.summary: The difference in one line.
+Planned.changes: The difference, object by object.
+Change.object: virtual_service, real_server, script, settings or local.
+Change.id: Id of the object.
+Change.label: Label of the object.
+Change.virtual_service: Id of the service that holds a real server.
+Change.of: Label of the service that holds a real server.
+Change.action: What happens to the object.
+Change.fields: The fields that differ.
+Change.effect: What applying does to open connections: keeps them, drains the server, or ends them.
+FieldChange.field: Path of the field.
+FieldChange.name: Name of the field on the pages.
+FieldChange.from: Value before; empty when there was none.
+FieldChange.to: Value after; empty when there is none.
+Revision.number: Number of the revision; it only grows.
+Revision.line: cluster, shared by a pair, or local.
+Revision.at: When it was saved.
+Revision.origin: Who saved it, from where and why.
+Revision.summary: What it changed, in one line.
+Revision.hash: Fingerprint of its content.
+Revision.outcome: What became of it.
+Revision.reason: Why it could not be applied.
+Revision.applied_at: When it was applied.
+Content.number: Number of the revision; it only grows.
+Content.line: cluster, shared by a pair, or local.
+Content.at: When it was saved.
+Content.origin: Who saved it, from where and why.
+Content.summary: What it changed, in one line.
+Content.hash: Fingerprint of its content.
+Content.outcome: What became of it.
+Content.reason: Why it could not be applied.
+Content.applied_at: When it was applied.
+Content.cluster: The configuration that it holds.
+Origin.operator: Name of the account, or console, or system.
+Origin.from: Address that the request came from.
+Origin.via: The door: webui, api, cli, setup, boot or system.
+Origin.why: The reason that was given.
+AuditEntry.id: Number of the entry.
+AuditEntry.at: When it happened.
+AuditEntry.origin: Who did it, from where and why.
+AuditEntry.action: What was done.
+AuditEntry.subject: What it was done to.
+AuditEntry.outcome: done or refused.
+AuditEntry.detail: More about it.
+Status.at: When this was seen.
+Status.virtual_services: The running services.
+ServiceStatus.id: Id of the service.
+ServiceStatus.label: Label of the service.
+ServiceStatus.health: The state of the whole service.
+ServiceStatus.sentence: Why, in one sentence.
+ServiceStatus.connections: Connections of clients that are open now.
+ServiceStatus.total: Connections since start.
+ServiceStatus.requests: Requests since start, in HTTP Mode.
+ServiceStatus.refused: Connections or requests turned away since start.
+ServiceStatus.bytes_in: Bytes from clients since start.
+ServiceStatus.bytes_out: Bytes to clients since start.
+ServiceStatus.real_servers: What is seen of each real server.
+ServerStatus.id: Id of the real server.
+ServerStatus.label: Label of the real server.
+ServerStatus.state: The state as running, which may differ from what is saved.
+ServerStatus.weight: The weight as running.
+ServerStatus.connections: Connections that are open now.
+ServerStatus.total: Connections since start.
+ServerStatus.bytes_in: Bytes from clients since start.
+ServerStatus.bytes_out: Bytes to clients since start.
+ServerStatus.oldest: Start of the oldest open connection; absent when there is none.
+ServerStatus.persistence_entries: Clients that would come back to this server.
+ServerStatus.check: What the check sees.
+ServerHealth.health: Up, down, or not yet checked.
+ServerHealth.since: When that changed last.
+ServerHealth.sentence: Why it is up or down.
+ServerHealth.next: When it is checked again.
+ServerHealth.probes: The last checks, newest last.
+ServerHealth.changes: The last changes of health, newest last.
+HealthChange.at: When it changed.
+HealthChange.health: What it changed to.
+HealthChange.sentence: Why.
+Probe.at: When it was checked.
+Probe.good: Whether the server showed that it works.
+Probe.took_ns: How long the check took, in nanoseconds.
+Probe.sentence: What was seen, in one sentence.
+Trial.at: When it was checked.
+Trial.good: Whether the server showed that it works.
+Trial.took_ns: How long the check took, in nanoseconds.
+Trial.sentence: What was seen, in one sentence.
+Trial.transcript: What was seen, step by step, a line each.
+StateChange.state: What is wanted of the server; absent: as before.
+StateChange.weight: Its share, 0 to 1000; absent: as before.
+ServerState.state: What is wanted of the server, as saved.
+ServerState.weight: Its share, as saved.
+ServerState.running: What is seen of it; absent when it does not run yet.
+PersistenceEntry.virtual_service: Id of the service.
+PersistenceEntry.real_server: Id of the real server that the client comes back to.
+PersistenceEntry.client: The client's address, or the network that counts as one client.
+PersistenceEntry.remaining_ns: Nanoseconds until the entry is forgotten.
+Cleared.cleared: How many entries were forgotten.
+Alert.code: Name of the alert in the catalogue.
+Alert.severity: How urgent it is.
+Alert.since: Since when it stands.
+Alert.sentence: What is the matter.
+Alert.hint: What can be done.
+Release.product: Name of the product.
+Release.version: Version of the product.
+Release.revision: Number of the newest revision.
+Operator.name: Name of the account.
+Operator.role: What the account may do.
+Operator.created: When it was made.
+NewUser.name: Name of the account: small letters, digits, dot, _ and -, beginning with a letter.
+NewUser.role: What the account may do.
+NewUser.password: At least 12 characters, not a common one.
+RoleChange.role: What the account may do from now on.
+PasswordChange.password: At least 12 characters, not a common one.
+TokenRequest.label: What the token is for.
+TokenRequest.role: What the token may do; never more than its user may.
+TokenRequest.operator: The user whom it belongs to and ends with; absent: who asks.
+TokenRequest.life: How long it is valid; absent: for ever.
+Token.id: Names the token in lists.
+Token.label: What the token is for.
+Token.operator: The user whom it belongs to and ends with.
+Token.role: What the token may do.
+Token.created: When it was made.
+Token.expires: When it ends; absent: never.
+IssuedToken.id: Names the token in lists.
+IssuedToken.label: What the token is for.
+IssuedToken.operator: The user whom it belongs to and ends with.
+IssuedToken.role: What the token may do.
+IssuedToken.created: When it was made.
+IssuedToken.expires: When it ends; absent: never.
+IssuedToken.token: The secret, to be sent as Authorization: Bearer. It is shown here and never again.
+Problem.type: Names the kind of failure.
+Problem.title: The kind of failure in a few words.
+Problem.status: The HTTP status.
+Problem.detail: What happened, in a sentence.
+Problem.errors: Every refusal, with its field.
+Problem.current: With 412: the object as it is now.
+Problem.changed: With 412: what was changed since the object was read.
+FieldError.field: Path of the field within the object that was sent; empty when none is at fault.
+FieldError.message: What is wrong, in a sentence.
+FieldError.hint: What to do about it.
+`
+
+// exampleOf returns a body that the route accepts, or nil.
+func exampleOf(r route) any {
+	if r.Patch {
+		return patchExample(r)
+	}
+	switch reflect.TypeOf(r.Takes) {
+	case reflect.TypeFor[appliance.VirtualService]():
+		return exampleService()
+	case reflect.TypeFor[appliance.RealServer]():
+		return exampleService().RealServers[0]
+	case reflect.TypeFor[appliance.Script]():
+		return document{"label": "archive answers", "body": "#!/bin/sh\nexec /usr/bin/timeout 2 /bin/true\n"}
+	case reflect.TypeFor[appliance.Settings]():
+		return appliance.Settings{ApplyAtOnce: true}
+	case reflect.TypeFor[Configuration]():
+		return Configuration{Format: configurationFormat, Cluster: appliance.Cluster{VirtualServices: []appliance.VirtualService{}}, Local: appliance.Local{Hostname: "lb1"}}
+	case reflect.TypeFor[StateChange]():
+		return StateChange{State: appliance.Drain}
+	case reflect.TypeFor[NewUser]():
+		return NewUser{Name: "radiology", Role: appliance.OperatorRole, Password: "eleven green lanterns"}
+	case reflect.TypeFor[RoleChange]():
+		return RoleChange{Role: appliance.Viewer}
+	case reflect.TypeFor[PasswordChange]():
+		return PasswordChange{Password: "seven quiet harbours"}
+	case reflect.TypeFor[TokenRequest]():
+		return TokenRequest{Label: "nightly drain", Role: appliance.OperatorRole}
+	}
+	return nil
+}
+
+// exampleService is a service as a client would write it: without ids.
+func exampleService() exampleVirtualService {
+	return exampleVirtualService{
+		Label: "HL7", Address: netip.MustParseAddr("192.168.0.188"), Ports: "6667", Protocol: appliance.TCP, Persistence: "source_ip",
+		Check: document{"kind": "hl7", "interval": "4s", "rise": 2, "fall": 3},
+		RealServers: []exampleRealServer{
+			{Label: "Corepoint1", Address: "192.168.0.40", Weight: 100, State: appliance.Online},
+			{Label: "Corepoint2", Address: "192.168.0.41", Weight: 100, State: appliance.Online},
+		},
+	}
+}
+
+type exampleVirtualService struct {
+	Label       string              `json:"label"`
+	Address     netip.Addr          `json:"address"`
+	Ports       string              `json:"ports"`
+	Protocol    appliance.Protocol  `json:"protocol"`
+	Persistence string              `json:"persistence"`
+	Check       document            `json:"check"`
+	RealServers []exampleRealServer `json:"real_servers"`
+}
+
+type exampleRealServer struct {
+	Label   string          `json:"label"`
+	Address string          `json:"address"`
+	Weight  int             `json:"weight"`
+	State   appliance.State `json:"state"`
+}
+
+func patchExample(r route) any {
+	switch reflect.TypeOf(r.Takes) {
+	case reflect.TypeFor[appliance.VirtualService]():
+		return document{"ports": "6667,6668", "check": document{"interval": "2s"}}
+	case reflect.TypeFor[appliance.RealServer]():
+		return document{"weight": 50}
+	}
+	return document{"label": "archive answers twice"}
+}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// SocketName is the name of the control socket in the data folder.
+const SocketName = "control.sock"
+
+// Socket serves handler on DIR/control.sock, which only the owner of the process can open, until the context ends; then it removes the socket. The caller holds
+// the lock of the folder, so a socket that is there already was left behind and is replaced. Errors are of kind unavailable.
+func Socket(ctx context.Context, dir string, handler http.Handler, log *slog.Logger) error {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	l, err := listen(ctx, dir)
+	if err != nil {
+		return &appliance.Error{
+			Kind: appliance.Unavailable, Op: "open control socket", Message: fmt.Sprintf("The control socket in %s cannot be opened: %v.", dir, err),
+			Hint: "Look at the rights and the free space of that folder.", Err: err,
+		}
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { stopped <- shutdown(ctx, server) })
+	err = server.Serve(l)
+	if !stop() {
+		err = <-stopped
+	}
+	if gone := os.Remove(filepath.Join(dir, SocketName)); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		log.Warn("control socket not removed", "error", gone)
+	}
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return &appliance.Error{Kind: appliance.Unavailable, Op: "serve control socket", Err: err}
+	}
+	return nil
+}
+
+// shutdown lets requests finish for a moment.
+func shutdown(ctx context.Context, server *http.Server) error {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := server.Shutdown(within); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+// listen makes the socket under another name, takes away everybody else's rights, and only then gives it its name. The folder is addressed through its
+// descriptor, because the name of a socket may have 107 bytes only.
+func listen(ctx context.Context, dir string) (net.Listener, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	const fresh = SocketName + ".new"
+	if err := os.Remove(filepath.Join(dir, fresh)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), fresh))
+	if err != nil {
+		return nil, err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := os.Chmod(filepath.Join(dir, fresh), 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if err := os.Rename(filepath.Join(dir, fresh), filepath.Join(dir, SocketName)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
