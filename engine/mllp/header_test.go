@@ -3,7 +3,6 @@ package mllp
 import (
 	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -73,40 +72,6 @@ func TestParseAcknowledgement(t *testing.T) {
 	}
 	if got, err := ParseAcknowledgement([]byte("MSH|^~\\&|||||||ACK|1\rMSA|CA\r")); err != nil || !got.Accepted() || got.ControlID != "" {
 		t.Errorf("short MSA: %+v, %v", got, err)
-	}
-}
-
-// duplex is a stream that reads from one side and writes to the other.
-type duplex struct {
-	io.Reader
-	io.Writer
-}
-
-func TestExchange(t *testing.T) {
-	frame := func(text string) string { return "\x0b" + text + "\x1c\r" }
-	header := "MSH|^~\\&|VNA|Archive|RIS|Radiology|||ACK^A01|1|P|2.5\r"
-	tests := []struct{ name, answer, refusal string }{
-		{"accepted", frame(header + "MSA|AA|MSG00001\r"), ""},
-		{"refused", frame(header + "MSA|AE|MSG00001|disk full\r"), ""},
-		{"other message", frame(header + "MSA|AA|X\r"), `the acknowledgement is for message "X", not for "MSG00001"`},
-		{"closed", "", "the server closed the connection before it acknowledged the message"},
-		{"no acknowledgement", frame(admission), "the answer carries no MSA segment"},
-		{"no MLLP", "220 mail.example ESMTP\r\n", `must begin with 0x0B, not with "220 mail.example ESMTP`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			var sent bytes.Buffer
-			ack, err := Exchange(duplex{strings.NewReader(test.answer), &sent}, []byte(admission), ReaderOptions{})
-			if sent.String() != frame(admission) {
-				t.Errorf("sent %q", sent.String())
-			}
-			switch {
-			case test.refusal == "" && (err != nil || ack.ControlID != "MSG00001"):
-				t.Errorf("got %+v, %v", ack, err)
-			case test.refusal != "" && (err == nil || !strings.Contains(err.Error(), test.refusal)):
-				t.Errorf("got %+v, %v", ack, err)
-			}
-		})
 	}
 }
 
