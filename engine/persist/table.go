@@ -1,0 +1,235 @@
+package persist
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// shardCount bounds how much loops wait for each other.
+const shardCount = 16
+
+// Settings are what an operator says about the table of a service.
+type Settings struct {
+	Size     int           // most entries; at least 1
+	Timeout  time.Duration // of an entry since it was last used
+	MaskIPv4 int           // bits of the client's address that count, 1 to 32
+	MaskIPv6 int           // 1 to 128
+}
+
+// Table maps clients to servers for one service. It never holds more than Settings.Size entries: the one that was used longest ago goes first.
+// Times are nanoseconds of one monotonic clock, which may begin anywhere.
+type Table struct {
+	settings atomic.Pointer[Settings]
+	count    atomic.Int64 // entries, and those about to be made
+	servers  registry
+	shards   [shardCount]shard
+}
+
+// Entry is one row of the table.
+type Entry struct {
+	Client    netip.Prefix
+	Server    string
+	Remaining time.Duration // until it is forgotten unless used again
+}
+
+// NewTable returns an empty table.
+func NewTable(s Settings) *Table {
+	t := &Table{}
+	t.servers.start()
+	for i := range t.shards {
+		t.shards[i].reset()
+	}
+	t.Configure(s)
+	return t
+}
+
+// Configure changes the settings; entries beyond a smaller size are forgotten, oldest first. Entries made with other masks grow old unused.
+func (t *Table) Configure(s Settings) {
+	s.Size = max(s.Size, 1)
+	t.settings.Store(&s)
+	for t.count.Load() > int64(s.Size) && t.evict() {
+	}
+}
+
+// Get returns the server of a client and counts as a use.
+func (t *Table) Get(client netip.Addr, now int64) (server string, ok bool) {
+	s := t.settings.Load()
+	k := keyOf(client, s)
+	sh := &t.shards[k.shard()]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i, ok := sh.index[k]
+	if !ok {
+		return "", false
+	}
+	if sh.expired(i, now, s) {
+		t.removeLocked(sh, i)
+		return "", false
+	}
+	sh.use(i, now)
+	return t.servers.name(sh.entries[i].server), true
+}
+
+// Put makes or changes the entry of a client.
+func (t *Table) Put(client netip.Addr, server string, now int64) {
+	s := t.settings.Load()
+	t.put(keyOf(client, s), t.servers.number(server), now, s)
+}
+
+func (t *Table) put(k key, server uint32, now int64, s *Settings) {
+	sh := &t.shards[k.shard()]
+	if t.change(sh, k, server, now) {
+		return
+	}
+	// A place is reserved before the entry is made, so that the bound holds at every moment.
+	for t.count.Add(1) > int64(s.Size) {
+		t.count.Add(-1)
+		if !t.evict() {
+			return // every place is reserved by somebody who is about to fill it
+		}
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if i, exists := sh.index[k]; exists { // made by another loop meanwhile
+		t.count.Add(-1)
+		t.changeLocked(sh, i, server, now)
+		return
+	}
+	sh.insert(k, server, now)
+	t.servers.add(server, 1)
+}
+
+func (t *Table) change(sh *shard, k key, server uint32, now int64) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i, ok := sh.index[k]
+	if ok {
+		t.changeLocked(sh, i, server, now)
+	}
+	return ok
+}
+
+func (t *Table) changeLocked(sh *shard, i int32, server uint32, now int64) {
+	e := &sh.entries[i]
+	t.servers.add(e.server, -1)
+	t.servers.add(server, 1)
+	e.server = server
+	sh.use(i, now)
+}
+
+// evict forgets the entry that was used longest ago; false when there is none.
+func (t *Table) evict() bool {
+	for range shardCount {
+		oldest, at := -1, int64(noEntry)
+		for i := range t.shards {
+			if last := t.shards[i].oldest.Load(); last < at {
+				oldest, at = i, last
+			}
+		}
+		if oldest < 0 {
+			return false
+		}
+		if sh := &t.shards[oldest]; t.evictFrom(sh) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Table) evictFrom(sh *shard) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i := sh.entries[0].newer
+	if i == 0 {
+		return false
+	}
+	t.removeLocked(sh, i)
+	return true
+}
+
+func (t *Table) removeLocked(sh *shard, i int32) {
+	t.servers.add(sh.entries[i].server, -1)
+	sh.remove(i)
+	t.count.Add(-1)
+}
+
+// Delete forgets one client, named as in Entries; false when it is not there.
+func (t *Table) Delete(client netip.Prefix) bool {
+	k := prefixKey(client)
+	sh := &t.shards[k.shard()]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i, ok := sh.index[k]
+	if ok {
+		t.removeLocked(sh, i)
+	}
+	return ok
+}
+
+// DropServer forgets every client of a server and returns how many there were.
+func (t *Table) DropServer(server string) int {
+	number, ok := t.servers.find(server)
+	if !ok {
+		return 0
+	}
+	return t.removeIf(func(e *entry) bool { return e.server == number })
+}
+
+// Clear forgets every client and returns how many there were.
+func (t *Table) Clear() int { return t.removeIf(func(*entry) bool { return true }) }
+
+func (t *Table) removeIf(match func(*entry) bool) int {
+	removed := 0
+	for n := range t.shards {
+		sh := &t.shards[n]
+		sh.mu.Lock()
+		for i := sh.entries[0].newer; i != 0; {
+			next := sh.entries[i].newer
+			if match(&sh.entries[i]) {
+				t.removeLocked(sh, i)
+				removed++
+			}
+			i = next
+		}
+		sh.mu.Unlock()
+	}
+	return removed
+}
+
+// expire forgets what was not used for too long; it looks at those entries only, because each shard is in the order of use.
+func (t *Table) expire(now int64) {
+	s := t.settings.Load()
+	for n := range t.shards {
+		sh := &t.shards[n]
+		sh.mu.Lock()
+		for i := sh.entries[0].newer; i != 0 && sh.expired(i, now, s); i = sh.entries[0].newer {
+			t.removeLocked(sh, i)
+		}
+		sh.mu.Unlock()
+	}
+}
+
+// Len returns how many entries there are, those included that have expired and were not asked for since.
+func (t *Table) Len() int { return int(t.count.Load()) }
+
+// CountByServer returns how many clients each server has.
+func (t *Table) CountByServer(now int64) map[string]int {
+	t.expire(now)
+	return t.servers.counts()
+}
+
+// Entries returns up to limit rows, the most recently used last; zero means all.
+func (t *Table) Entries(now int64, limit int) []Entry {
+	t.expire(now)
+	timeout := int64(t.settings.Load().Timeout)
+	rows := t.rows()
+	if limit > 0 && len(rows) > limit {
+		rows = rows[len(rows)-limit:]
+	}
+	out := make([]Entry, len(rows))
+	for i, r := range rows {
+		out[i] = Entry{r.key.prefix(), t.servers.name(r.server), time.Duration(r.last + timeout - now)}
+	}
+	return out
+}
