@@ -363,6 +363,12 @@ func afterKill(t *testing.T) {
 	expectEth0(t, "192.168.0.188/32")
 	must(t, New(Options{Dir: dir}).Release(t.Context(), nil))
 	expectEth0(t)
+	// What cannot be written down is not added: a successor would not know it.
+	err := New(Options{Dir: dir + "/missing"}).Claim(t.Context(), []netip.Addr{vip})
+	if appliance.KindOf(err) != appliance.Unavailable {
+		t.Errorf("%v", err)
+	}
+	expectEth0(t)
 }
 
 func checkInNetworks(t *testing.T) {

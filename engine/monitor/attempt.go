@@ -51,6 +51,8 @@ func (a *attempt) run(ctx context.Context) outcome {
 		return a.connect(ctx)
 	case appliance.MonitorHTTP, appliance.MonitorHTTPS:
 		return a.web(ctx)
+	case appliance.MonitorDICOM:
+		return a.echo(ctx)
 	case appliance.MonitorHL7:
 		return a.hl7Probe(ctx)
 	case appliance.MonitorScript:

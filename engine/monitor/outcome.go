@@ -148,8 +148,11 @@ func quoted(text string) string {
 }
 
 // inert is quoted without the quotes.
-func inert(text string) string {
-	q := quoted(text)
+func inert(text string) string { return escaped(cut(text)) }
+
+// escaped returns text on one line and printable. It cuts late: codecs cut what they quote.
+func escaped(text string) string {
+	q := strconv.Quote(text[:min(len(text), 4*maxQuoted)])
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
