@@ -140,7 +140,7 @@ ServerHealth.probes: The last checks, newest last.
 ServerHealth.changes: The last changes of health, newest last.
 HealthChange.at: When it changed.
 HealthChange.health: What it changed to.
-HealthChange.sentence: Why.
+HealthChange.sentence: Why it changed, in one sentence.
 Probe.at: When it was checked.
 Probe.good: Whether the server showed that it works.
 Probe.took_ns: How long the check took, in nanoseconds.
