@@ -291,11 +291,14 @@ func (c *Conn) Peer() netip.AddrPort { return c.peer }
 
 // Local implements wire.Conn.
 func (c *Conn) Local() netip.AddrPort {
-	if c.origin != nil && !c.origin.local.Addr().IsUnspecified() {
-		return c.origin.local
+	if c.origin == nil {
+		if c.flags&isGone != 0 {
+			return netip.AddrPort{}
+		}
+		return sysLocal(c.fd)
 	}
-	if c.flags&isGone != 0 {
-		return netip.AddrPort{}
+	if c.origin.local.Addr().IsUnspecified() && c.flags&isGone == 0 {
+		c.origin = &origin{acceptor: c.origin.acceptor, local: sysLocal(c.fd)}
 	}
-	return sysLocal(c.fd)
+	return c.origin.local
 }

@@ -74,12 +74,18 @@ func (n *Listener) Resume() {
 	}
 }
 
-// Close takes what waits in the queue, which a close would reset, and stops listening.
+// Close stops listening. What waits in the queue would be reset by that, so it is taken before and ended politely.
 func (n *Listener) Close() {
-	for range 1 << 16 {
-		if !n.acceptOne(n.origin.acceptor) {
+	l := n.loop
+	for range backlog {
+		fd, peer, errno := sysAccept(n.fd)
+		if errno != 0 {
 			break
 		}
+		c := l.newConn(fd, peer)
+		c.flags = isFresh | isReadable | isWritable
+		l.fresh = append(l.fresh, c)
+		c.Close()
 	}
 	n.drop()
 }

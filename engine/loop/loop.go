@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Log    *slog.Logger // nil: nothing is logged
 	Number int          // names the loop in the log
+	Epoch  time.Time    // when the clock of the loop stood at zero; the zero time: a second ago. Loops with the same epoch have comparable times
 }
 
 // Loop is one event loop. It implements wire.Loop.
@@ -70,6 +71,9 @@ func Open(o Options) (*Loop, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Epoch.IsZero() {
+		o.Epoch = time.Now().Add(-time.Second)
+	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "create epoll", Err: err}
@@ -79,7 +83,7 @@ func Open(o Options) (*Loop, error) {
 		sysClose(int32(epoll))
 		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "create eventfd", Err: err}
 	}
-	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: time.Now().Add(-time.Second), epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
+	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: o.Epoch, epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
 	l.buffers.shared = make([]byte, readSize)
 	l.buffers.scratch = make([]byte, 0, 2*readSize)
 	l.clock()
@@ -237,11 +241,11 @@ func (l *Loop) slot(fd int32) *slot {
 // Connections returns how many connections are open.
 func (l *Loop) Connections() int { return l.conns }
 
-// Accepted calls f for every open connection that was accepted for the acceptor, and whose core still runs.
-func (l *Loop) Accepted(a Acceptor, f func(wire.Core)) {
+// Accepted calls f for every connection that was accepted for a and whose core still runs. f may end any connection.
+func (l *Loop) Accepted(a Acceptor, f func(wire.Conn, wire.Core)) {
 	for i := range l.slots {
 		if c := l.slots[i].conn; c != nil && c.origin != nil && c.origin.acceptor == a && c.flags&isOver == 0 && c.core != nil {
-			f(c.core)
+			f(c, c.core)
 		}
 	}
 }

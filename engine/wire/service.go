@@ -56,6 +56,7 @@ type Server struct {
 	ID       string
 	Label    string
 	Counters Counters
+	Owner    any // the service's own
 }
 
 // Counters are written by one loop only and read by others through atomic loads of whole words (sync/atomic on the writer's side too).

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sync"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/wire"
+)
+
+// Apply makes the whole configuration so. New listeners are bound first; if one cannot be, nothing changes and the errors are those of Check. Then every loop
+// swaps in one step. What did not change is not touched: its listeners, connections and counters stay. A removed server, or one that is drained, keeps its open
+// connections; those of a halted server, a removed service and a removed listener are asked to end politely.
+// Applying the same configuration again changes nothing. An error of kind Unavailable says that the engine does not run.
+func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fresh, err := e.bind(ctx, &c)
+	if err != nil {
+		return err
+	}
+	next := e.prepare(&c, fresh)
+	for i := range next.swaps {
+		next.swaps[i].service.running.Store(&next.swaps[i].snapshot)
+	}
+	err = e.onAll(func(n *lane) { next.perform(n) })
+	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
+	e.publish(&c)
+	e.monitor.Apply(configsOf(&c), e.scripts)
+	e.learnHealth()
+	for _, s := range e.services {
+		s.room()
+	}
+	return err
+}
+
+// onAll runs f on every loop and waits for all.
+func (e *Engine) onAll(f func(*lane)) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(e.lanes))
+	for i, n := range e.lanes {
+		all.Go(func() { errs[i] = n.loop.Call(context.Background(), func() { f(n) }) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change is the way from what runs to a configuration.
+type change struct {
+	services map[string]*service
+	groups   map[netip.AddrPort]*group
+	swaps    []serviceSwap
+	fresh    []*group // to listen
+	moved    []*group // to another service
+	removed  []*group
+	retired  []*service // to end
+}
+
+// serviceSwap is one service whose snapshot changes.
+type serviceSwap struct {
+	snapshot
+	service *service
+	dropped []*server // gone, drained, halted or elsewhere: no idle connection stays
+	halted  []*server
+	astray  func(wire.Conn) bool // connections that came to a listener which the service no longer has; nil: none
+}
+
+// prepare works out what must change, without changing anything that runs.
+func (e *Engine) prepare(c *appliance.Config, fresh []*group) *change {
+	next := &change{services: map[string]*service{}, groups: map[netip.AddrPort]*group{}, fresh: fresh}
+	for _, g := range fresh {
+		next.groups[g.local] = g
+	}
+	for i := range c.Cluster.VirtualServices {
+		v := &c.Cluster.VirtualServices[i]
+		s := e.services[v.ID]
+		if s == nil || s.running.Load().config.Protocol != v.Protocol {
+			s = e.newService(v.ID)
+		}
+		next.services[v.ID] = s
+		if old := s.running.Load(); old == nil || !reflect.DeepEqual(old.config, v) {
+			own := v.Clone()
+			next.swaps = append(next.swaps, s.swapTo(&own))
+		}
+		next.listeners(e, s, v)
+	}
+	for local, g := range e.groups {
+		if next.groups[local] == nil {
+			next.removed = append(next.removed, g)
+		}
+	}
+	for id, s := range e.services {
+		if next.services[id] != s {
+			next.retired = append(next.retired, s)
+		}
+	}
+	return next
+}
+
+// listeners gives every listener of v to s.
+func (next *change) listeners(e *Engine, s *service, v *appliance.VirtualService) {
+	eager := v.Protocol == appliance.HTTP
+	for _, port := range v.Ports.All() {
+		local := netip.AddrPortFrom(v.Address.Unmap(), port)
+		if g := next.groups[local]; g != nil {
+			g.service, g.eager = s, eager
+			continue
+		}
+		g := e.groups[local]
+		next.groups[local] = g
+		if g.service != s {
+			g.service, g.eager = s, eager
+			next.moved = append(next.moved, g)
+		}
+	}
+}
+
+// swapTo works out what the change of one service means for its servers.
+func (s *service) swapTo(c *appliance.VirtualService) serviceSwap {
+	w := serviceSwap{service: s, snapshot: snapshot{config: c, servers: s.match(c)}}
+	before := s.running.Load()
+	if before == nil {
+		return w
+	}
+	old := before.config
+	for i, had := range before.servers {
+		was, is := &old.RealServers[i], c.Server(had.id)
+		if is == nil || is.State != appliance.Online && was.State == appliance.Online || is.Address != was.Address || is.Port != was.Port {
+			w.dropped = append(w.dropped, had)
+		}
+		if is != nil && is.State == appliance.Halt && was.State != appliance.Halt {
+			w.halted, w.dropped = append(w.halted, had), append(w.dropped, had)
+		}
+	}
+	if old.Address != c.Address || !slices.Equal(old.Ports, c.Ports) {
+		w.astray = func(conn wire.Conn) bool {
+			local := conn.Local()
+			return !c.Ports.Contains(local.Port()) || c.Address != local.Addr() && !c.Address.IsUnspecified()
+		}
+	}
+	return w
+}
+
+// perform is run by every loop for itself.
+func (next *change) perform(n *lane) {
+	for i := range next.swaps {
+		w := &next.swaps[i]
+		w.service.shards[n.number].swap(w.config, w.servers)
+	}
+	for _, g := range next.fresh {
+		g.listeners[n.number] = n.loop.Listen(g.fds[n.number], g.local, g.service.shards[n.number], g.eager)
+	}
+	for _, g := range next.moved {
+		g.listeners[n.number].Serve(g.service.shards[n.number], g.local, g.eager)
+	}
+	for _, g := range next.removed {
+		g.listeners[n.number].Close()
+	}
+	next.relist(n)
+	for i := range next.swaps {
+		next.swaps[i].end(n)
+	}
+	for _, s := range next.retired {
+		shard := s.shards[n.number]
+		shard.evictAll()
+		for _, seat := range shard.seats {
+			n.idle.DropServer(&seat.Server)
+		}
+	}
+}
+
+// relist tells every shard which listeners are its own now.
+func (next *change) relist(n *lane) {
+	if len(next.fresh)+len(next.moved)+len(next.removed) == 0 {
+		return
+	}
+	for _, s := range next.services {
+		s.shards[n.number].listeners = nil
+	}
+	for _, g := range next.groups {
+		shard := g.service.shards[n.number]
+		shard.listeners = append(shard.listeners, g.listeners[n.number])
+	}
+}
+
+// end asks the connections to end that the change concerns.
+func (w *serviceSwap) end(n *lane) {
+	shard := w.service.shards[n.number]
+	for _, s := range w.dropped {
+		n.idle.DropServer(&s.seats[n.number].Server)
+	}
+	for _, s := range w.halted {
+		shard.evict(&s.seats[n.number].Server, nil)
+	}
+	if w.astray != nil {
+		shard.evict(nil, w.astray)
+	}
+}
+
+// publish shows to those who look what runs now.
+func (e *Engine) publish(c *appliance.Config) {
+	v := &view{servers: map[string]*server{}}
+	for i := range c.Cluster.VirtualServices {
+		s := e.services[c.Cluster.VirtualServices[i].ID]
+		v.services = append(v.services, s)
+		for _, r := range s.running.Load().servers {
+			v.servers[r.id] = r
+		}
+	}
+	e.view.Store(v)
+}
+
+// learnHealth asks for what the monitor knew before it could tell: of servers that came from elsewhere with their id.
+func (e *Engine) learnHealth() {
+	for id, s := range e.view.Load().servers {
+		for { // until what was stored is what is known: a transition may be told meanwhile
+			h := e.monitor.Health(id).Health
+			s.down.Store(h == appliance.Down)
+			if e.monitor.Health(id).Health == h {
+				break
+			}
+		}
+	}
+}
+
+func configsOf(c *appliance.Config) []appliance.VirtualService {
+	list := make([]appliance.VirtualService, len(c.Cluster.VirtualServices))
+	for i := range list {
+		list[i] = c.Cluster.VirtualServices[i].Clone()
+	}
+	return list
+}

@@ -1,0 +1,205 @@
+// Package engine is the in-process proxy: it owns every listener of every virtual service and moves the bytes, on one event loop per core. It has one door:
+// Apply takes the whole configuration and makes it so; Check tells whether that could work; Status tells what is observed.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/http1"
+	"evenkeel/engine/loop"
+	"evenkeel/engine/monitor"
+)
+
+// Options configure an Engine. Every field may be zero.
+type Options struct {
+	Log          *slog.Logger   // nil: silent
+	Loops        int            // event loops; 0: one for each processor
+	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
+	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
+	ScriptsDir   string         // where the monitor writes scripts; empty: script checks fail with a sentence
+	Grace        time.Duration  // how long connections may take to end when Run is cancelled; 0: 1.5 s
+}
+
+const (
+	defaultGrace   = 1500 * time.Millisecond
+	idlePerLoop    = 1024 // idle server connections
+	refusedLogRate = time.Second
+)
+
+// Engine moves the traffic of a configuration. Its methods are safe for concurrent use; Apply waits until Run has started.
+type Engine struct {
+	log     *slog.Logger
+	options Options
+	monitor *monitor.Monitor
+	epoch   time.Time     // of every loop's clock
+	started chan struct{} // closed when the loops run
+	lanes   []*lane       // set before started is closed
+	view    atomic.Pointer[view]
+
+	mu       sync.Mutex // serializes Apply and Check, and guards what follows
+	scripts  []appliance.Script
+	services map[string]*service
+	groups   map[netip.AddrPort]*group
+}
+
+// lane is what belongs to one loop.
+type lane struct {
+	number int
+	loop   *loop.Loop
+	idle   *http1.IdlePool
+}
+
+// view is what runs, for those who only look; it is never changed, only replaced.
+type view struct {
+	services []*service
+	servers  map[string]*server
+}
+
+// New returns an engine that serves nothing; Run starts it.
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Loops <= 0 {
+		o.Loops = runtime.NumCPU()
+	}
+	if o.Grace == 0 {
+		o.Grace = defaultGrace
+	}
+	e := &Engine{
+		log: o.Log.With("component", "engine"), options: o, epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
+		services: map[string]*service{}, groups: map[netip.AddrPort]*group{},
+	}
+	e.view.Store(&view{})
+	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged})
+	return e
+}
+
+// Run serves until the context ends; then it accepts nothing more, ends idle connections, gives the others Options.Grace to end, and returns.
+// An error says that the loops could not be made (kind Unavailable). Run is called once.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.openLanes(); err != nil {
+		return err
+	}
+	if n := len(e.lanes) + 1; runtime.GOMAXPROCS(0) < n {
+		runtime.GOMAXPROCS(n) // a loop keeps its thread; everything else needs one more
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var all sync.WaitGroup
+	for _, n := range e.lanes {
+		all.Go(func() { e.runLoop(serving, n) })
+	}
+	all.Go(func() { e.runMonitor(ctx) })
+	close(e.started)
+	<-ctx.Done()
+	e.drain()
+	stop()
+	all.Wait()
+	return nil
+}
+
+func (e *Engine) openLanes() error {
+	for i := range e.options.Loops {
+		l, err := loop.Open(loop.Options{Log: e.options.Log, Number: i, Epoch: e.epoch})
+		if err != nil {
+			for _, n := range e.lanes {
+				n.loop.Close()
+			}
+			return fmt.Errorf("open loop %d: %w", i, err)
+		}
+		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop)})
+	}
+	return nil
+}
+
+func (e *Engine) runLoop(ctx context.Context, n *lane) {
+	if err := n.loop.Run(ctx); err != nil {
+		e.log.Error("loop ended", "loop", n.number, "error", err.Error())
+	}
+}
+
+func (e *Engine) runMonitor(ctx context.Context) {
+	if err := e.monitor.Run(ctx); err != nil && ctx.Err() == nil {
+		e.log.Error("monitor ended", "error", err.Error())
+	}
+}
+
+// drain ends everything politely, within the grace.
+func (e *Engine) drain() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), e.options.Grace)
+	defer cancel()
+	services := e.services
+	for _, n := range e.lanes {
+		_ = n.loop.Call(ctx, func() {
+			for _, g := range e.groups {
+				if g.listeners[n.number] != nil {
+					g.listeners[n.number].Close()
+				}
+			}
+			for _, s := range services {
+				s.shards[n.number].evictAll()
+			}
+			n.idle.Close()
+		})
+	}
+	e.groups, e.services = map[netip.AddrPort]*group{}, map[string]*service{}
+	e.awaitQuiet(ctx)
+}
+
+// awaitQuiet waits until no loop has a connection, or the context ends.
+func (e *Engine) awaitQuiet(ctx context.Context) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		open := 0
+		for _, n := range e.lanes {
+			if n.loop.Call(ctx, func() { open += n.loop.Connections() }) != nil {
+				return
+			}
+		}
+		if open == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// ready waits for Run.
+func (e *Engine) ready(ctx context.Context) error {
+	select {
+	case <-e.started:
+		return nil
+	case <-ctx.Done():
+		return &appliance.Error{Kind: appliance.Unavailable, Op: "wait for engine", Message: "The engine is not running.", Err: context.Cause(ctx)}
+	}
+}
+
+// healthChanged is told by the monitor.
+func (e *Engine) healthChanged(id string, h appliance.Health) {
+	s := e.view.Load().servers[id]
+	if s == nil {
+		return
+	}
+	s.down.Store(h == appliance.Down)
+	if h != appliance.Down {
+		return
+	}
+	for _, n := range e.lanes {
+		n.loop.Post(func() { n.idle.DropServer(&s.seats[n.number].Server) })
+	}
+}

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/loop"
+)
+
+// group is the listeners of all loops on one address and port. It outlives revisions, and may change hands between services.
+type group struct {
+	local     netip.AddrPort
+	service   *service
+	listeners []*loop.Listener // one for each loop; nil until the loop has taken its descriptor
+	fds       []int
+	eager     bool
+}
+
+// Check tells whether Apply could work, changing nothing: can every listener that is not ours already be bound? Errors name `virtual_services[LABEL].ports` or
+// `.address`, all of them at once, and are of kind Conflict, Denied, Invalid, Unsupported or Unavailable.
+func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all appliance.Errors
+	for _, want := range e.missing(&c) {
+		if err := ctx.Err(); err != nil {
+			return &appliance.Error{Kind: appliance.Unavailable, Op: "check listeners", Err: err}
+		}
+		if e.held(want.local) {
+			continue
+		}
+		if err := loop.Probe(want.local); err != nil {
+			all = append(all, listenerError(want.service, err))
+		}
+	}
+	if len(all) > 0 {
+		return all
+	}
+	return nil
+}
+
+type wanted struct {
+	local   netip.AddrPort
+	service *appliance.VirtualService
+}
+
+// missing lists the listeners that c needs and that do not exist.
+func (e *Engine) missing(c *appliance.Config) []wanted {
+	var out []wanted
+	for i := range c.Cluster.VirtualServices {
+		s := &c.Cluster.VirtualServices[i]
+		for _, port := range s.Ports.All() {
+			if local := netip.AddrPortFrom(s.Address.Unmap(), port); e.groups[local] == nil {
+				out = append(out, wanted{local, s})
+			}
+		}
+	}
+	return out
+}
+
+// held tells whether a listener of ours stands in the way of that address, a wildcard of an address or the other way round: it proves that nobody else has the port,
+// and goes when the configuration is applied.
+func (e *Engine) held(local netip.AddrPort) bool {
+	for have := range e.groups {
+		if have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// bind makes every missing listener, or none.
+func (e *Engine) bind(ctx context.Context, c *appliance.Config) ([]*group, error) {
+	var groups []*group
+	var all appliance.Errors
+	for _, want := range e.missing(c) {
+		if err := ctx.Err(); err != nil {
+			all = append(all, &appliance.Error{Kind: appliance.Unavailable, Op: "bind listeners", Err: err})
+			break
+		}
+		fds, err := loop.Bind(want.local, len(e.lanes), e.held(want.local))
+		if err != nil {
+			all = append(all, listenerError(want.service, err))
+			continue
+		}
+		groups = append(groups, &group{local: want.local, fds: fds, listeners: make([]*loop.Listener, len(e.lanes))})
+	}
+	if len(all) == 0 {
+		return groups, nil
+	}
+	for _, g := range groups {
+		loop.CloseAll(g.fds)
+	}
+	return nil, all
+}
+
+// listenerError names the field of a listener's error.
+func listenerError(s *appliance.VirtualService, err error) *appliance.Error {
+	var e *appliance.Error
+	if !errors.As(err, &e) {
+		e = &appliance.Error{Kind: appliance.Internal, Op: "bind listener", Err: err}
+	}
+	named := *e
+	field := "ports"
+	if named.Kind == appliance.Invalid || named.Kind == appliance.Unsupported {
+		field = "address"
+	}
+	named.Field = fmt.Sprintf("virtual_services[%s].%s", s.Label, field)
+	named.Subject = s.ID
+	return &named
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/stats"
+	"evenkeel/engine/wire"
+)
+
+// Pick implements wire.Service: one of the scheduler's choice, else the fallback.
+func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
+	s.survey(q)
+	for {
+		i := s.pool.Pick(q)
+		if i < 0 {
+			return s.fallBack(q)
+		}
+		if c, ok := s.choose(i, q, wire.ByScheduler); ok {
+			return c, true
+		}
+		s.pool.Seats[i].Usable = false // another loop took the last place
+	}
+}
+
+// survey tells the pool which servers take new clients now, and how busy they are.
+func (s *shard) survey(q *wire.Query) {
+	s.lookAtOthers()
+	for i, seat := range s.seats {
+		r, p := &s.config.RealServers[i], &s.pool.Seats[i]
+		p.Usable = r.State == appliance.Online && s.reachable(i, q) && (r.MaxConnections == 0 || seat.server.reserved.Load() < int64(r.MaxConnections))
+		p.Open = seat.Counters.Open + s.others[i]
+	}
+}
+
+// reachable tells whether there is a point in connecting to a server.
+func (s *shard) reachable(i int, q *wire.Query) bool {
+	seat := s.seats[i]
+	return !seat.server.down.Load() && s.addresses[i].IsValid() && (len(q.Tried) == 0 || !slices.Contains(q.Tried, &seat.Server))
+}
+
+// lookAtOthers reads how busy the servers are on other loops, not more often than every millisecond.
+func (s *shard) lookAtOthers() {
+	if len(s.service.shards) == 1 || s.lookedAt != 0 && s.lane.loop.Now().Sub(s.lookedAt) < othersAge {
+		return
+	}
+	s.lookedAt = s.lane.loop.Now()
+	for i, seat := range s.seats {
+		s.others[i] = 0
+		for _, o := range seat.server.seats {
+			if o != seat {
+				s.others[i] += atomic.LoadInt64(&o.Counters.Open)
+			}
+		}
+	}
+}
+
+// choose takes a place on a server; false: its connections are at the limit.
+func (s *shard) choose(i int, q *wire.Query, why wire.Reason) (wire.Choice, bool) {
+	r, seat := &s.config.RealServers[i], s.seats[i]
+	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now()}
+	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, q.Port))
+	if r.MaxConnections > 0 {
+		if seat.server.reserved.Add(1) > int64(r.MaxConnections) {
+			seat.server.reserved.Add(-1)
+			return wire.Choice{}, false
+		}
+		c.Reserved = true
+	}
+	seat.opened(c.Opened)
+	return c, true
+}
+
+func (n *seat) opened(now wire.Time) {
+	stats.Opened(&n.Counters)
+	n.ages.Add(now)
+}
+
+// fallBack chooses what serves when no server can.
+func (s *shard) fallBack(q *wire.Query) (wire.Choice, bool) {
+	to := netip.AddrPort{}
+	switch s.config.Fallback.Kind {
+	case appliance.FallbackPage:
+		to = s.engine.options.FallbackPage
+	case appliance.FallbackServer:
+		to = s.config.Fallback.Address
+	}
+	if !to.IsValid() || slices.Contains(q.Tried, &s.fallback.Server) {
+		return wire.Choice{}, false
+	}
+	now := s.lane.loop.Now()
+	s.fallback.opened(now)
+	return wire.Choice{Server: &s.fallback.Server, Address: to, Fallback: true, Reason: wire.ByFallback, Opened: now}, true
+}
+
+// Failed implements wire.Service. The next Pick passes the server over, and rewrites the client's entry when it finds another.
+func (s *shard) Failed(wire.Choice, error) {}
+
+// Release implements wire.Service.
+func (s *shard) Release(c wire.Choice) {
+	seat := c.Server.Owner.(*seat)
+	stats.Closed(&seat.Counters)
+	seat.ages.Remove(c.Opened)
+	if c.Reserved {
+		seat.server.reserved.Add(-1)
+	}
+}

@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/stats"
+	"evenkeel/engine/wire"
+)
+
+// service is one running virtual service. It outlives revisions; a change of protocol makes a new one.
+type service struct {
+	id      string
+	running atomic.Pointer[snapshot]
+	shards  []*shard     // one for each loop
+	open    atomic.Int64 // clients on all loops
+	waiting atomic.Bool  // some loop paused its listeners because of the limit
+}
+
+// snapshot is what a service runs with; it is never changed, only replaced.
+type snapshot struct {
+	config  *appliance.VirtualService
+	servers []*server // in the order of config
+}
+
+// server is one real server of a service, on all loops.
+type server struct {
+	id       string
+	down     atomic.Bool  // what the monitor saw last
+	reserved atomic.Int64 // places taken of its limit of connections
+	seats    []*seat      // one for each loop
+}
+
+// seat is a server on one loop.
+type seat struct {
+	wire.Server
+	server *server // nil for a fallback
+	ages   stats.Ages
+}
+
+func newServer(id, label string, lanes int) *server {
+	s := &server{id: id, seats: make([]*seat, lanes)}
+	for i := range s.seats {
+		s.seats[i] = newSeat(id, label, s)
+	}
+	return s
+}
+
+func newSeat(id, label string, s *server) *seat {
+	n := &seat{Server: wire.Server{ID: id, Label: label}, server: s}
+	n.Owner = n
+	return n
+}
+
+// newService returns a service without configuration.
+func (e *Engine) newService(id string) *service {
+	s := &service{id: id, shards: make([]*shard, len(e.lanes))}
+	for i, n := range e.lanes {
+		s.shards[i] = &shard{service: s, lane: n, engine: e, fallback: newSeat("fallback", "fallback", nil)}
+	}
+	return s
+}
+
+// match returns the servers of a configuration: those that s has, and new ones.
+func (s *service) match(c *appliance.VirtualService) []*server {
+	var old []*server
+	if r := s.running.Load(); r != nil {
+		old = r.servers
+	}
+	list := make([]*server, len(c.RealServers))
+	for i := range c.RealServers {
+		r := &c.RealServers[i]
+		for _, o := range old {
+			if o.id == r.ID {
+				list[i] = o
+			}
+		}
+		if list[i] == nil {
+			list[i] = newServer(r.ID, r.Label, len(s.shards))
+		}
+	}
+	return list
+}
+
+func (s *service) limit() int64 { return int64(s.running.Load().config.Limits.MaxConnections) }
+
+// admit counts one more client; false: the limit is reached, and room is told to the loops when there is some.
+func (s *service) admit() bool {
+	limit := s.limit()
+	if s.open.Add(1) <= limit {
+		return true
+	}
+	s.open.Add(-1)
+	s.waiting.Store(true)
+	if s.open.Add(1) <= limit { // one left before it could see that somebody waits
+		return true
+	}
+	s.open.Add(-1)
+	return false
+}
+
+func (s *service) leave() {
+	s.open.Add(-1)
+	s.room()
+}
+
+// room has the loops accept again if they had stopped.
+func (s *service) room() {
+	if !s.waiting.Load() || s.open.Load() >= s.limit() || !s.waiting.CompareAndSwap(true, false) {
+		return
+	}
+	for _, shard := range s.shards {
+		shard.lane.loop.Post(shard.resume)
+	}
+}

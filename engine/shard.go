@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/balance"
+	"evenkeel/engine/http1"
+	"evenkeel/engine/loop"
+	"evenkeel/engine/relay"
+	"evenkeel/engine/stats"
+	"evenkeel/engine/wire"
+)
+
+// shard is a service on one loop: the wire.Service of its cores and the loop.Acceptor of its listeners. Everything in it belongs to the loop,
+// but for the counters, which are read by others.
+type shard struct {
+	service   *service
+	engine    *Engine
+	lane      *lane
+	config    *appliance.VirtualService
+	seats     []*seat
+	addresses []netip.Addr // of the servers, in the order of seats
+	pool      *balance.Pool
+	others    []int64 // connections on the other loops, as last looked at
+	lookedAt  wire.Time
+	fallback  *seat
+	counters  wire.Counters
+	listeners []*loop.Listener
+	quietTill wire.Time // no refusal is logged before
+}
+
+var (
+	_ wire.Service  = (*shard)(nil)
+	_ loop.Acceptor = (*shard)(nil)
+)
+
+// othersAge is how old the other loops' numbers may be when a server is chosen.
+const othersAge = time.Millisecond
+
+// swap makes a snapshot the running one.
+func (s *shard) swap(c *appliance.VirtualService, servers []*server) {
+	var old []appliance.RealServer
+	if s.config != nil {
+		old = s.config.RealServers
+	}
+	s.pool = balance.New(&c.Pool, s.pool, old)
+	s.config = c
+	s.seats = make([]*seat, len(servers))
+	s.addresses = make([]netip.Addr, len(servers))
+	s.others = make([]int64, len(servers))
+	s.lookedAt = 0
+	for i, r := range servers {
+		s.seats[i] = r.seats[s.lane.number]
+		s.addresses[i], _ = c.RealServers[i].Address.Addr()
+	}
+}
+
+// Loop implements wire.Service.
+func (s *shard) Loop() wire.Loop { return s.lane.loop }
+
+// Config implements wire.Service.
+func (s *shard) Config() *appliance.VirtualService { return s.config }
+
+// Counters implements wire.Service.
+func (s *shard) Counters() *wire.Counters { return &s.counters }
+
+// Admit implements loop.Acceptor.
+func (s *shard) Admit() bool {
+	if !s.service.admit() {
+		return false
+	}
+	atomic.StoreInt64(&s.counters.Open, s.counters.Open+1)
+	return true
+}
+
+// Gone implements loop.Acceptor.
+func (s *shard) Gone() {
+	stats.Closed(&s.counters)
+	s.service.leave()
+}
+
+// Accepted implements loop.Acceptor.
+func (s *shard) Accepted(c wire.Conn) wire.Core {
+	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
+	if s.config.Protocol == appliance.HTTP {
+		return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Refused: s.refused})
+	}
+	return relay.New(relay.Options{Service: s, Client: c})
+}
+
+// refused logs why a request was turned away, at most once a second for each service and loop.
+func (s *shard) refused(reason string) {
+	now := s.lane.loop.Now()
+	if now < s.quietTill {
+		return
+	}
+	s.quietTill = now.Add(refusedLogRate)
+	s.engine.log.Info("request refused", "service", s.config.Label, "reason", reason)
+}
+
+func (s *shard) resume() {
+	for _, n := range s.listeners {
+		n.Resume()
+	}
+}
+
+// evict asks the sessions that keep selects to end; server nil means all of them, otherwise those that use it.
+func (s *shard) evict(server *wire.Server, which func(wire.Conn) bool) {
+	s.lane.loop.Accepted(s, func(c wire.Conn, core wire.Core) {
+		if which == nil || which(c) {
+			core.Evict(server)
+		}
+	})
+}
+
+func (s *shard) evictAll() { s.evict(nil, nil) }
