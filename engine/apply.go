@@ -21,6 +21,9 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ended {
+		return &appliance.Error{Kind: appliance.Unavailable, Op: "apply", Message: "The engine is stopping."}
+	}
 	fresh, err := e.bind(ctx, &c)
 	if err != nil {
 		return err
@@ -30,6 +33,9 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 		next.swaps[i].service.running.Store(&next.swaps[i].snapshot)
 	}
 	err = e.onAll(func(n *lane) { next.perform(n) })
+	for i := range next.swaps {
+		next.swaps[i].tidy()
+	}
 	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
 	e.publish(&c)
 	e.monitor.Apply(configsOf(&c), e.scripts)
@@ -91,7 +97,9 @@ func (e *Engine) prepare(c *appliance.Config, fresh []*group) *change {
 		next.services[v.ID] = s
 		if old := s.running.Load(); old == nil || !reflect.DeepEqual(old.config, v) {
 			own := v.Clone()
-			next.swaps = append(next.swaps, s.swapTo(&own))
+			w := s.swapTo(&own)
+			e.persistence(&w.snapshot, old)
+			next.swaps = append(next.swaps, w)
 		}
 		next.listeners(e, s, v)
 	}
@@ -156,7 +164,7 @@ func (s *service) swapTo(c *appliance.VirtualService) serviceSwap {
 func (next *change) perform(n *lane) {
 	for i := range next.swaps {
 		w := &next.swaps[i]
-		w.service.shards[n.number].swap(w.config, w.servers)
+		w.service.shards[n.number].swap(&w.snapshot)
 	}
 	for _, g := range next.fresh {
 		g.listeners[n.number] = n.loop.Listen(g.fds[n.number], g.local, g.service.shards[n.number], g.eager)

@@ -39,12 +39,14 @@ type Engine struct {
 	log     *slog.Logger
 	options Options
 	monitor *monitor.Monitor
+	key     [32]byte      // seals cookies
 	epoch   time.Time     // of every loop's clock
 	started chan struct{} // closed when the loops run
 	lanes   []*lane       // set before started is closed
 	view    atomic.Pointer[view]
 
 	mu       sync.Mutex // serializes Apply and Check, and guards what follows
+	ended    bool       // Run is over, or almost
 	scripts  []appliance.Script
 	services map[string]*service
 	groups   map[netip.AddrPort]*group
@@ -75,7 +77,7 @@ func New(o Options) *Engine {
 		o.Grace = defaultGrace
 	}
 	e := &Engine{
-		log: o.Log.With("component", "engine"), options: o, epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
+		log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
 		services: map[string]*service{}, groups: map[netip.AddrPort]*group{},
 	}
 	e.view.Store(&view{})
@@ -137,6 +139,7 @@ func (e *Engine) runMonitor(ctx context.Context) {
 func (e *Engine) drain() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.ended = true
 	ctx, cancel := context.WithTimeout(context.Background(), e.options.Grace)
 	defer cancel()
 	services := e.services

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 			runtime.GC() // io.Copy of the samples keeps pipes until it is collected
 		}
 		if after > before+3 {
-			fmt.Fprintf(os.Stderr, "%d descriptors before the tests, %d behind them\n", before, after)
+			fmt.Fprintf(os.Stderr, "%d descriptors before the tests, %d behind them: %v\n", before, after, openFiles())
 			code = 1
 		}
 	}
@@ -48,6 +48,15 @@ func descriptors() int {
 		return 0
 	}
 	return len(list)
+}
+
+func openFiles() (links []string) {
+	list, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range list {
+		link, _ := os.Readlink("/proc/self/fd/" + f.Name())
+		links = append(links, link)
+	}
+	return links
 }
 
 // rig is a running engine.
@@ -100,7 +109,7 @@ func (r *rig) apply(list ...appliance.VirtualService) {
 }
 
 func config(list ...appliance.VirtualService) appliance.Config {
-	c := appliance.Config{Cluster: appliance.Cluster{VirtualServices: list, Settings: appliance.Settings{AllowLoopback: true}}}
+	c := appliance.Config{Cluster: appliance.Cluster{VirtualServices: list, Settings: appliance.Settings{AllowLoopback: true}}}.Clone()
 	c.Cluster.Normalize()
 	return c
 }

@@ -4,14 +4,24 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/stats"
 	"evenkeel/engine/wire"
 )
 
-// Pick implements wire.Service: one of the scheduler's choice, else the fallback.
+// Pick implements wire.Service: the server that the client had before, else one of the scheduler's choice, else the fallback.
 func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
+	before, renew, issued := s.remembered(q)
+	if before >= 0 {
+		if c, ok := s.choose(before, q, wire.ByPersistence); ok {
+			if renew {
+				s.remember(&c, q, issued)
+			}
+			return c, true
+		}
+	}
 	s.survey(q)
 	for {
 		i := s.pool.Pick(q)
@@ -19,6 +29,9 @@ func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
 			return s.fallBack(q)
 		}
 		if c, ok := s.choose(i, q, wire.ByScheduler); ok {
+			if before < 0 { // a server that is only full for the moment is not forgotten
+				s.remember(&c, q, time.Time{})
+			}
 			return c, true
 		}
 		s.pool.Seats[i].Usable = false // another loop took the last place

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/persist"
 	"evenkeel/engine/stats"
 	"evenkeel/engine/wire"
 )
@@ -20,7 +21,9 @@ type service struct {
 // snapshot is what a service runs with; it is never changed, only replaced.
 type snapshot struct {
 	config  *appliance.VirtualService
-	servers []*server // in the order of config
+	servers []*server       // in the order of config
+	table   *persist.Table  // nil without persistence by source IP
+	sealer  *persist.Sealer // nil without persistence by cookie
 }
 
 // server is one real server of a service, on all loops.

@@ -9,6 +9,7 @@ import (
 	"evenkeel/engine/balance"
 	"evenkeel/engine/http1"
 	"evenkeel/engine/loop"
+	"evenkeel/engine/persist"
 	"evenkeel/engine/relay"
 	"evenkeel/engine/stats"
 	"evenkeel/engine/wire"
@@ -21,6 +22,8 @@ type shard struct {
 	engine    *Engine
 	lane      *lane
 	config    *appliance.VirtualService
+	table     *persist.Table
+	sealer    *persist.Sealer
 	seats     []*seat
 	addresses []netip.Addr // of the servers, in the order of seats
 	pool      *balance.Pool
@@ -41,13 +44,17 @@ var (
 const othersAge = time.Millisecond
 
 // swap makes a snapshot the running one.
-func (s *shard) swap(c *appliance.VirtualService, servers []*server) {
+func (s *shard) swap(next *snapshot) {
+	c, servers := next.config, next.servers
 	var old []appliance.RealServer
 	if s.config != nil {
 		old = s.config.RealServers
 	}
-	s.pool = balance.New(&c.Pool, s.pool, old)
-	s.config = c
+	first := s.pool == nil
+	if s.pool = balance.New(&c.Pool, s.pool, old); first {
+		s.pool.Turn(s.lane.number)
+	}
+	s.config, s.table, s.sealer = c, next.table, next.sealer
 	s.seats = make([]*seat, len(servers))
 	s.addresses = make([]netip.Addr, len(servers))
 	s.others = make([]int64, len(servers))

@@ -29,8 +29,13 @@ func (e *Engine) serviceStatus(s *service) appliance.ServiceStatus {
 		ID: s.id, Label: now.config.Label, Connections: int(sum.Open), Total: sum.Total, Requests: sum.Requests, Refused: sum.Refused,
 		BytesIn: sum.BytesIn, BytesOut: sum.BytesOut, Servers: make([]appliance.ServerStatus, len(now.servers)),
 	}
+	var clients map[string]int
+	if now.table != nil {
+		clients = now.table.CountByServer(e.now())
+	}
 	for i, r := range now.servers {
 		out.Servers[i] = e.serverStatus(r, &now.config.RealServers[i])
+		out.Servers[i].PersistenceEntries = clients[r.id]
 	}
 	out.Health, out.Sentence = judge(now.config, out.Servers)
 	return out

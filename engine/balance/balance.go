@@ -45,6 +45,16 @@ func New(p *appliance.Pool, old *Pool, oldServers []appliance.RealServer) *Pool 
 	return n
 }
 
+// Turn passes over n turns of weighted round robin, so that the pools of several loops do not all begin with the same server.
+func (p *Pool) Turn(n int) {
+	for i := range p.Seats {
+		p.Seats[i].Usable = true
+	}
+	for range n {
+		p.smooth(-1)
+	}
+}
+
 // Pick returns the index of the seat that serves next, or -1 when none is usable.
 func (p *Pool) Pick(q *wire.Query) int {
 	switch {

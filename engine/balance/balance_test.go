@@ -207,6 +207,18 @@ func TestANewPoolTakesOverTheTurn(t *testing.T) {
 	}
 }
 
+func TestPoolsOfSeveralLoopsBeginElsewhere(t *testing.T) {
+	first := ""
+	for lane := range 4 {
+		p, _ := pool(appliance.RoundRobin, appliance.LoadBalanced, 1, 1, 1)
+		p.Turn(lane)
+		first += fmt.Sprint(p.Pick(client(0)))
+	}
+	if first != "0120" {
+		t.Errorf("the loops begin with %s", first)
+	}
+}
+
 func TestPickAllocatesNothing(t *testing.T) {
 	q := client(1)
 	for _, s := range schedulers {
