@@ -49,6 +49,7 @@ func TestAnswer(t *testing.T) {
 		{"accept", admission, AnswerOptions{Now: now}, "MSH|^~\\&|VNA|Archive|RIS|Radiology|20240102030405+0000||ACK^A01|MSG00001|P|2.5.1||||||UNICODE UTF-8\rMSA|AA|MSG00001\r"},
 		{"fail with a text that cannot break out", admission, AnswerOptions{Code: Fail, Text: "a|b^c\\d\rMSA|AA", ID: "9"}, "MSH|^~\\&|VNA|Archive|RIS|Radiology|||ACK^A01|9|P|2.5.1||||||UNICODE UTF-8\rMSA|AE|MSG00001|a\\F\\b\\S\\c\\E\\d MSA\\F\\AA\r"},
 		{"own delimiters, no trigger", "MSH#*!?%#a#b#c#d###QRY#7#T#2.3", AnswerOptions{}, "MSH#*!?%#c#d#a#b###ACK#7#T#2.3\rMSA#AA#7\r"},
+		{"escapes are kept", "MSH|^~\\&|a\\T\\|b|c|d|||ADT^A01|x\\F\\y|P|2.5", AnswerOptions{}, "MSH|^~\\&|c|d|a\\T\\|b|||ACK^A01|x\\F\\y|P|2.5\rMSA|AA|x\\F\\y\r"},
 		{"few delimiters", "MSH|^|a|b|c|d|||QRY|7|T|2.3", AnswerOptions{Code: Reject, Text: "x|y"}, "MSH|^|c|d|a|b|||ACK|7|T|2.3\rMSA|AR|7|x y\r"},
 		{"unreadable", "nonsense", AnswerOptions{Code: Reject, Text: "no header"}, "MSH|^~\\&|||||||ACK|||\rMSA|AR||no header\r"},
 	}
