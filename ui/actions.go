@@ -1,0 +1,148 @@
+package ui
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"evenkeel/appliance"
+	"evenkeel/ui/view"
+)
+
+// act carries out an operator's action on live real servers.
+func (p *page) act(acts ...appliance.Act) error {
+	ctx, cancel := p.lasting()
+	defer cancel()
+	_, err := p.ui.Control.Act(ctx, p.origin, acts)
+	return err
+}
+
+// after is where the browser goes after an action: to the page it came from, when that is the server's own.
+func (p *page) after(s *appliance.VirtualService, r *appliance.RealServer) string {
+	if p.FormValue("back") == "server" {
+		return serverPath(s.ID, r.ID)
+	}
+	return "/lbadmin/"
+}
+
+func (p *page) setState(state appliance.State, done string) error {
+	s, r, _ := p.useOf(p.Param("service"), p.Param("server"))
+	if s == nil {
+		return errNoServer()
+	}
+	status := p.ui.Control.Status()
+	seen, _ := status.Service(s.ID)
+	server, _ := seen.Server(r.ID)
+	if err := p.act(appliance.Act{Service: s.ID, Server: r.ID, State: state}); err != nil {
+		return err
+	}
+	return p.done(p.after(s, r), done, r.Label, s.Label, view.Plural(server.Connections, "open connection"))
+}
+
+func bringOnline(p *page) error {
+	return p.setState(appliance.Online, "%s of %s is online: it gets new clients again.%.0s")
+}
+
+func drainServer(p *page) error {
+	return p.setState(appliance.Drain, "%s of %s is draining: no new clients; %s may finish.")
+}
+
+func haltServer(p *page) error {
+	return p.setState(appliance.Halt, "%s of %s is halted; %s ended.")
+}
+
+// askHalt names what a halt ends, before it does.
+func askHalt(p *page) error {
+	s, r, _ := p.useOf(p.Param("service"), p.Param("server"))
+	if s == nil {
+		return errNoServer()
+	}
+	status := p.ui.Control.Status()
+	seen, _ := status.Service(s.ID)
+	server, _ := seen.Server(r.ID)
+	v := view.Confirm{
+		Text: "Halt " + r.Label + " of " + s.Label + "?", Path: serverPath(s.ID, r.ID) + "/halt", Button: "Halt", Danger: true, Back: p.askBack(s, r), From: p.QueryParam("back"),
+		Facts: []string{ends(server.Connections), "It gets no new clients until it is brought online again."},
+	}
+	if others := serving(&seen, r.ID); others == 0 {
+		v.Warning = "No other server of " + s.Label + " is up and online: the service would not be served by a real server."
+	}
+	if server.Connections > 0 && server.State == appliance.Online {
+		v.Alternative, v.AlternativePath = "Drain instead: they may finish", serverPath(s.ID, r.ID)+"/drain"
+	}
+	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Halt "+r.Label, "/lbadmin/"), v))
+}
+
+func (p *page) askBack(s *appliance.VirtualService, r *appliance.RealServer) string {
+	if p.QueryParam("back") == "server" {
+		return serverPath(s.ID, r.ID)
+	}
+	return "/lbadmin/"
+}
+
+func ends(n int) string {
+	switch n {
+	case 0:
+		return "No connection is open on it now."
+	case 1:
+		return "One open connection ends at once (FIN)."
+	}
+	return view.Number(n) + " open connections end at once (FIN)."
+}
+
+// serving counts the servers beside one that get new clients now.
+func serving(s *appliance.ServiceStatus, except string) int {
+	n := 0
+	for i := range s.Servers {
+		if r := &s.Servers[i]; r.ID != except && r.State == appliance.Online && r.Check.Health == appliance.Up {
+			n++
+		}
+	}
+	return n
+}
+
+func weighServer(p *page) error {
+	s, r, _ := p.useOf(p.Param("service"), p.Param("server"))
+	if s == nil {
+		return errNoServer()
+	}
+	weight, err := strconv.Atoi(strings.TrimSpace(p.FormValue("weight")))
+	if err != nil || weight < 0 || weight > appliance.MaxWeight {
+		p.say("error", "A weight is a whole number from 0 to %d; %s of %s keeps its own.", appliance.MaxWeight, r.Label, s.Label)
+		return p.see(p.after(s, r))
+	}
+	if err := p.act(appliance.Act{Service: s.ID, Server: r.ID, Weight: &weight}); err != nil {
+		return err
+	}
+	return p.done(p.after(s, r), "%s of %s has weight %d now.", r.Label, s.Label, weight)
+}
+
+func checkServer(p *page) error {
+	s, r, runs := p.useOf(p.Param("service"), p.Param("server"))
+	if s == nil || !runs {
+		return errNoServer()
+	}
+	p.ui.Engine.CheckNow(s.ID, r.ID)
+	return p.done(p.after(s, r), "%s of %s is being checked; its row shows the answer.", r.Label, s.Label)
+}
+
+// actOnLabel does the same to every server of one label.
+func actOnLabel(p *page) error {
+	label, state := p.FormValue("label"), appliance.State(p.FormValue("state"))
+	if !state.Valid() {
+		return appliance.Refuse("state", "Choose Online, Drain or Halt.")
+	}
+	var acts []appliance.Act
+	for _, u := range p.usesOf(label) {
+		acts = append(acts, appliance.Act{Service: u.service.ID, Server: u.server.ID, State: state})
+	}
+	if len(acts) == 0 {
+		return errNoServer()
+	}
+	if err := p.act(acts...); err != nil {
+		return err
+	}
+	word := map[appliance.State]string{appliance.Online: "online", appliance.Drain: "draining", appliance.Halt: "halted"}[state]
+	return p.done("/lbadmin/servers?label="+url.QueryEscape(label), "%s is %s on %s.", label, word, view.Plural(len(acts), "service"))
+}

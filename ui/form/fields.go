@@ -1,0 +1,180 @@
+package form
+
+import (
+	"strconv"
+
+	"evenkeel/appliance"
+)
+
+type vs = appliance.VirtualService
+
+func text(path, example string, at func(*vs) *string) Field {
+	return Field{Path: path, Kind: Text, Example: example,
+		get: func(s *vs) string { return *at(s) },
+		set: func(s *vs, t string) error { *at(s) = t; return nil }}
+}
+
+func number(path string, at func(*vs) *int) Field {
+	return Field{Path: path, Kind: Number,
+		get: func(s *vs) string { return strconv.Itoa(*at(s)) },
+		set: func(s *vs, t string) error { return readNumber(path, t, func(n int) { *at(s) = n }) }}
+}
+
+func duration(path string, at func(*vs) *appliance.Duration) Field {
+	return Field{Path: path, Kind: Duration,
+		get: func(s *vs) string { return Spaced(*at(s)) },
+		set: func(s *vs, t string) error {
+			d, err := appliance.ParseDuration(t)
+			if err != nil {
+				return appliance.Refuse(path, "%s", appliance.ErrorsOf(err)[0].Text())
+			}
+			*at(s) = d
+			return nil
+		}}
+}
+
+func check(path string, at func(*vs) *bool) Field {
+	return Field{Path: path, Kind: Check,
+		get: func(s *vs) string { return strconv.FormatBool(*at(s)) },
+		set: func(s *vs, t string) error { *at(s) = t == "true"; return nil }}
+}
+
+func choice[T ~string](path string, at func(*vs) *T, options ...Option) Field {
+	return Field{Path: path, Kind: Choice, Options: options,
+		get: func(s *vs) string { return string(*at(s)) },
+		set: func(s *vs, t string) error { *at(s) = T(t); return nil }}
+}
+
+func options[T interface {
+	~string
+	String() string
+}](list ...T) []Option {
+	out := make([]Option, len(list))
+	for i, v := range list {
+		out[i] = Option{string(v), v.String()}
+	}
+	return out
+}
+
+func with(f Field, values string) Field { f.For = values; return f }
+
+func hinted(f Field, example string) Field { f.Example = example; return f }
+
+// firstFields are the four that are enough.
+func firstFields() []Field {
+	return []Field{
+		text("label", "VNA_DICOM", func(s *vs) *string { return &s.Label }),
+		{Path: "address", Kind: Text, Example: "192.168.0.188",
+			get: func(s *vs) string {
+				if !s.Address.IsValid() {
+					return ""
+				}
+				return s.Address.String()
+			},
+			set: func(s *vs, t string) (err error) { s.Address, err = readAddress("address", t); return err }},
+		{Path: "ports", Kind: Text, Example: "11112",
+			get: func(s *vs) string { return s.Ports.String() },
+			set: func(s *vs, t string) (err error) { s.Ports, err = appliance.ParsePorts(t); return err }},
+		choice("protocol", func(s *vs) *appliance.Protocol { return &s.Protocol }, options(appliance.TCP, appliance.HTTP)...),
+	}
+}
+
+func balanceFields() []Field {
+	return []Field{
+		choice("scheduler", func(s *vs) *appliance.Scheduler { return &s.Scheduler }, options(appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash)...),
+		choice("mode", func(s *vs) *appliance.ModeOfUse { return &s.Mode },
+			Option{string(appliance.LoadBalanced), "load balanced"}, Option{string(appliance.Failover), "failover"}),
+	}
+}
+
+func persistenceFields() []Field {
+	const bySource, byCookie = "source_ip", "http_cookie"
+	return []Field{
+		choice("persistence.kind", func(s *vs) *appliance.PersistenceKind { return &s.Persistence.Kind },
+			options(appliance.PersistNone, appliance.PersistSourceIP, appliance.PersistCookie)...),
+		with(duration("persistence.timeout", func(s *vs) *appliance.Duration { return &s.Persistence.Timeout }), bySource),
+		with(number("persistence.mask_ipv4", func(s *vs) *int { return &s.Persistence.MaskIPv4 }), bySource),
+		with(number("persistence.mask_ipv6", func(s *vs) *int { return &s.Persistence.MaskIPv6 }), bySource),
+		with(number("persistence.table_size", func(s *vs) *int { return &s.Persistence.TableSize }), bySource),
+		with(text("persistence.cookie_name", "SERVERID", func(s *vs) *string { return &s.Persistence.CookieName }), byCookie),
+		with(duration("persistence.cookie_idle", func(s *vs) *appliance.Duration { return &s.Persistence.CookieIdle }), byCookie),
+		with(duration("persistence.cookie_life", func(s *vs) *appliance.Duration { return &s.Persistence.CookieLife }), byCookie),
+		with(check("persistence.clear_on_drain", func(s *vs) *bool { return &s.Persistence.ClearOnDrain }), bySource+" "+byCookie),
+	}
+}
+
+// checkFields lists the monitor's; scripts are the choices of an external script.
+func checkFields(scripts []appliance.Script) []Field {
+	const web, hl7, dicom = "http https", "hl7", "dicom_echo"
+	choices := []Option{{"", "choose a script"}}
+	for _, s := range scripts {
+		choices = append(choices, Option{s.ID, s.Label})
+	}
+	const probing = "connect http https dicom_echo hl7 script"
+	return []Field{
+		choice("check.kind", func(s *vs) *appliance.MonitorKind { return &s.Monitor.Kind },
+			options(appliance.MonitorConnect, appliance.MonitorHTTP, appliance.MonitorHTTPS, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorScript, appliance.MonitorNone)...),
+		with(choice("check.http.method", func(s *vs) *string { return &s.Monitor.HTTP.Method }, Option{"", "GET"}, Option{"HEAD", "HEAD"}), web),
+		with(text("check.http.path", "/", func(s *vs) *string { return &s.Monitor.HTTP.Path }), web),
+		with(text("check.http.host", "the server's address", func(s *vs) *string { return &s.Monitor.HTTP.Host }), web),
+		with(text("check.http.codes", "200-399", func(s *vs) *string { return &s.Monitor.HTTP.Codes }), web),
+		with(text("check.http.content", "", func(s *vs) *string { return &s.Monitor.HTTP.Content }), web),
+		with(check("check.http.content_regexp", func(s *vs) *bool { return &s.Monitor.HTTP.ContentRegexp }), web),
+		with(check("check.http.verify", func(s *vs) *bool { return &s.Monitor.HTTP.Verify }), "https"),
+		with(text("check.dicom.called_ae", "", func(s *vs) *string { return &s.Monitor.DICOM.Called }), dicom),
+		with(text("check.dicom.calling_ae", "EVENKEEL", func(s *vs) *string { return &s.Monitor.DICOM.Calling }), dicom),
+		with(messageField(), hl7),
+		with(choice("check.hl7.expect", func(s *vs) *string { return &s.Monitor.HL7.Expect },
+			Option{"", "AA"}, Option{"AE", "AE"}, Option{"AR", "AR"}, Option{"CA", "CA"}, Option{"CE", "CE"}, Option{"CR", "CR"}), hl7),
+		with(choice("check.script", func(s *vs) *string { return &s.Monitor.Script }, choices...), "script"),
+		with(Field{Path: "check.port", Kind: Number, Example: "the service's",
+			get: func(s *vs) string { return portText(s.Monitor.Port) },
+			set: func(s *vs, t string) (err error) { s.Monitor.Port, err = readPort("check.port", t); return err }}, probing),
+		with(duration("check.interval", func(s *vs) *appliance.Duration { return &s.Monitor.Interval }), probing),
+		with(duration("check.timeout", func(s *vs) *appliance.Duration { return &s.Monitor.Timeout }), probing),
+		with(number("check.rise", func(s *vs) *int { return &s.Monitor.Rise }), probing),
+		with(number("check.fall", func(s *vs) *int { return &s.Monitor.Fall }), probing),
+	}
+}
+
+func messageField() Field {
+	return Field{Path: "check.hl7.message", Kind: Area, Example: "MSH|^~\\&|…",
+		get: func(s *vs) string { return s.Monitor.HL7.Message },
+		set: func(s *vs, t string) error { s.Monitor.HL7.Message = lines(t); return nil }}
+}
+
+func fallbackFields() []Field {
+	return []Field{
+		choice("fallback.kind", func(s *vs) *appliance.FallbackKind { return &s.Fallback.Kind },
+			Option{"", "as usual: own page in HTTP Mode, none in TCP Mode"}, Option{string(appliance.FallbackNone), "none: closed at once"},
+			Option{string(appliance.FallbackPage), "the appliance's own page (HTTP Mode)"}, Option{string(appliance.FallbackServer), "another server"}),
+		with(Field{Path: "fallback.address", Kind: Text, Example: "192.168.0.9:80",
+			get: func(s *vs) string {
+				if !s.Fallback.Address.IsValid() {
+					return ""
+				}
+				return s.Fallback.Address.String()
+			},
+			set: setFallback}, string(appliance.FallbackServer)),
+	}
+}
+
+func httpFields() []Field {
+	return []Field{
+		choice("http.x_forwarded_for", func(s *vs) *appliance.ForwardedFor { return &s.HTTP.ForwardedFor },
+			Option{string(appliance.ForwardedAppend), "append"}, Option{string(appliance.ForwardedReplace), "replace"}, Option{string(appliance.ForwardedOff), "off"}),
+		choice("http.keep_alive", func(s *vs) *appliance.KeepAlive { return &s.HTTP.KeepAlive },
+			Option{string(appliance.KeepAliveBoth), "both sides"}, Option{string(appliance.KeepAliveClient), "the client's side only"}, Option{string(appliance.KeepAliveNone), "neither side"}),
+		duration("http.head_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.HeadTimeout }),
+	}
+}
+
+func limitFields() []Field {
+	const byMode = "12 h in TCP Mode, 43 s in HTTP Mode"
+	return []Field{
+		number("limits.max_connections", func(s *vs) *int { return &s.Limits.MaxConnections }),
+		duration("limits.connect_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ConnectTimeout }),
+		hinted(duration("limits.client_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ClientTimeout }), byMode),
+		hinted(duration("limits.server_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ServerTimeout }), byMode),
+	}
+}

@@ -1,0 +1,291 @@
+package form
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"evenkeel/appliance"
+)
+
+// Section is a part of the form that folds; closed, it says its value.
+type Section struct {
+	ID, Name string
+	Fields   []Field
+	Only     appliance.Protocol // counts in this mode only; empty: in all
+	summary  func(*appliance.VirtualService) string
+}
+
+// Sections returns the parts of the form below the first fields.
+func Sections(scripts []appliance.Script) []Section {
+	return []Section{
+		{ID: "balance", Name: "Balance mode", Fields: balanceFields(), summary: sayBalance},
+		{ID: "persistence", Name: "Persistence", Fields: persistenceFields(), summary: sayPersistence},
+		{ID: "check", Name: "Health check", Fields: checkFields(scripts), summary: sayCheck},
+		{ID: "fallback", Name: "Fallback server", Fields: fallbackFields(), summary: sayFallback},
+		{ID: "http", Name: "Protocol", Fields: httpFields(), Only: appliance.HTTP, summary: sayHTTP},
+		{ID: "limits", Name: "Limits and times", Fields: limitFields(), summary: sayLimits},
+	}
+}
+
+// FirstFields returns the four fields that are enough for a service.
+func FirstFields() []Field { return firstFields() }
+
+// Summary says the section's value in a few words, and how many values differ from the default.
+func (s Section) Summary(service *appliance.VirtualService) string {
+	fresh, differ := appliance.NewService(service.Protocol), 0
+	for i, f := range s.Fields {
+		if i > 0 && f.get(service) != f.get(&fresh) {
+			differ++
+		}
+	}
+	out := s.summary(service)
+	if differ > 0 {
+		verb := " differ"
+		if differ == 1 {
+			verb = " differs"
+		}
+		out += " · " + count(differ, "value") + verb + " from the default"
+	}
+	return out
+}
+
+func sayBalance(s *vs) string {
+	if s.Mode == appliance.Failover {
+		return "failover: the first server that is up"
+	}
+	return s.Scheduler.String()
+}
+
+func sayPersistence(s *vs) string {
+	switch s.Persistence.Kind {
+	case appliance.PersistSourceIP:
+		return "source IP, " + Spaced(s.Persistence.Timeout)
+	case appliance.PersistCookie:
+		return "HTTP cookie " + s.Persistence.CookieName
+	}
+	return s.Persistence.Kind.String()
+}
+
+func sayCheck(s *vs) string {
+	m := &s.Monitor
+	if m.Kind == appliance.MonitorNone {
+		return m.Kind.String()
+	}
+	return fmt.Sprintf("%s every %s, up after %d, down after %d", m.Kind, Spaced(m.Interval), m.Rise, m.Fall)
+}
+
+func sayFallback(s *vs) string {
+	switch {
+	case s.Fallback.Kind == appliance.FallbackPage:
+		return "the appliance's own page"
+	case s.Fallback.Kind == appliance.FallbackServer && s.Fallback.Address.IsValid():
+		return s.Fallback.Address.String()
+	case s.Fallback.Kind == appliance.FallbackServer:
+		return "another server"
+	}
+	return "none: closed at once"
+}
+
+func sayHTTP(s *vs) string {
+	if s.Protocol != appliance.HTTP {
+		return "HTTP Mode only"
+	}
+	return "X-Forwarded-For " + string(s.HTTP.ForwardedFor) + ", keep-alive " + map[appliance.KeepAlive]string{
+		appliance.KeepAliveBoth: "on both sides", appliance.KeepAliveClient: "on the client's side", appliance.KeepAliveNone: "off",
+	}[s.HTTP.KeepAlive]
+}
+
+func sayLimits(s *vs) string {
+	return fmt.Sprintf("%d connections, client silent for %s", s.Limits.MaxConnections, Spaced(s.Limits.ClientTimeout))
+}
+
+func setFallback(s *vs, t string) error {
+	t = strings.TrimSpace(t)
+	if t == "" {
+		s.Fallback.Address = netip.AddrPort{}
+		return nil
+	}
+	a, err := netip.ParseAddrPort(t)
+	if err != nil {
+		return appliance.Refuse("fallback.address", "%.60q is not address and port, such as 192.168.0.9:80.", t)
+	}
+	s.Fallback.Address = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	return nil
+}
+
+func lines(t string) string {
+	return strings.TrimRight(strings.ReplaceAll(t, "\r\n", "\n"), "\n")
+}
+
+func portText(p uint16) string {
+	if p == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(p))
+}
+
+// Row is one real server as typed.
+type Row struct{ ID, Label, Address, Port, Weight, MaxConnections string }
+
+func (r Row) blank() bool {
+	return r.ID == "" && strings.TrimSpace(r.Label+r.Address+r.Port+r.MaxConnections) == "" && (r.Weight == "" || r.Weight == "100")
+}
+
+// BlankRow is an empty real server.
+func BlankRow() Row { return Row{Weight: "100"} }
+
+// Service is the form of a virtual service as typed.
+type Service struct {
+	Values Values
+	Rows   []Row
+}
+
+// OfService returns the form that shows s.
+func OfService(s *appliance.VirtualService) Service {
+	f := Service{Values: Values{}}
+	for _, field := range allFields(nil) {
+		f.Values[field.Path] = field.get(s)
+	}
+	for _, r := range s.RealServers {
+		row := Row{ID: r.ID, Label: r.Label, Address: string(r.Address), Port: portText(r.Port), Weight: strconv.Itoa(r.Weight)}
+		if r.MaxConnections > 0 {
+			row.MaxConnections = strconv.Itoa(r.MaxConnections)
+		}
+		f.Rows = append(f.Rows, row)
+	}
+	return f
+}
+
+// NewService returns the form for a new service: what depends on the protocol is left empty, and rows blank real servers are ready.
+func NewService(rows int) Service {
+	fresh := appliance.NewService(appliance.TCP)
+	f := OfService(&fresh)
+	for _, path := range []string{"fallback.kind", "limits.client_timeout", "limits.server_timeout"} {
+		f.Values[path] = ""
+	}
+	for range rows {
+		f.Rows = append(f.Rows, BlankRow())
+	}
+	return f
+}
+
+func allFields(scripts []appliance.Script) []Field {
+	list := firstFields()
+	for _, s := range Sections(scripts) {
+		list = append(list, s.Fields...)
+	}
+	return list
+}
+
+// Known tells whether the form has a field for the path.
+func Known(path string) bool {
+	if strings.HasPrefix(path, "real_servers[") {
+		_, field, ok := strings.Cut(path, "].")
+		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections"}, field)
+	}
+	return path == "real_servers" || slices.ContainsFunc(allFields(nil), func(f Field) bool { return f.Path == path })
+}
+
+// RowName is the name of a field of the i-th real server.
+func RowName(i int, field string) string { return fmt.Sprintf("real_servers[%d].%s", i, field) }
+
+// ReadService reads what a browser sent. Rows in which nothing was typed are dropped. Unknown names are ignored; of a name that stands twice the first counts.
+func ReadService(in url.Values) Service {
+	f := Service{Values: Values{}}
+	for _, field := range allFields(nil) {
+		most := longestText
+		if field.Kind == Area {
+			most = longestArea
+		}
+		f.Values[field.Path] = one(in, field.Path, most)
+	}
+	for i := range appliance.MaxServers + 1 {
+		if !in.Has(RowName(i, "label")) {
+			break
+		}
+		cell := func(name string) string { return one(in, RowName(i, name), longestText) }
+		row := Row{ID: cell("id"), Label: cell("label"), Address: cell("address"), Port: cell("port"), Weight: cell("weight"), MaxConnections: cell("max_connections")}
+		if !row.blank() {
+			f.Rows = append(f.Rows, row)
+		}
+	}
+	return f
+}
+
+// Into writes the form over s, which holds the service as it is saved (or a new one), and returns what cannot be read, field by field. An empty time or number takes the
+// default of the chosen protocol. Real servers are matched by id, so that what the form does not show (their state) is kept.
+func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
+	var errs appliance.Errors
+	add := func(err error) {
+		if err != nil {
+			errs = append(errs, appliance.ErrorsOf(err)...)
+		}
+	}
+	fresh := appliance.NewService(appliance.Protocol(f.Values["protocol"]))
+	for _, field := range allFields(nil) {
+		typed := f.Values[field.Path]
+		if field.Kind != Area {
+			typed = strings.TrimSpace(typed)
+		}
+		if typed == "" && field.Path != "ports" && field.Kind != Check && field.hasDefault() {
+			typed = field.get(&fresh)
+		}
+		if typed == "" && field.Path == "ports" {
+			s.Ports = nil // Validate says it
+			continue
+		}
+		add(field.set(s, typed))
+	}
+	servers := make([]appliance.RealServer, 0, len(f.Rows))
+	for i, row := range f.Rows {
+		server := appliance.NewRealServer()
+		if old := s.Server(row.ID); row.ID != "" && old != nil {
+			server = *old
+		}
+		for _, err := range row.into(&server, i) {
+			add(err)
+		}
+		servers = append(servers, server)
+	}
+	s.RealServers = servers
+	return errs
+}
+
+// hasDefault tells whether an empty field means the default.
+func (f Field) hasDefault() bool {
+	return f.Kind == Duration || f.Kind == Number || f.Path == "persistence.cookie_name" || f.Path == "fallback.kind"
+}
+
+func (r Row) into(server *appliance.RealServer, i int) []error {
+	errs := make([]error, 0, 3)
+	server.Label, server.Address = strings.TrimSpace(r.Label), appliance.Host(strings.TrimSpace(r.Address))
+	if server.Label == "" {
+		server.Label = string(server.Address)
+		server.Label = strings.ReplaceAll(server.Label, ":", ".")
+	}
+	port, err := readPort(RowName(i, "port"), r.Port)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	server.Port = port
+	weight, most := r.Weight, r.MaxConnections
+	if strings.TrimSpace(weight) == "" {
+		weight = "100"
+	}
+	if strings.TrimSpace(most) == "" {
+		most = "0"
+	}
+	for _, cell := range []struct {
+		name, text string
+		at         *int
+	}{{"weight", weight, &server.Weight}, {"max_connections", most, &server.MaxConnections}} {
+		if err := readNumber(RowName(i, cell.name), cell.text, func(n int) { *cell.at = n }); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}

@@ -1,0 +1,110 @@
+package ui
+
+import (
+	"net/http"
+
+	"evenkeel/appliance"
+)
+
+// access says who may use a route. Whatever is not listed here does not exist.
+type access string
+
+// The accesses: before the first password, without a session, and by role.
+const (
+	setupOnly access = "setup"
+	anyone    access = "anyone"
+	viewer    access = access(appliance.Viewer)
+	operator  access = access(appliance.OperatorRole)
+	admin     access = access(appliance.Administrator)
+)
+
+type route struct {
+	method, path string
+	access       access
+	serve        func(*page) error
+}
+
+// routes is the sitemap.
+func routes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{get, "/", anyone, toStart},
+		{get, "/lbadmin", anyone, toStart},
+		{get, "/lbadmin/static/:file", anyone, serveAsset},
+		{get, "/lbadmin/setup", setupOnly, setupForm},
+		{post, "/lbadmin/setup", setupOnly, setUp},
+		{get, "/lbadmin/sign-in", anyone, signInForm},
+		{post, "/lbadmin/sign-in", anyone, signIn},
+		{post, "/lbadmin/sign-out", anyone, signOut},
+
+		// System Overview
+		{get, "/lbadmin/", viewer, overview},
+		{get, "/lbadmin/events", viewer, events},
+		{get, "/lbadmin/search", viewer, search},
+		{post, "/lbadmin/theme", viewer, setTheme},
+		{post, "/lbadmin/welcome", viewer, dismissWelcome},
+		{get, "/lbadmin/servers", viewer, serversByLabel},
+		{post, "/lbadmin/servers", operator, actOnLabel},
+		{get, "/lbadmin/layer7/:service/servers/:server", viewer, serverPage},
+		{post, "/lbadmin/layer7/:service/servers/:server/test", operator, testServer},
+		{post, "/lbadmin/layer7/:service/servers/:server/check", operator, checkServer},
+		{post, "/lbadmin/layer7/:service/servers/:server/online", operator, bringOnline},
+		{post, "/lbadmin/layer7/:service/servers/:server/drain", operator, drainServer},
+		{get, "/lbadmin/layer7/:service/servers/:server/halt", operator, askHalt},
+		{post, "/lbadmin/layer7/:service/servers/:server/halt", operator, haltServer},
+		{post, "/lbadmin/layer7/:service/servers/:server/weight", operator, weighServer},
+
+		// Commit changes
+		{get, "/lbadmin/commit", viewer, reviewCommit},
+		{post, "/lbadmin/commit/apply", admin, applySaved},
+		{post, "/lbadmin/commit/discard", admin, discardSaved},
+
+		// Local Configuration
+		{get, "/lbadmin/local", viewer, localForm},
+		{post, "/lbadmin/local", admin, saveLocal},
+
+		// Cluster Configuration
+		{get, "/lbadmin/wizard", admin, wizardTemplates},
+		{get, "/lbadmin/wizard/imaging", admin, wizardForm},
+		{post, "/lbadmin/wizard/imaging", admin, wizardStep},
+		{get, "/lbadmin/layer7", viewer, serviceList},
+		{get, "/lbadmin/layer7/new", admin, newService},
+		{post, "/lbadmin/layer7/new", admin, addService},
+		{get, "/lbadmin/layer7/:service", viewer, editService},
+		{post, "/lbadmin/layer7/:service", admin, saveService},
+		{get, "/lbadmin/layer7/:service/clone", admin, cloneService},
+		{get, "/lbadmin/layer7/:service/delete", admin, askDeleteService},
+		{post, "/lbadmin/layer7/:service/delete", admin, deleteService},
+		{get, "/lbadmin/scripts", viewer, scriptList},
+		{get, "/lbadmin/scripts/new", admin, newScript},
+		{post, "/lbadmin/scripts/new", admin, addScript},
+		{get, "/lbadmin/scripts/:script", viewer, editScript},
+		{post, "/lbadmin/scripts/:script", admin, saveScript},
+		{get, "/lbadmin/scripts/:script/delete", admin, askDeleteScript},
+		{post, "/lbadmin/scripts/:script/delete", admin, deleteScript},
+		{get, "/lbadmin/advanced", viewer, advancedForm},
+		{post, "/lbadmin/advanced", admin, saveAdvanced},
+
+		// Maintenance
+		{get, "/lbadmin/passwords", viewer, passwords},
+		{post, "/lbadmin/passwords/own", viewer, changeOwnPassword},
+		{post, "/lbadmin/passwords/users", admin, addUser},
+		{get, "/lbadmin/passwords/users/:user", admin, editUser},
+		{post, "/lbadmin/passwords/users/:user", admin, saveUser},
+		{post, "/lbadmin/passwords/tokens", viewer, addToken},
+		{post, "/lbadmin/passwords/tokens/:token/delete", viewer, deleteToken},
+
+		// View Configuration
+		{get, "/lbadmin/configuration", viewer, configuration},
+		{get, "/lbadmin/configuration/download", viewer, downloadConfiguration},
+		{get, "/lbadmin/history", viewer, history},
+		{get, "/lbadmin/history/compare", viewer, compareRevisions},
+		{get, "/lbadmin/history/:number", viewer, revision},
+		{post, "/lbadmin/history/:number/rollback", admin, rollBack},
+
+		// Reports
+		{get, "/lbadmin/reports/persistence", viewer, persistence},
+		{post, "/lbadmin/reports/persistence", operator, clearPersistence},
+		{get, "/lbadmin/reports/audit", viewer, audit},
+	}
+}

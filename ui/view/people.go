@@ -1,0 +1,84 @@
+package view
+
+import (
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/ui/form"
+)
+
+// People is the page of passwords: the own one, and for administrators users; API tokens.
+type People struct {
+	Me        string
+	MyRole    appliance.Role
+	Users     []User // nil: not an administrator
+	Tokens    []Token
+	Own       form.Errors // of the own password's form
+	New       form.Errors // of the new user's form
+	Typed     form.Values // of the new user's form
+	TokenForm form.Errors
+	Fresh     string // a token that was just made: shown once
+}
+
+// User is one row.
+type User struct {
+	Name    string
+	Role    appliance.Role
+	Created time.Time
+	Me      bool
+}
+
+// Token is one row.
+type Token struct {
+	ID, Label, Operator string
+	Role                appliance.Role
+	Created, Expires    time.Time
+	Mine                bool
+}
+
+// Audit is the record of who did what.
+type Audit struct {
+	Entries []appliance.AuditEntry
+	Older   string
+	Newest  bool
+}
+
+// Persistence is the table of remembered clients.
+type Persistence struct {
+	Services []form.Option
+	Service  string
+	Query    string
+	Rows     []PersistenceRow
+	Total    int
+	Act      bool
+}
+
+// PersistenceRow is one remembered client.
+type PersistenceRow struct {
+	Service, Server, Client string
+	ServiceID               string
+	ServerPath              string
+	Remaining               time.Duration
+}
+
+// Hit is one thing that a search found.
+type Hit struct{ Kind, Name, Path, Note string }
+
+func roles() []form.Option {
+	return []form.Option{
+		{Value: string(appliance.Administrator), Name: "administrator: everything"},
+		{Value: string(appliance.OperatorRole), Name: "operator: drain, halt, online, weight"},
+		{Value: string(appliance.Viewer), Name: "viewer: looks"},
+	}
+}
+
+func atMost(role appliance.Role) []form.Option {
+	list := roles()
+	switch role {
+	case appliance.OperatorRole:
+		return list[1:]
+	case appliance.Viewer:
+		return list[2:]
+	}
+	return list
+}
