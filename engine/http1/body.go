@@ -176,7 +176,7 @@ func (k *core) spliceDown(n int64) {
 		x.downPaused = false
 		k.server().Resume()
 	}
-	x.downSplice, x.downMoved = true, 0
+	x.downSplice, x.downMoved, x.link.spliced = true, 0, true
 	k.arm(watchSplice)
 	k.server().SpliceTo(k.client, n)
 }

@@ -67,6 +67,7 @@ func TestBodies(t *testing.T) {
 					feed(r.server(0), c.response, bytewise)
 					r.equal("answer", take(r.client), or(c.answer, c.response))
 					r.true("parked", r.pool.Len() == 1 && !r.client.Over())
+					r.loop.Advance(time.Millisecond)
 				}
 				r.true("bytes", r.service.counters.BytesIn == uint64(2*len(c.request)) && r.service.counters.BytesOut == uint64(2*len(or(c.answer, c.response))))
 				r.balanced()
@@ -289,6 +290,12 @@ func TestDeadPooledConnectionIsRetriedOnce(t *testing.T) {
 		r.server(0).Break(nil)
 		r.refusedWith("502")
 	})
+	t.Run("too large to be held", func(t *testing.T) {
+		r := warm(t)
+		r.client.Arrive([]byte("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5000\r\n" + strings.Repeat("x", 0x5000)))
+		r.server(0).Break(nil)
+		r.refusedWith("502")
+	})
 	t.Run("dead and refused", func(t *testing.T) {
 		r := warm(t)
 		r.client.Arrive([]byte(get))
@@ -441,6 +448,15 @@ func TestBackPressure(t *testing.T) {
 	r.client.Unblock(-1)
 	r.equal("answer", take(r.client), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
 	r.true("parked, not paused", r.pool.Len() == 1 && !s.Paused)
+}
+
+func TestPausedServerIsResumedWhenParked(t *testing.T) {
+	r := newRig(t)
+	r.client.Room = 10
+	r.client.Arrive([]byte(get))
+	s := r.connected(0)
+	s.Arrive([]byte(ok2))
+	r.true("parked, not paused", r.pool.Len() == 1 && !s.Paused && r.client.Queued() > 0)
 }
 
 func TestEarlyAnswerIsPassedAndBothAreClosed(t *testing.T) {

@@ -62,7 +62,7 @@ func refusals() []refusal {
 	each("4 in HTTP/1.0", "400", req("POST / HTTP/1.0", host, "%s")+"0\r\n\r\n", chunked)
 	each("5 chunk", "400", req(line, host, chunked)+"%s\r\nhello\r\n0\r\n\r\n", "+5", "-5", "", "0x5", "x5", " 5", "5 ", "5\t", "5 ;a", "00000000000000005", "8000000000000000", "ffffffffffffffff", "g",
 		"5;a\rb", "5;a\nb", "5;a\x00b", "5\n", "5\r", "5;"+strings.Repeat("a", 300))
-	each("5 end of data", "400", req(line, host, chunked)+"5\r\nhello%s0\r\n\r\n", "", "\n", "\r", "XX", "\r\r\n", "world\r\n")
+	each("5 end of data", "400", req(line, host, chunked)+"5\r\nhello%s0\r\n\r\n", "", "\n", "\r", "XX", "X\n", "\r\r\n", "world\r\n")
 	each("5 second chunk", "400", req(line, host, chunked)+"5\r\nhello\r\n%s\r\n\r\n", "-1", "0x0", "0\n", "")
 	each("6 trailer", "400", req(line, host, chunked)+"5\r\nhello\r\n0\r\n%s\r\n\r\n", "no colon", "A : b", " A: b", "A: b\x00", "A: b\r\n c", ": b", "A\xff: b", "A: b\nC: d", "A: "+strings.Repeat("b", 9000))
 	each("7 value", "400", req("GET / HTTP/1.1", host, "A: %s"), "a\x00b", "a\rb", "a\nb", "a\r\n b", "a\r\n\tb", "a\x0bb", "a\x7fb", "a\x1b[0m", "\x01")
@@ -193,7 +193,7 @@ func TestHostileAnswersGet502(t *testing.T) {
 		"status 20":          "HTTP/1.1 20 OK\r\n\r\n",
 		"status letters":     "HTTP/1.1 2OO OK\r\n\r\n",
 		"endless interim":    strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 1000),
-		"interim with body":  "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\nhello",
+		"interim with body":  "HTTP/1.1 100 Continue\r\nContent-Length: 40\r\n\r\n" + ok2,
 		"unasked switch":     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
 		"endless head":       "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 100<<10),
 		"300 fields":         "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 300) + "\r\n",

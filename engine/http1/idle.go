@@ -46,6 +46,7 @@ type link struct {
 	address      netip.AddrPort
 	parked       wire.Time // since when; zero while in use
 	armed        wire.Time
+	spliced      bool // its last response was spliced: whether the server sent more than that is not known at once
 	stack        *stack
 	above, below *link // in its stack
 	newer, older *link // in the pool
@@ -86,6 +87,10 @@ func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, core wire.C
 		return nil
 	}
 	l := s.top
+	if l.spliced && l.parked == p.loop.Now() { // what is wrong with it would show in the next turn
+		return nil
+	}
+	l.spliced = false
 	p.unlink(l)
 	l.conn.Bind(core)
 	return l
