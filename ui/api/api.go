@@ -50,7 +50,7 @@ type Control interface {
 // Engine is what only the running engine can do.
 type Engine interface {
 	// Test probes server once as service says; neither needs to run, and no health changes. The transcript has a line for each step.
-	Test(ctx context.Context, service appliance.VirtualService, server appliance.RealServer, scripts []appliance.Script) (probe appliance.Probe, transcript string)
+	Test(ctx context.Context, service appliance.VirtualService, server appliance.RealServer) (probe appliance.Probe, transcript string, err error)
 	// CheckNow makes the next check of a running server due at once and returns its result, which counts. The error is of kind not_found when it is not checked.
 	CheckNow(ctx context.Context, server string) (appliance.Probe, error)
 	// Persistence returns the entries of one running service, or of all when service is empty.

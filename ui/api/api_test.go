@@ -59,8 +59,8 @@ func (e *engine) Status() appliance.Status {
 	return out
 }
 
-func (e *engine) Test(_ context.Context, _ appliance.VirtualService, r appliance.RealServer, _ []appliance.Script) (appliance.Probe, string) {
-	return appliance.Probe{Good: true, Sentence: "C-ECHO answered in 8 ms."}, "dial " + string(r.Address) + "\nanswered\n"
+func (e *engine) Test(_ context.Context, _ appliance.VirtualService, r appliance.RealServer) (appliance.Probe, string, error) {
+	return appliance.Probe{Good: true, Sentence: "C-ECHO answered in 8 ms."}, "dial " + string(r.Address) + "\nanswered\n", nil
 }
 
 func (e *engine) CheckNow(_ context.Context, server string) (appliance.Probe, error) {

@@ -240,7 +240,10 @@ func testServer(c *call) error {
 	if err != nil {
 		return err
 	}
-	probe, transcript := c.api.Engine.Test(c.Request().Context(), s, r, c.api.Control.Saved().Config.Cluster.Scripts)
+	probe, transcript, err := c.api.Engine.Test(c.Request().Context(), s, r)
+	if err != nil {
+		return err
+	}
 	return c.give(http.StatusOK, Trial{probe, transcript})
 }
 
