@@ -264,14 +264,13 @@ func TestCheckLooksAtACopy(t *testing.T) {
 	}
 	s := openTest(t, dir) // and beside a running appliance, with what is only in its log yet
 	appendOK(t, s, revisionOf(clusterNamed("A", "A"), appliance.Pending))
-	waitForSnapshot(t, dir, 1) // so that nothing else moves meanwhile
 	before := contents(t, dir)
 	e := wantKind(t, Check(t.Context(), dir), appliance.Conflict)
 	if e.Field != "virtual_services[A].label" {
 		t.Errorf("%+v", e)
 	}
 	for name, b := range contents(t, dir) {
-		if !bytes.Equal(before[name], b) {
+		if !bytes.Equal(before[name], b) && !strings.HasSuffix(name, "-shm") { // whose marks the store's own readers move
 			t.Errorf("%s changed", name)
 		}
 	}

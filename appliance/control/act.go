@@ -22,6 +22,9 @@ func (c *Control) Act(ctx context.Context, o appliance.Origin, acts []Act) (Comm
 		return Committed{}, err
 	}
 	running, saved := act(v.running, acts), act(v.saved, acts)
+	if c.engine == nil {
+		return Committed{}, atRest()
+	}
 	moves := running.clusterHash != v.running.clusterHash
 	result := Committed{Config: saved.config, Plan: appliance.Diff(v.running.config, running.config)}
 	if !moves {

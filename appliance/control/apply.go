@@ -23,6 +23,9 @@ func (c *Control) Apply(ctx context.Context, o appliance.Origin) (appliance.Revi
 
 func (c *Control) apply(ctx context.Context, o appliance.Origin) (appliance.Revision, error) {
 	v := c.view.Load()
+	if c.engine == nil {
+		return v.saved.cluster, atRest()
+	}
 	saved := v.saved
 	err := c.perform(ctx, saved.config, v.running.config)
 	audit := appliance.AuditEntry{Origin: o, Action: "apply", Outcome: "done", Detail: v.pending().Summary()}
@@ -44,6 +47,13 @@ func (c *Control) apply(ctx context.Context, o appliance.Origin) (appliance.Revi
 	}
 	c.audit(ctx, audit)
 	return saved.cluster, err
+}
+
+func atRest() *appliance.Error {
+	return &appliance.Error{
+		Kind: appliance.Unavailable, Op: "apply the configuration", Message: "No appliance runs on this data folder.",
+		Hint: "Start it; it applies the newest configuration by itself.",
+	}
 }
 
 // perform brings the machine from old to next: addresses first, then the engine, then addresses that nothing needs any more. On an error the addresses are as before

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ func (c *Control) Boot(ctx context.Context) error {
 			c.raise(alert)
 		}
 	}
+	if c.engine == nil {
+		return c.read(ctx)
+	}
 	list, err := c.candidates(ctx)
 	if err != nil {
 		return err
@@ -45,6 +49,23 @@ func (c *Control) Boot(ctx context.Context) error {
 		c.log.Error("revision not applied at start", "revision", list[i].cluster.Number, "error", list[i].err)
 	}
 	c.bootPart(ctx, list)
+	return nil
+}
+
+// read takes over what the folder at rest holds: what is saved, and what ran last.
+func (c *Control) read(ctx context.Context) error {
+	saved, bad, err := c.newest(ctx)
+	if err != nil || bad != nil {
+		return errors.Join(err, bad)
+	}
+	ran := held{config: appliance.Config{Cluster: emptyCluster()}}
+	if ran.cluster, err = load(ctx, c.store.LatestApplied, appliance.ClusterLine, &ran.config.Cluster); err != nil {
+		return err
+	}
+	if ran.local, err = load(ctx, c.store.LatestApplied, appliance.LocalLine, &ran.config.Local); err != nil {
+		return err
+	}
+	c.publish(saved, ran.hashed())
 	return nil
 }
 

@@ -177,3 +177,22 @@ func TestBootOfManyAppliedRevisionsEnds(t *testing.T) {
 		t.Errorf("%d tries, %+v", tries, b.Alerts())
 	}
 }
+
+func TestFolderAtRestIsEditedAndNothingIsMarked(t *testing.T) {
+	b := threeRevisions(t)
+	b.Control.engine = nil
+	b.must(b.Boot(t.Context()))
+	if b.Saved().Revision.Number != 3 || b.Running().Revision.Number != 2 || len(b.Status().Services) != 0 {
+		t.Errorf("saved %d, running %d", b.Saved().Revision.Number, b.Running().Revision.Number)
+	}
+	b.wantOutcomes(appliance.Pending, appliance.Applied, appliance.Applied)
+	done := b.commit(func(c *appliance.Config) error { c.Cluster.Settings.ApplyAtOnce = true; return nil })
+	if done.Revision.Outcome != appliance.Pending {
+		t.Errorf("%+v", done.Revision)
+	}
+	_, err := b.Apply(t.Context(), anna())
+	wantKind(t, err, appliance.Unavailable)
+	_, err = b.Act(t.Context(), anna(), drain("id2"))
+	wantKind(t, err, appliance.Unavailable)
+	b.wantOutcomes(appliance.Pending, appliance.Pending, appliance.Applied, appliance.Applied)
+}

@@ -16,8 +16,10 @@ func (c *Control) check(ctx context.Context, config, old appliance.Config) error
 		return err
 	}
 	var found appliance.Errors
-	if err := c.engine.Check(ctx, config); err != nil {
-		found = append(found, atFields(config, ours("check with the engine", err))...)
+	if c.engine != nil {
+		if err := c.engine.Check(ctx, config); err != nil {
+			found = append(found, atFields(config, ours("check with the engine", err))...)
+		}
 	}
 	if c.host != nil {
 		found = append(found, c.checkAddresses(ctx, config, addresses(old))...)

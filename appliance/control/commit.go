@@ -34,7 +34,7 @@ func (c *Control) commitHeld(ctx context.Context, o appliance.Origin, next held,
 	if err := c.save(ctx, o, next, &result); err != nil {
 		return Committed{}, err
 	}
-	if !next.config.Cluster.Settings.ApplyAtOnce || c.view.Load().saved.same(c.view.Load().running) {
+	if c.engine == nil || !next.config.Cluster.Settings.ApplyAtOnce || c.view.Load().saved.same(c.view.Load().running) {
 		return result, nil
 	}
 	applied, err := c.apply(ctx, o)

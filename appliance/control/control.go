@@ -61,7 +61,7 @@ type (
 // Options of a Control.
 type Options struct {
 	Store  Store            // required
-	Engine Engine           // required
+	Engine Engine           // nil: the folder is at rest; Boot only reads, commits are validated but not checked on a machine, and nothing can be applied
 	Host   Host             // nil: addresses are somebody else's business
 	Site   appliance.Site   // the appliance's own listeners
 	Log    *slog.Logger     // nil: nothing is logged

@@ -58,7 +58,12 @@ func (c *Control) Running() Snapshot { return c.view.Load().running.snapshot() }
 func (c *Control) Pending() appliance.Plan { return c.view.Load().pending() }
 
 // Status returns what the engine observes.
-func (c *Control) Status() appliance.Status { return c.engine.Status() }
+func (c *Control) Status() appliance.Status {
+	if c.engine == nil {
+		return appliance.Status{}
+	}
+	return c.engine.Status()
+}
 
 // Revisions returns the revisions of the cluster line below that number (0: all), newest first.
 func (c *Control) Revisions(ctx context.Context, before int64, limit int) ([]appliance.Revision, error) {
