@@ -42,6 +42,7 @@ type Loop struct {
 	freshTurn int     // turns since the oldest of them waits
 	buffers   buffers
 	pipes     []pipe
+	noPipes   bool // tests only: as if there were no descriptors for pipes
 	starved   starvation
 	events    [256]unix.EpollEvent
 	stats     Stats
