@@ -15,16 +15,16 @@ func TestTablesAreTheRules(t *testing.T) {
 		alpha := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 128
 		number := '0' <= c && c <= '9'
 		if got := TokenByte(byte(c)); got != (alpha || number || c < 128 && strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c))) {
-			t.Errorf("token byte %q: %v", c, got)
+			t.Errorf("token byte %q: %v", byte(c), got)
 		}
 		if got := hostTable[c] == '1'; got != (alpha || number || c < 128 && strings.ContainsRune("-._~", rune(c))) {
-			t.Errorf("host byte %q: %v", c, got)
+			t.Errorf("host byte %q: %v", byte(c), got)
 		}
 		if got := Value([]byte{byte(c)}); got != (c >= ' ' && c != 0x7f || c == '\t') {
-			t.Errorf("value byte %q: %v", c, got)
+			t.Errorf("value byte %q: %v", byte(c), got)
 		}
 		if got := TargetLen([]byte{byte(c)}) == 1; got != (c > ' ' && c < 0x7f && c != '#') {
-			t.Errorf("target byte %q: %v", c, got)
+			t.Errorf("target byte %q: %v", byte(c), got)
 		}
 	}
 }
