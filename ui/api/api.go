@@ -49,13 +49,12 @@ type Control interface {
 
 // Engine is what only the running engine can do.
 type Engine interface {
-	// Test probes server once as service says; neither needs to run, and no health changes. The transcript has a line for each step.
-	Test(ctx context.Context, service appliance.VirtualService, server appliance.RealServer) (probe appliance.Probe, transcript string, err error)
-	// CheckNow makes the next check of a running server due at once and returns its result, which counts. The error is of kind not_found when it is not checked.
-	CheckNow(ctx context.Context, server string) (appliance.Probe, error)
-	// Persistence returns the entries of one running service, or of all when service is empty.
+	// Test probes a real server of c once as the check of its service says; c needs not run, and no health changes. The transcript has a line for each step.
+	Test(ctx context.Context, c appliance.Config, service, server string) (probe appliance.Probe, transcript []string, err error)
+	// Persistence returns the entries of a running service.
 	Persistence(service string) []appliance.PersistenceEntry
-	// ClearPersistence forgets the entries that match and returns how many; zero values match everything.
+	// ClearPersistence forgets one client of a service when client is valid, else every client of one server when that is named, else every client of
+	// the service. It returns how many.
 	ClearPersistence(service, server string, client netip.Prefix) int
 }
 
@@ -80,6 +79,7 @@ type Store interface {
 	Tokens(ctx context.Context) ([]appliance.TokenRecord, error)
 	DeleteToken(ctx context.Context, o appliance.Origin, id string) error
 	AuditEntries(ctx context.Context, before int64, limit int) ([]appliance.AuditEntry, error)
+	Audit(ctx context.Context, e appliance.AuditEntry) error
 }
 
 // Options of an API; all but Log are required.

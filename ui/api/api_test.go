@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,19 +60,9 @@ func (e *engine) Status() appliance.Status {
 	return out
 }
 
-func (e *engine) Test(_ context.Context, _ appliance.VirtualService, r appliance.RealServer) (appliance.Probe, string, error) {
-	return appliance.Probe{Good: true, Sentence: "C-ECHO answered in 8 ms."}, "dial " + string(r.Address) + "\nanswered\n", nil
-}
-
-func (e *engine) CheckNow(_ context.Context, server string) (appliance.Probe, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, s := range e.running.Cluster.VirtualServices {
-		if s.Server(server) != nil {
-			return appliance.Probe{Good: true, Sentence: "C-ECHO answered in 8 ms."}, nil
-		}
-	}
-	return appliance.Probe{}, &appliance.Error{Kind: appliance.NotFound, Message: "This real server is not being checked."}
+func (e *engine) Test(_ context.Context, c appliance.Config, service, server string) (appliance.Probe, []string, error) {
+	r := c.Cluster.Service(service).Server(server)
+	return appliance.Probe{Good: true, Sentence: "C-ECHO answered in 8 ms."}, []string{"dial " + string(r.Address), "answered"}, nil
 }
 
 func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
@@ -79,7 +70,7 @@ func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
 	defer e.mu.Unlock()
 	var out []appliance.PersistenceEntry
 	for _, p := range e.entries {
-		if service == "" || p.ServiceID == service {
+		if service == p.ServiceID {
 			out = append(out, p)
 		}
 	}
@@ -89,15 +80,17 @@ func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
 func (e *engine) ClearPersistence(service, server string, client netip.Prefix) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var kept []appliance.PersistenceEntry
-	for _, p := range e.entries {
-		if (service != "" && service != p.ServiceID) || (server != "" && server != p.ServerID) || (client.IsValid() && !client.Overlaps(p.Client)) {
-			kept = append(kept, p)
+	before := len(e.entries)
+	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool {
+		if p.ServiceID != service {
+			return false
 		}
-	}
-	gone := len(e.entries) - len(kept)
-	e.entries = kept
-	return gone
+		if client.IsValid() {
+			return p.Client == client
+		}
+		return server == "" || p.ServerID == server
+	})
+	return before - len(e.entries)
 }
 
 // place is an appliance with a real store, a real control and a real door behind the interface.
@@ -457,3 +450,9 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		}
 	}
 }
+
+var (
+	_ Control = (*control.Control)(nil)
+	_ Store   = (*store.Store)(nil)
+	_ Door    = (*signin.Door)(nil)
+)

@@ -149,7 +149,7 @@ Trial.at: When it was checked.
 Trial.good: Whether the server showed that it works.
 Trial.took_ns: How long the check took, in nanoseconds.
 Trial.sentence: What was seen, in one sentence.
-Trial.transcript: What was seen, step by step, a line each.
+Trial.transcript: What was seen, step by step.
 StateChange.state: What is wanted of the server; absent: as before.
 StateChange.weight: Its share, 0 to 1000; absent: as before.
 ServerState.state: What is wanted of the server, as saved.

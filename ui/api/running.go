@@ -2,9 +2,11 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"evenkeel/appliance"
 )
@@ -37,7 +39,7 @@ func (a *API) runningRoutes() []route {
 			Query: append(chosen[:3:3], parameter{"limit", "integer", "At most so many, 1 to 100000; 1000 when absent."}),
 			Gives: []appliance.PersistenceEntry{}, Status: 200, do: listPersistence},
 		{Method: "DELETE", Path: "/persistence", Role: appliance.Administrator, Summary: "Forgets which client belongs to which server. Open connections stay.",
-			Query: append(chosen[:3:3], parameter{"all", "boolean", "true: of every service; needed when nothing else is named."}),
+			Query: append([]parameter{why()}, append(chosen[:3:3], parameter{"all", "boolean", "true: of every service; needed when nothing else is named."})...),
 			Gives: Cleared{}, Status: 200, do: clearPersistence},
 		{Method: "GET", Path: "/version", Role: appliance.Viewer, Summary: "Product, version and newest revision.", Gives: Release{}, Status: 200, do: showVersion},
 		{Method: "GET", Path: "/openapi.json", Role: appliance.Viewer, Summary: "This description, as OpenAPI 3.1.", Status: 200, do: showDescription},
@@ -109,6 +111,23 @@ func (c *call) clients() (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+// remembered is what the query's service, server and client choose among the entries of the running services.
+func (c *call) remembered(client netip.Prefix) []appliance.PersistenceEntry {
+	service, server := c.query.Get("service"), c.query.Get("server")
+	out := []appliance.PersistenceEntry{}
+	for _, s := range c.api.Control.Running().Config.Cluster.VirtualServices {
+		if service != "" && s.ID != service {
+			continue
+		}
+		for _, e := range c.api.Engine.Persistence(s.ID) {
+			if (server == "" || e.ServerID == server) && (!client.IsValid() || client.Overlaps(e.Client)) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
 func listPersistence(c *call) error {
 	client, err := c.clients()
 	if err != nil {
@@ -118,13 +137,7 @@ func listPersistence(c *call) error {
 	if err != nil {
 		return err
 	}
-	server := c.query.Get("server")
-	out := []appliance.PersistenceEntry{}
-	for _, e := range c.api.Engine.Persistence(c.query.Get("service")) {
-		if (server == "" || e.ServerID == server) && (!client.IsValid() || client.Overlaps(e.Client)) {
-			out = append(out, e)
-		}
-	}
+	out := c.remembered(client)
 	slices.SortFunc(out, func(a, b appliance.PersistenceEntry) int {
 		return cmp.Or(cmp.Compare(a.ServiceID, b.ServiceID), a.Client.Addr().Compare(b.Client.Addr()), cmp.Compare(a.ServerID, b.ServerID))
 	})
@@ -144,9 +157,32 @@ func clearPersistence(c *call) error {
 	if named := service != "" || server != "" || client.IsValid(); named == all {
 		return appliance.Refuse("all", "Name a service, a server or clients; or say all=true to clear every entry.")
 	}
-	n := c.api.Engine.ClearPersistence(service, server, client)
-	c.api.Log.Info("persistence entries cleared", "operator", c.operator.Name, "service", service, "server", server, "client", client, "entries", n)
+	n := 0
+	if client.IsValid() {
+		for _, e := range c.remembered(client) {
+			n += c.api.Engine.ClearPersistence(e.ServiceID, "", e.Client)
+		}
+	} else {
+		for _, s := range c.api.Control.Running().Config.Cluster.VirtualServices {
+			if service == "" || s.ID == service {
+				n += c.api.Engine.ClearPersistence(s.ID, server, netip.Prefix{})
+			}
+		}
+	}
+	c.audit("persistence_clear", service+" "+server+" "+c.query.Get("client"), n)
 	return c.give(http.StatusOK, Cleared{n})
+}
+
+// audit records what is no commit. A record that cannot be written is logged: the deed is done.
+func (c *call) audit(action, subject string, entries int) {
+	ctx, cancel := c.lasting()
+	defer cancel()
+	err := c.api.Store.Audit(ctx, appliance.AuditEntry{
+		Origin: c.origin, Action: action, Subject: strings.TrimSpace(subject), Outcome: "done", Detail: fmt.Sprintf("entries: %d", entries),
+	})
+	if err != nil {
+		c.api.Log.Error("audit entry lost", "action", action, "operator", c.operator.Name, "error", err)
+	}
 }
 
 func showVersion(c *call) error {

@@ -24,7 +24,7 @@ type ServerState struct {
 // Trial is the answer of a real server to one check.
 type Trial struct {
 	appliance.Probe
-	Transcript string `json:"transcript"` // line by line
+	Transcript []string `json:"transcript"` // line by line
 }
 
 func (a *API) serverRoutes() []route {
@@ -43,7 +43,6 @@ func (a *API) serverRoutes() []route {
 		{Method: "PUT", Path: one + "/state", Role: appliance.OperatorRole, Summary: "Drains, halts, brings online, or weighs the server at once. What is saved and not applied stays so.",
 			Query: []parameter{why()}, Takes: StateChange{}, Gives: ServerState{}, Status: 200, do: act},
 		{Method: "POST", Path: one + "/test", Role: appliance.OperatorRole, Summary: "Tries the check once, as saved, and answers what was seen, step by step. No health changes.", Gives: Trial{}, Status: 200, do: testServer},
-		{Method: "POST", Path: one + "/check", Role: appliance.OperatorRole, Summary: "Checks the running server at once; the result counts like any other.", Gives: appliance.Probe{}, Status: 200, do: checkServer},
 	}
 }
 
@@ -240,21 +239,9 @@ func testServer(c *call) error {
 	if err != nil {
 		return err
 	}
-	probe, transcript, err := c.api.Engine.Test(c.Request().Context(), s, r)
+	probe, transcript, err := c.api.Engine.Test(c.Request().Context(), c.api.Control.Saved().Config, s.ID, r.ID)
 	if err != nil {
 		return err
 	}
-	return c.give(http.StatusOK, Trial{probe, transcript})
-}
-
-func checkServer(c *call) error {
-	_, r, err := c.savedServer()
-	if err != nil {
-		return err
-	}
-	probe, err := c.api.Engine.CheckNow(c.Request().Context(), r.ID)
-	if err != nil {
-		return err
-	}
-	return c.give(http.StatusOK, probe)
+	return c.give(http.StatusOK, Trial{probe, append([]string{}, transcript...)})
 }

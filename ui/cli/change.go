@@ -78,7 +78,7 @@ func effect(e appliance.Effect) string {
 }
 
 func addService(s *session) error {
-	patch, err := s.fields()
+	patch, err := s.serviceFields()
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,10 @@ func without(patch map[string]any) map[string]any {
 }
 
 func setService(s *session) error {
-	patch, err := s.changes()
+	patch, err := s.serviceFields()
+	if err == nil && len(patch) == 0 {
+		err = s.nothingToChange()
+	}
 	if err != nil {
 		return err
 	}
@@ -127,13 +130,31 @@ func setService(s *session) error {
 func (s *session) changes() (map[string]any, error) {
 	patch, err := s.fields()
 	if err == nil && len(patch) == 0 {
-		err = s.misused("say what to change, for example with --field PATH=VALUE")
+		err = s.nothingToChange()
+	}
+	return patch, err
+}
+
+func (s *session) nothingToChange() error {
+	return s.misused("say what to change, for example with --field PATH=VALUE")
+}
+
+// serviceFields is fields, where a health check script may be named by its label.
+func (s *session) serviceFields() (map[string]any, error) {
+	patch, err := s.fields()
+	check, _ := patch["check"].(map[string]any)
+	if name, named := check["script"].(string); err == nil && named {
+		script, err := s.script(name)
+		if err != nil {
+			return nil, err
+		}
+		check["script"] = script.ID
 	}
 	return patch, err
 }
 
 func cloneService(s *session) error {
-	patch, err := s.fields()
+	patch, err := s.serviceFields()
 	if err != nil {
 		return err
 	}
@@ -232,11 +253,13 @@ func (s *session) act(want map[string]any) error {
 	case now.State == appliance.Online:
 	case now.Running.Connections == 0:
 		s.printf(" No connection is open: safe to power off.")
+	case now.Running.Connections == 1:
+		s.printf(" 1 connection is still open.")
 	default:
 		s.printf(" %d connections are still open.", now.Running.Connections)
 	}
 	if now.Running != nil && now.State == appliance.Drain && now.Running.PersistenceEntries > 0 {
-		s.printf(" %d clients would still come back to it.", now.Running.PersistenceEntries)
+		s.printf(" Clients that would still come back to it: %d.", now.Running.PersistenceEntries)
 	}
 	s.printf("\n")
 	return nil
@@ -289,6 +312,9 @@ func clearPersistence(s *session) error {
 	if err != nil {
 		return err
 	}
+	if s.flagged("why") {
+		query.Set("why", s.flag("why"))
+	}
 	if s.flagged("all") {
 		query.Set("all", "true")
 	}
@@ -305,7 +331,7 @@ func clearPersistence(s *session) error {
 	if s.flagged("json") {
 		return s.json(a.body)
 	}
-	s.printf("%d entries forgotten.\n", gone.Cleared)
+	s.printf("Entries forgotten: %d.\n", gone.Cleared)
 	return nil
 }
 

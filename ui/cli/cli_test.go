@@ -54,13 +54,10 @@ func (e *engine) Status() appliance.Status {
 	return out
 }
 
-func (e *engine) Test(_ context.Context, _ appliance.VirtualService, r appliance.RealServer) (appliance.Probe, string, error) {
+func (e *engine) Test(_ context.Context, c appliance.Config, service, server string) (appliance.Probe, []string, error) {
+	r := c.Cluster.Service(service).Server(server)
 	good := r.Label != "Corepoint2"
-	return appliance.Probe{Good: good, Sentence: map[bool]string{true: "Connected in 1 ms.", false: "Connection refused on port 6667."}[good]}, "connect to " + string(r.Address) + "\n", nil
-}
-
-func (e *engine) CheckNow(context.Context, string) (appliance.Probe, error) {
-	return appliance.Probe{}, errors.New("not asked by the command line")
+	return appliance.Probe{Good: good, Sentence: map[bool]string{true: "Connected in 1 ms.", false: "Connection refused on port 6667."}[good]}, []string{"connect to " + string(r.Address)}, nil
 }
 
 func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
@@ -68,17 +65,14 @@ func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
 	defer e.mu.Unlock()
 	var out []appliance.PersistenceEntry
 	for _, s := range e.running.Cluster.VirtualServices {
-		if service == "" || s.ID == service {
+		if s.ID == service {
 			out = append(out, appliance.PersistenceEntry{ServiceID: s.ID, ServerID: s.RealServers[0].ID, Client: netip.MustParsePrefix("10.0.0.7/32"), Remaining: 90 * time.Second})
 		}
 	}
 	return out
 }
 
-func (e *engine) ClearPersistence(service, _ string, client netip.Prefix) int {
-	if client.IsValid() && !client.Contains(netip.MustParseAddr("10.0.0.7")) {
-		return 0
-	}
+func (e *engine) ClearPersistence(service, _ string, _ netip.Prefix) int {
 	return len(e.Persistence(service))
 }
 

@@ -97,7 +97,7 @@ func runningCommands() []command {
 		{Name: "discard", Summary: "give up what is saved and does not run", Flags: []option{whyOption()}, Example: []string{"discard"}, do: discard},
 		{Name: "persistence", Summary: "which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "limit", Value: "N", Help: "At most so many; 1000 when absent."}),
 			Example: []string{"persistence --service HL7"}, do: listPersistence},
-		{Name: "persistence clear", Summary: "forget which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "all", Help: "Of every service."}),
+		{Name: "persistence clear", Summary: "forget which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "all", Help: "Of every service."}, whyOption()),
 			Example: []string{"persistence clear --service HL7 --client 10.0.0.7"}, do: clearPersistence},
 	}
 }

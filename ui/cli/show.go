@@ -25,7 +25,6 @@ func showStatus(s *session) error {
 			return err
 		}
 		seen.Services = []appliance.ServiceStatus{v}
-		saved = nil
 		if s.flagged("json") {
 			if _, a, err = get[appliance.Status](s, "/status", "service", v.ID); err != nil {
 				return err
@@ -35,24 +34,39 @@ func showStatus(s *session) error {
 	if s.flagged("json") {
 		return s.json(a.body)
 	}
+	places := placesOf(saved)
 	var rows [][]string
 	for _, v := range seen.Services {
-		rows = append(rows, []string{v.Label, string(v.Health), "", strconv.Itoa(v.Connections), v.Sentence})
+		at := places[v.ID]
+		rows = append(rows, []string{v.Label, at[0], at[1], string(v.Health), "", strconv.Itoa(v.Connections), v.Sentence})
 		for _, r := range v.Servers {
-			rows = append(rows, []string{"  " + r.Label, serverWord(r), strconv.Itoa(r.Weight), strconv.Itoa(r.Connections), r.Check.Sentence})
+			at := places[r.ID]
+			rows = append(rows, []string{"  " + r.Label, at[0], at[1], serverWord(r), strconv.Itoa(r.Weight), strconv.Itoa(r.Connections), r.Check.Sentence})
 		}
 	}
 	for _, v := range saved {
-		if _, runs := seen.Service(v.ID); !runs {
-			rows = append(rows, []string{v.Label, "not running", "", "", "Saved, and not applied yet."})
+		if _, runs := seen.Service(v.ID); !runs && len(s.args) == 0 {
+			rows = append(rows, []string{v.Label, v.Address.String(), v.Ports.String(), "not running", "", "", "Saved, and not applied yet."})
 		}
 	}
 	if rows == nil {
 		s.printf("No service runs. Add one: %s service add --help\n", program)
 		return nil
 	}
-	s.table([]string{"SERVICE", "STATE", "WEIGHT", "CONNS", "WHY"}, rows)
+	s.table([]string{"SERVICE", "IP", "PORTS", "STATE", "WEIGHT", "CONNS", "WHY"}, rows)
 	return nil
+}
+
+// placesOf tells address and ports of every service and real server, by id.
+func placesOf(saved []appliance.VirtualService) map[string][2]string {
+	out := map[string][2]string{}
+	for _, v := range saved {
+		out[v.ID] = [2]string{v.Address.String(), v.Ports.String()}
+		for _, r := range v.RealServers {
+			out[r.ID] = [2]string{string(r.Address), none(r.Port, v.Ports.String())}
+		}
+	}
+	return out
 }
 
 // serverWord is the state of a server in words: what we see, and what the operator wants when that is not online.
@@ -128,7 +142,7 @@ func testServer(s *session) error {
 	}
 	var trial struct {
 		appliance.Probe
-		Transcript string `json:"transcript"`
+		Transcript []string `json:"transcript"`
 	}
 	if err := understand(a, &trial); err != nil {
 		return err
@@ -138,7 +152,9 @@ func testServer(s *session) error {
 			return err
 		}
 	} else {
-		s.printf("%s\n", strings.TrimRight(inert(trial.Transcript), "\n"))
+		for _, line := range trial.Transcript {
+			s.printf("%s\n", inert(line))
+		}
 		s.printf("%s: %s\n", map[bool]string{true: "good", false: "bad"}[trial.Good], inert(trial.Sentence))
 	}
 	if !trial.Good {
