@@ -58,6 +58,24 @@ func TestBootFallsBackToTheNewestThatWasApplied(t *testing.T) {
 	b.wantAlerts()
 }
 
+func TestBootThatFallsBackLeavesOnRecordWhatOnceRan(t *testing.T) {
+	b := newBench(t)
+	b.commit(imaging)
+	b.apply()
+	b.commit(change("HL7", func(s *appliance.VirtualService) { s.Scheduler = appliance.RoundRobin }))
+	b.apply()
+	for range 2 { // the second start must come to the same end
+		b.restart()
+		b.engine.refuse = refuseScheduler(appliance.RoundRobin)
+		b.must(b.Boot(t.Context()))
+		if b.Running().Revision.Number != 1 || b.Saved().Revision.Number != 2 {
+			t.Errorf("running %d, saved %d", b.Running().Revision.Number, b.Saved().Revision.Number)
+		}
+		b.wantOutcomes(appliance.Applied, appliance.Applied)
+		b.wantAlerts("boot_fallback")
+	}
+}
+
 func TestBootPassesOverContentThatCannotBeRead(t *testing.T) {
 	b := threeRevisions(t)
 	for _, content := range []string{`{"virtual_services":[{"colour":"red"}]}`, `{"virtual_services":7}`} {

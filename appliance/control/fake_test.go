@@ -31,11 +31,14 @@ func (e *fakeEngine) Check(_ context.Context, c appliance.Config) error {
 	return e.check(c)
 }
 
-func (e *fakeEngine) Apply(_ context.Context, c appliance.Config) error {
+func (e *fakeEngine) Apply(ctx context.Context, c appliance.Config) error {
 	if e.refuse != nil {
 		if err := e.refuse(c); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		return &appliance.Error{Kind: appliance.Unavailable, Message: "The apply was broken off.", Err: ctx.Err()}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

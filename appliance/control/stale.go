@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"evenkeel/appliance"
 )
 
-const searched = 200 // revisions that are looked through for what an editor started from
+const (
+	searched   = 200             // revisions that are looked through for what an editor started from
+	searchTime = 2 * time.Second // the longest that this may take: others wait for the turn
+)
 
 // object finds what a base names; nil when it does not exist.
 func object(config *appliance.Config, b Base) (any, error) {
@@ -83,6 +87,8 @@ func (c *Control) whenRead(ctx context.Context, saved held, b Base) (*appliance.
 	if b.Object == "local" {
 		line = appliance.LocalLine
 	}
+	ctx, cancel := context.WithTimeout(ctx, searchTime)
+	defer cancel()
 	list, err := c.store.List(ctx, line, 0, searched)
 	if err != nil {
 		c.log.Warn("history not read", "error", err)
