@@ -56,14 +56,20 @@ func (a *API) accountRoutes() []route {
 		{Method: "GET", Path: "/users", Role: admin, Summary: "All accounts.", Gives: []appliance.Operator{}, Status: 200, do: listUsers},
 		{Method: "POST", Path: "/users", Role: admin, Summary: "Makes an account.", Query: []parameter{why()}, Takes: NewUser{}, Gives: appliance.Operator{}, Status: 201, do: createUser},
 		{Method: "GET", Path: "/users/{name}", Role: admin, Summary: "One account.", Gives: appliance.Operator{}, Status: 200, do: showUser},
-		{Method: "PUT", Path: "/users/{name}/role", Role: admin, Summary: "Gives an account another role.",
-			Query: []parameter{why()}, Takes: RoleChange{}, Gives: appliance.Operator{}, Status: 200, do: changeRole},
-		{Method: "PUT", Path: "/users/{name}/password", Role: admin, Summary: "Gives an account another password and ends its sessions.",
-			Query: []parameter{why()}, Takes: PasswordChange{}, Status: 204, do: changePassword},
+		{
+			Method: "PUT", Path: "/users/{name}/role", Role: admin, Summary: "Gives an account another role.",
+			Query: []parameter{why()}, Takes: RoleChange{}, Gives: appliance.Operator{}, Status: 200, do: changeRole,
+		},
+		{
+			Method: "PUT", Path: "/users/{name}/password", Role: admin, Summary: "Gives an account another password and ends its sessions.",
+			Query: []parameter{why()}, Takes: PasswordChange{}, Status: 204, do: changePassword,
+		},
 		{Method: "DELETE", Path: "/users/{name}", Role: admin, Summary: "Removes an account with its sessions and tokens.", Query: []parameter{why()}, Status: 204, do: deleteUser},
 		{Method: "GET", Path: "/tokens", Role: admin, Summary: "All tokens, without their secrets.", Gives: []Token{}, Status: 200, do: listTokens},
-		{Method: "POST", Path: "/tokens", Role: admin, Summary: "Makes a token for scripts. The answer is the only place where its secret is shown.",
-			Query: []parameter{why()}, Takes: TokenRequest{}, Gives: IssuedToken{}, Status: 201, do: createToken},
+		{
+			Method: "POST", Path: "/tokens", Role: admin, Summary: "Makes a token for scripts. The answer is the only place where its secret is shown.",
+			Query: []parameter{why()}, Takes: TokenRequest{}, Gives: IssuedToken{}, Status: 201, do: createToken,
+		},
 		{Method: "DELETE", Path: "/tokens/{id}", Role: admin, Summary: "Ends a token.", Query: []parameter{why()}, Status: 204, do: deleteToken},
 	}
 }

@@ -22,12 +22,16 @@ func (a *API) historyRoutes() []route {
 	return []route{
 		{Method: "GET", Path: "/revisions", Role: appliance.Viewer, Summary: "The history of the configuration, newest first.", Query: paging(), Gives: []appliance.Revision{}, Status: 200, do: listRevisions},
 		{Method: "GET", Path: one, Role: appliance.Viewer, Summary: "One revision with its content.", Gives: Content{}, Status: 200, do: showRevision},
-		{Method: "GET", Path: one + "/diff", Role: appliance.Viewer, Summary: "What the revision changed.",
-			Query: []parameter{{"against", "integer", "Compare with this revision; the one before when absent."}}, Gives: Planned{}, Status: 200, do: showDifference},
+		{
+			Method: "GET", Path: one + "/diff", Role: appliance.Viewer, Summary: "What the revision changed.",
+			Query: []parameter{{"against", "integer", "Compare with this revision; the one before when absent."}}, Gives: Planned{}, Status: 200, do: showDifference,
+		},
 		{Method: "POST", Path: one + "/rollback", Role: appliance.Administrator, Summary: "Saves the content of that revision as a new one.", Query: committing(), Gives: Planned{}, Status: 200, do: rollback},
 		{Method: "GET", Path: "/configuration", Role: appliance.Viewer, Summary: "The whole configuration as saved.", Gives: Configuration{}, Status: 200, do: export},
-		{Method: "PUT", Path: "/configuration", Role: appliance.Administrator, Summary: "Replaces the whole configuration, in one revision.",
-			Query: committing(), Takes: Configuration{}, Gives: Configuration{}, Status: 200, Guarded: true, Limit: maxImport, do: replaceAll},
+		{
+			Method: "PUT", Path: "/configuration", Role: appliance.Administrator, Summary: "Replaces the whole configuration, in one revision.",
+			Query: committing(), Takes: Configuration{}, Gives: Configuration{}, Status: 200, Guarded: true, Limit: maxImport, do: replaceAll,
+		},
 		{Method: "GET", Path: "/audit", Role: appliance.Viewer, Summary: "Who did what, newest first.", Query: paging(), Gives: []appliance.AuditEntry{}, Status: 200, do: listAudit},
 	}
 }

@@ -27,20 +27,30 @@ func (a *API) runningRoutes() []route {
 	service := parameter{"service", "string", "Only the virtual service with this id."}
 	chosen := []parameter{service, {"server", "string", "Only the real server with this id."}, {"client", "string", "Only clients in this network, or with this address."}}
 	return []route{
-		{Method: "GET", Path: "/status", Role: appliance.Viewer, Summary: "What is seen of the running services and servers, now.",
-			Query: []parameter{service}, Gives: appliance.Status{}, Status: 200, do: showStatus},
+		{
+			Method: "GET", Path: "/status", Role: appliance.Viewer, Summary: "What is seen of the running services and servers, now.",
+			Query: []parameter{service}, Gives: appliance.Status{}, Status: 200, do: showStatus,
+		},
 		{Method: "GET", Path: "/alerts", Role: appliance.Viewer, Summary: "Standing messages; each disappears with its cause.", Gives: []appliance.Alert{}, Status: 200, do: listAlerts},
 		{Method: "GET", Path: "/pending", Role: appliance.Viewer, Summary: "What is saved and not yet running.", Gives: Planned{}, Status: 200, do: showPending},
-		{Method: "POST", Path: "/apply", Role: appliance.Administrator, Summary: "Makes the saved configuration run. Connections that it does not concern stay open.",
-			Query: []parameter{why()}, Gives: appliance.Revision{}, Status: 200, do: apply},
-		{Method: "POST", Path: "/discard", Role: appliance.Administrator, Summary: "Gives up what is saved and not running: a new revision with the running content.",
-			Query: []parameter{why()}, Gives: Planned{}, Status: 200, do: discard},
-		{Method: "GET", Path: "/persistence", Role: appliance.Viewer, Summary: "Which client would come back to which server.",
+		{
+			Method: "POST", Path: "/apply", Role: appliance.Administrator, Summary: "Makes the saved configuration run. Connections that it does not concern stay open.",
+			Query: []parameter{why()}, Gives: appliance.Revision{}, Status: 200, do: apply,
+		},
+		{
+			Method: "POST", Path: "/discard", Role: appliance.Administrator, Summary: "Gives up what is saved and not running: a new revision with the running content.",
+			Query: []parameter{why()}, Gives: Planned{}, Status: 200, do: discard,
+		},
+		{
+			Method: "GET", Path: "/persistence", Role: appliance.Viewer, Summary: "Which client would come back to which server.",
 			Query: append(chosen[:3:3], parameter{"limit", "integer", "At most so many, 1 to 100000; 1000 when absent."}),
-			Gives: []appliance.PersistenceEntry{}, Status: 200, do: listPersistence},
-		{Method: "DELETE", Path: "/persistence", Role: appliance.Administrator, Summary: "Forgets which client belongs to which server. Open connections stay.",
+			Gives: []appliance.PersistenceEntry{}, Status: 200, do: listPersistence,
+		},
+		{
+			Method: "DELETE", Path: "/persistence", Role: appliance.Administrator, Summary: "Forgets which client belongs to which server. Open connections stay.",
 			Query: append([]parameter{why()}, append(chosen[:3:3], parameter{"all", "boolean", "true: of every service; needed when nothing else is named."})...),
-			Gives: Cleared{}, Status: 200, do: clearPersistence},
+			Gives: Cleared{}, Status: 200, do: clearPersistence,
+		},
 		{Method: "GET", Path: "/version", Role: appliance.Viewer, Summary: "Product, version and newest revision.", Gives: Release{}, Status: 200, do: showVersion},
 		{Method: "GET", Path: "/openapi.json", Role: appliance.Viewer, Summary: "This description, as OpenAPI 3.1.", Status: 200, do: showDescription},
 	}

@@ -16,12 +16,16 @@ func (a *API) scriptRoutes() []route {
 		{Method: "POST", Path: list, Role: appliance.Administrator, Summary: "Adds a health check script.", Query: committing(), Takes: s, Gives: s, Status: 201, do: createScript},
 		{Method: "GET", Path: one, Role: appliance.Viewer, Summary: "One health check script as saved.", Gives: s, Status: 200, do: showScript},
 		{Method: "PUT", Path: one, Role: appliance.Administrator, Summary: "Replaces a health check script.", Query: committing(), Takes: s, Gives: s, Status: 200, Guarded: true, do: replaceScript},
-		{Method: "PATCH", Path: one, Role: appliance.Administrator, Summary: "Changes the fields that are sent (RFC 7396).",
-			Query: committing(), Takes: s, Patch: true, Gives: s, Status: 200, Guarded: true, do: replaceScript},
+		{
+			Method: "PATCH", Path: one, Role: appliance.Administrator, Summary: "Changes the fields that are sent (RFC 7396).",
+			Query: committing(), Takes: s, Patch: true, Gives: s, Status: 200, Guarded: true, do: replaceScript,
+		},
 		{Method: "DELETE", Path: one, Role: appliance.Administrator, Summary: "Removes a health check script that no service uses.", Query: committing(), Status: 204, Guarded: true, do: deleteScript},
 		{Method: "GET", Path: "/settings", Role: appliance.Viewer, Summary: "The settings of the whole pair as saved.", Gives: appliance.Settings{}, Status: 200, do: showSettings},
-		{Method: "PUT", Path: "/settings", Role: appliance.Administrator, Summary: "Replaces the settings.",
-			Query: committing(), Takes: appliance.Settings{}, Gives: appliance.Settings{}, Status: 200, Guarded: true, do: replaceSettings},
+		{
+			Method: "PUT", Path: "/settings", Role: appliance.Administrator, Summary: "Replaces the settings.",
+			Query: committing(), Takes: appliance.Settings{}, Gives: appliance.Settings{}, Status: 200, Guarded: true, do: replaceSettings,
+		},
 	}
 }
 

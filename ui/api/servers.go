@@ -35,13 +35,19 @@ func (a *API) serverRoutes() []route {
 		{Method: "POST", Path: list, Role: appliance.Administrator, Summary: "Adds a real server at the end.", Query: committing(), Takes: r, Gives: r, Status: 201, do: createServer},
 		{Method: "GET", Path: one, Role: appliance.Viewer, Summary: "One real server as saved.", Gives: r, Status: 200, do: showServer},
 		{Method: "PUT", Path: one, Role: appliance.Administrator, Summary: "Replaces a real server.", Query: committing(), Takes: r, Gives: r, Status: 200, Guarded: true, do: replaceServer},
-		{Method: "PATCH", Path: one, Role: appliance.Administrator, Summary: "Changes the fields that are sent (RFC 7396): null restores a default.",
-			Query: committing(), Takes: r, Patch: true, Gives: r, Status: 200, Guarded: true, do: replaceServer},
-		{Method: "DELETE", Path: one, Role: appliance.Administrator, Summary: "Removes a real server. Applied, it gets no new clients and its open connections finish.",
-			Query: committing(), Status: 204, Guarded: true, do: deleteServer},
+		{
+			Method: "PATCH", Path: one, Role: appliance.Administrator, Summary: "Changes the fields that are sent (RFC 7396): null restores a default.",
+			Query: committing(), Takes: r, Patch: true, Gives: r, Status: 200, Guarded: true, do: replaceServer,
+		},
+		{
+			Method: "DELETE", Path: one, Role: appliance.Administrator, Summary: "Removes a real server. Applied, it gets no new clients and its open connections finish.",
+			Query: committing(), Status: 204, Guarded: true, do: deleteServer,
+		},
 		{Method: "GET", Path: one + "/state", Role: appliance.Viewer, Summary: "What is wanted of the server, and what is seen of it.", Gives: ServerState{}, Status: 200, do: showState},
-		{Method: "PUT", Path: one + "/state", Role: appliance.OperatorRole, Summary: "Drains, halts, brings online, or weighs the server at once. What is saved and not applied stays so.",
-			Query: []parameter{why()}, Takes: StateChange{}, Gives: ServerState{}, Status: 200, do: act},
+		{
+			Method: "PUT", Path: one + "/state", Role: appliance.OperatorRole, Summary: "Drains, halts, brings online, or weighs the server at once. What is saved and not applied stays so.",
+			Query: []parameter{why()}, Takes: StateChange{}, Gives: ServerState{}, Status: 200, do: act,
+		},
 		{Method: "POST", Path: one + "/test", Role: appliance.OperatorRole, Summary: "Tries the check once, as saved, and answers what was seen, step by step. No health changes.", Gives: Trial{}, Status: 200, do: testServer},
 	}
 }

@@ -14,15 +14,23 @@ func (a *API) serviceRoutes() []route {
 	s := appliance.VirtualService{}
 	return []route{
 		{Method: "GET", Path: list, Role: appliance.Viewer, Summary: "All virtual services as saved, sorted by label.", Gives: []appliance.VirtualService{}, Status: 200, do: listServices},
-		{Method: "POST", Path: list, Role: appliance.Administrator, Summary: "Adds a virtual service with its real servers. Fields that are left out get their defaults.",
-			Query: committing(), Takes: s, Gives: s, Status: 201, do: createService},
+		{
+			Method: "POST", Path: list, Role: appliance.Administrator, Summary: "Adds a virtual service with its real servers. Fields that are left out get their defaults.",
+			Query: committing(), Takes: s, Gives: s, Status: 201, do: createService,
+		},
 		{Method: "GET", Path: one, Role: appliance.Viewer, Summary: "One virtual service as saved.", Gives: s, Status: 200, do: showService},
-		{Method: "PUT", Path: one, Role: appliance.Administrator, Summary: "Replaces a virtual service. Real servers are known by id, or by label when no id is given.",
-			Query: committing(), Takes: s, Gives: s, Status: 200, Guarded: true, do: replaceService},
-		{Method: "PATCH", Path: one, Role: appliance.Administrator, Summary: "Changes the fields that are sent (RFC 7396): null restores a default, lists are replaced whole.",
-			Query: committing(), Takes: s, Patch: true, Gives: s, Status: 200, Guarded: true, do: replaceService},
-		{Method: "DELETE", Path: one, Role: appliance.Administrator, Summary: "Removes a virtual service. Applied, this ends its connections.",
-			Query: committing(), Status: 204, Guarded: true, do: deleteService},
+		{
+			Method: "PUT", Path: one, Role: appliance.Administrator, Summary: "Replaces a virtual service. Real servers are known by id, or by label when no id is given.",
+			Query: committing(), Takes: s, Gives: s, Status: 200, Guarded: true, do: replaceService,
+		},
+		{
+			Method: "PATCH", Path: one, Role: appliance.Administrator, Summary: "Changes the fields that are sent (RFC 7396): null restores a default, lists are replaced whole.",
+			Query: committing(), Takes: s, Patch: true, Gives: s, Status: 200, Guarded: true, do: replaceService,
+		},
+		{
+			Method: "DELETE", Path: one, Role: appliance.Administrator, Summary: "Removes a virtual service. Applied, this ends its connections.",
+			Query: committing(), Status: 204, Guarded: true, do: deleteService,
+		},
 	}
 }
 

@@ -63,8 +63,10 @@ func serviceCommands() []command {
 		{Name: "service set", Args: []string{"SERVICE"}, Summary: "change fields of a service", Fields: s, Changes: true, Example: []string{
 			"service set HL7 --check-interval 2s --check-fall 5", "service set HL7 --field persistence.kind=none --why 'vendor asks for it' --dry-run",
 		}, do: setService},
-		{Name: "service clone", Args: []string{"SERVICE", "LABEL"}, Summary: "add a copy of a service, with other fields", Fields: s, Changes: true,
-			Example: []string{"service clone HL7 HL7-test --ports 6668"}, do: cloneService},
+		{
+			Name: "service clone", Args: []string{"SERVICE", "LABEL"}, Summary: "add a copy of a service, with other fields", Fields: s, Changes: true,
+			Example: []string{"service clone HL7 HL7-test --ports 6668"}, do: cloneService,
+		},
 		{Name: "service delete", Args: []string{"SERVICE"}, Summary: "remove a service", Changes: true, Example: []string{"service delete HL7-test --apply"}, do: deleteService},
 	}
 }
@@ -95,10 +97,14 @@ func runningCommands() []command {
 		{Name: "pending", Summary: "what is saved and does not run yet", Example: []string{"pending"}, do: showPending},
 		{Name: "apply", Summary: "make what is saved run", Flags: []option{whyOption()}, Example: []string{"apply"}, do: apply},
 		{Name: "discard", Summary: "give up what is saved and does not run", Flags: []option{whyOption()}, Example: []string{"discard"}, do: discard},
-		{Name: "persistence", Summary: "which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "limit", Value: "N", Help: "At most so many; 1000 when absent."}),
-			Example: []string{"persistence --service HL7"}, do: listPersistence},
-		{Name: "persistence clear", Summary: "forget which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "all", Help: "Of every service."}, whyOption()),
-			Example: []string{"persistence clear --service HL7 --client 10.0.0.7"}, do: clearPersistence},
+		{
+			Name: "persistence", Summary: "which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "limit", Value: "N", Help: "At most so many; 1000 when absent."}),
+			Example: []string{"persistence --service HL7"}, do: listPersistence,
+		},
+		{
+			Name: "persistence clear", Summary: "forget which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "all", Help: "Of every service."}, whyOption()),
+			Example: []string{"persistence clear --service HL7 --client 10.0.0.7"}, do: clearPersistence,
+		},
 	}
 }
 
@@ -106,8 +112,10 @@ func historyCommands() []command {
 	limit := []option{{Name: "limit", Value: "N", Help: "At most so many, 1 to 500; 20 when absent."}, {Name: "before", Value: "N", Help: "Only older ones."}}
 	return []command{
 		{Name: "history", Summary: "every revision: who, when, from where and why", Flags: limit, Example: []string{"history --limit 5"}, do: listHistory},
-		{Name: "diff", Args: []string{"N"}, Summary: "what a revision changed", Flags: []option{{Name: "against", Value: "N", Help: "Compare with this revision; the one before when absent."}},
-			Example: []string{"diff 142", "diff 142 --against 130"}, do: showDifference},
+		{
+			Name: "diff", Args: []string{"N"}, Summary: "what a revision changed", Flags: []option{{Name: "against", Value: "N", Help: "Compare with this revision; the one before when absent."}},
+			Example: []string{"diff 142", "diff 142 --against 130"}, do: showDifference,
+		},
 		{Name: "rollback", Args: []string{"N"}, Summary: "save the content of a revision as a new one", Changes: true, Example: []string{"rollback 141 --apply"}, do: rollback},
 		{Name: "audit", Summary: "who did what", Flags: limit, Example: []string{"audit --limit 50"}, do: listAudit},
 	}

@@ -295,14 +295,14 @@ func listPersistence(s *session) error {
 	}
 	rows := make([][]string, len(list))
 	for i, e := range list {
-		rows[i] = []string{cmp.Or(labels[e.ServiceID], e.ServiceID), client32(e), cmp.Or(labels[e.ServerID], e.ServerID), e.Remaining.Round(time.Second).String()}
+		rows[i] = []string{cmp.Or(labels[e.ServiceID], e.ServiceID), clientName(e), cmp.Or(labels[e.ServerID], e.ServerID), e.Remaining.Round(time.Second).String()}
 	}
 	s.table([]string{"SERVICE", "CLIENT", "REAL SERVER", "REMAINING"}, rows)
 	return nil
 }
 
-// client32 is an address, or a network when that counts as one client.
-func client32(e appliance.PersistenceEntry) string {
+// clientName is an address, or a network when that counts as one client.
+func clientName(e appliance.PersistenceEntry) string {
 	if e.Client.IsSingleIP() {
 		return e.Client.Addr().String()
 	}
