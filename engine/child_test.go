@@ -1,15 +1,91 @@
 package engine
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/netip"
+	"os"
+	"sync"
 	"testing"
+	"time"
+
+	"evenkeel/appliance"
 
 	"golang.org/x/sys/unix"
 )
 
 // child is what this test binary does when it runs as a process of its own.
 func child(what string) int {
-	return 2
+	tasks := map[string]func() error{"starve": starve}
+	if err := tasks[what](); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// journal collects log lines.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(b)
+}
+
+func (j *journal) count(line string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return bytes.Count(j.b.Bytes(), []byte(line))
+}
+
+// starve runs an engine whose process may have few descriptors: it prints its port, serves until its input ends, then says what happened.
+func starve() error {
+	server := netip.MustParseAddrPort(os.Getenv("ENGINE_TEST_SERVER"))
+	var log journal
+	e := New(Options{Loops: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { _ = e.Run(ctx) }()
+	v := appliance.NewService(appliance.TCP)
+	v.ID, v.Label, v.Address = "svc", "svc", netip.MustParseAddr("127.0.0.1")
+	v.Monitor.Kind = appliance.MonitorNone
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	onPort(&v, probe.Addr().(*net.TCPAddr).AddrPort().Port())
+	probe.Close()
+	r := appliance.NewRealServer()
+	r.ID, r.Label, r.Address, r.Port = "s", "s", appliance.Host(server.Addr().String()), server.Port()
+	v.RealServers = []appliance.RealServer{r}
+	if err := e.Apply(ctx, config(v)); err != nil {
+		return err
+	}
+	limit := unix.Rlimit{Cur: uint64(descriptors() + 12), Max: uint64(descriptors() + 12)} // room for about six sessions
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	fmt.Println(v.Ports[0].First)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	stats := e.lanes[0].loop.Stats()
+	if stats.Starved == 0 || int(stats.Starved) != log.count("accepting paused") || stats.Turns > 20000 {
+		return fmt.Errorf("starved %d times, said it %d times, in %d turns", stats.Starved, log.count("accepting paused"), stats.Turns)
+	}
+	for started := time.Now(); log.count("accepting again") == 0; {
+		if time.Since(started) > 10*time.Second {
+			return errors.New("accepting was never resumed")
+		}
+	}
+	return nil
 }
 
 // fullQueue listens with the shortest queue and never accepts.

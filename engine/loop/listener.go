@@ -112,6 +112,9 @@ func (n *Listener) update() {
 // accept takes a batch of connections.
 func (n *Listener) accept() {
 	for range acceptsPerTurn {
+		if n.loop.starved.at != 0 { // the last one's dial took the last descriptor
+			return
+		}
 		a := n.origin.acceptor
 		if !a.Admit() {
 			n.full = true
