@@ -85,7 +85,10 @@ func (c Change) Sentence() string {
 			parts = append(parts, fmt.Sprintf("%d more fields", len(c.Fields)-i))
 			break
 		}
-		what := strings.ToLower(f.Name[:1]) + f.Name[1:]
+		what := f.Name
+		if len(what) > 1 && 'a' <= what[1] && what[1] <= 'z' { // "IP address" and "X-Forwarded-For" stay
+			what = strings.ToLower(what[:1]) + what[1:]
+		}
 		if c.Of != "" {
 			what += " of " + c.Label
 		}

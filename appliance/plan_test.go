@@ -20,6 +20,7 @@ func TestDiffTellsEachChangeInTheOperatorsWords(t *testing.T) {
 		"drain":    {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Drain }, "HL7: state of Corepoint1 online → drain", Drains},
 		"halt":     {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Halt }, "HL7: state of Corepoint1 online → halt", Ends},
 		"ports":    {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{7000, 7001}} }, "HL7: ports 6667 → 7000-7001", Ends},
+		"address":  {func(c *Config) { c.Cluster.VirtualServices[0].Address = netip.MustParseAddr("10.0.0.9") }, "HL7: IP address 192.168.0.189 → 10.0.0.9", Ends},
 		"rename":   {func(c *Config) { c.Cluster.VirtualServices[0].Label = "ADT" }, "ADT: label HL7 → ADT", Keeps},
 		"port":     {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].Port = 7000 }, "HL7: port of Corepoint1 none → 7000", Drains},
 		"server gone": {func(c *Config) {

@@ -95,7 +95,13 @@ type process struct {
 // start runs the binary; it is killed when the test ends.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...), stderr: &log{}, ended: make(chan struct{})}
+	return startWith(t, append([]string{binary}, args...)...)
+}
+
+// startWith runs a command line, such as the binary inside a namespace.
+func startWith(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(args[0], args[1:]...), stderr: &log{}, ended: make(chan struct{})}
 	p.cmd.Stderr = p.stderr
 	out, in, err := os.Pipe()
 	if err != nil {

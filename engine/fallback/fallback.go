@@ -42,6 +42,12 @@ func Open(address string) (*Page, error) {
 // Address is where the page is served.
 func (p *Page) Address() net.Addr { return p.listener.Addr() }
 
+// Close gives the port free; a running page ends.
+func (p *Page) Close() {
+	_ = p.server.Close()
+	_ = p.listener.Close()
+}
+
 // Run serves until the context ends.
 func (p *Page) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = p.server.Close() })

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"evenkeel/appliance"
+	"evenkeel/appliance/control"
+	"evenkeel/appliance/host"
+	"evenkeel/engine"
+	"evenkeel/engine/fallback"
+	"evenkeel/store"
+	"evenkeel/ui"
+	"evenkeel/ui/api"
+	"evenkeel/ui/signin"
+)
+
+// serveOptions say where one appliance lives.
+type serveOptions struct {
+	dir      string
+	webui    string // address of the WebUI
+	fallback string // address of the fallback page
+	loops    int    // event loops of the engine; 0: one per processor
+	log      *slog.Logger
+}
+
+func runServe(ctx context.Context, args []string, s streams) error {
+	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--loops N] [--log LEVEL]", s)
+	o := serveOptions{}
+	dir := folderFlag(f)
+	f.StringVar(&o.webui, "webui", ":"+strconv.Itoa(appliance.PortWebUI), "address of the WebUI (HTTPS)")
+	f.StringVar(&o.fallback, "fallback", "127.0.0.1:"+strconv.Itoa(appliance.PortFallback), "address of the fallback page")
+	f.IntVar(&o.loops, "loops", 0, "event loops of the engine; 0: one per processor")
+	level := f.String("log", "info", "least level that is logged: debug, info, warn or error")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	o.dir = *dir
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(*level)); err != nil {
+		return misused(f, "%q is not a log level", *level)
+	}
+	for _, a := range []string{o.webui, o.fallback} {
+		if _, port, err := net.SplitHostPort(a); err != nil || !isPort(port) {
+			return misused(f, "%q is not an address with a port, such as 0.0.0.0:9443", a)
+		}
+	}
+	if o.loops < 0 || o.loops > 256 {
+		return misused(f, "--loops is 0 to 256")
+	}
+	o.log = newLog(s.err, l)
+	a, err := open(ctx, o, signin.Options{Announce: s.out, CodeFile: filepath.Join(o.dir, "setup-code")})
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	o.log.Info("serving", "component", "main", "webui", a.url(), "version", Version)
+	return a.run(ctx)
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && (n > 0 || text == "0")
+}
+
+// instance is one appliance: everything that must be open before it runs.
+type instance struct {
+	options serveOptions
+	store   *store.Store
+	engine  *engine.Engine
+	host    *host.Host
+	control *control.Control
+	door    *signin.Door
+	api     *api.API
+	ui      *ui.UI
+	page    *fallback.Page
+	webui   net.Listener
+}
+
+// open takes the folder, the WebUI's port and the fallback page's, and wires the parts; nothing runs yet. What was opened before an error is closed.
+func open(ctx context.Context, o serveOptions, door signin.Options) (*instance, error) {
+	a := &instance{options: o}
+	if err := a.open(ctx, o, door); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options) (err error) {
+	if a.store, err = store.Open(ctx, store.Options{Dir: o.dir, Log: o.log}); err != nil {
+		return err
+	}
+	if a.webui, err = listen(o.webui); err != nil {
+		return err
+	}
+	if a.page, err = fallback.Open(o.fallback); err != nil {
+		return err
+	}
+	key, err := a.store.Secret(ctx, "cookie_key", randomKey)
+	if err != nil {
+		return err
+	}
+	a.engine = engine.New(engine.Options{
+		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), Log: o.log,
+	})
+	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
+	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Site: a.site(), Log: o.log})
+	door.Store, door.Log = a.store, o.log
+	a.door = signin.New(door)
+	return a.openPages()
+}
+
+// site names the appliance's own listeners, which services and servers must leave alone.
+func (a *instance) site() appliance.Site {
+	return appliance.Site{Listeners: []appliance.Listener{
+		{Address: addrPort(a.webui.Addr()), Name: "the WebUI"},
+		{Address: addrPort(a.page.Address()), Name: "the fallback page"},
+	}}
+}
+
+func randomKey() ([]byte, error) {
+	key := make([]byte, 32)
+	_, err := rand.Read(key)
+	return key, err
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		p := tcp.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// listen binds the WebUI's address.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	e := &appliance.Error{
+		Kind: appliance.Conflict, Op: "open WebUI", Err: err, Message: fmt.Sprintf("The address %s for the WebUI is not free.", address),
+		Hint: "End the program that uses it (ss -ltnp shows which), or choose another address with --webui.",
+	}
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		e.Kind, e.Message, e.Hint = appliance.Denied, fmt.Sprintf("There is no right to listen on %s.", address), "Ports below 1024 need CAP_NET_BIND_SERVICE."
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		e.Kind, e.Message, e.Hint = appliance.Invalid, fmt.Sprintf("No interface of this machine has the address of %s.", address), "ip address shows which there are."
+	}
+	return nil, e
+}
+
+// url is where a browser finds the WebUI.
+func (a *instance) url() string {
+	p := addrPort(a.webui.Addr())
+	if p.Addr().IsUnspecified() {
+		return fmt.Sprintf("https://%s/lbadmin/", net.JoinHostPort(a.hostname(), strconv.Itoa(int(p.Port()))))
+	}
+	return fmt.Sprintf("https://%s/lbadmin/", p)
+}
+
+func (a *instance) hostname() string {
+	if a.control != nil {
+		if name := a.control.Saved().Config.Local.Hostname; name != "" {
+			return name
+		}
+	}
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return "localhost"
+}
+
+// run serves until the context ends or a part that the appliance cannot be without fails; then everything is ended in order. SIGHUP applies again.
+func (a *instance) run(ctx context.Context, ready ...func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.engine.Run(ctx) })
+	group.Go(func() error { return a.page.Run(ctx) })
+	if err := a.start(ctx, ready); err != nil {
+		return errors.Join(err, a.abandon(group))
+	}
+	group.Go(func() error { return a.ui.Run(ctx) })
+	group.Go(func() error { return a.serveWebUI(ctx) })
+	group.Go(func() error { return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log) })
+	group.Go(func() error { return a.reapplyOnHangup(ctx) })
+	return group.Wait()
+}
+
+// start brings the newest configuration to life and then does what the caller wants done before the pages answer.
+func (a *instance) start(ctx context.Context, ready []func(context.Context) error) error {
+	if err := a.control.Boot(ctx); err != nil {
+		return err
+	}
+	for _, do := range ready {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	return a.door.Prepare(ctx)
+}
+
+var errAbandoned = errors.New("the start was abandoned")
+
+// abandon ends what runs already.
+func (a *instance) abandon(group *errgroup.Group) error {
+	group.Go(func() error { return errAbandoned })
+	if err := group.Wait(); !errors.Is(err, errAbandoned) {
+		return err
+	}
+	return nil
+}
+
+func (a *instance) reapplyOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangup:
+			if _, err := a.control.Apply(ctx, appliance.Origin{Operator: "console", Via: "system", Why: "SIGHUP"}); err != nil {
+				a.options.log.Error("apply after SIGHUP failed", "component", "main", "error", err)
+			}
+		}
+	}
+}
+
+// close gives back what open took; run must have ended.
+func (a *instance) close() {
+	if a.webui != nil {
+		_ = a.webui.Close()
+	}
+	if a.page != nil {
+		a.page.Close()
+	}
+	if a.store == nil {
+		return
+	}
+	if err := a.store.Close(); err != nil {
+		a.options.log.Error("data folder not closed", "component", "main", "error", err)
+	}
+}

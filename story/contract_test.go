@@ -1,0 +1,259 @@
+package story
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestDemoServesItsFourServicesAndLeavesNothingBehind(t *testing.T) {
+	need(t, "curl")
+	before := leftovers(t)
+	p, d := demo(t)
+	if d.User != "loadbalancer" || len(d.Password) < 12 || len(d.Services) != 4 || !strings.HasSuffix(d.WebUI, "/lbadmin/") {
+		t.Fatalf("%+v", d)
+	}
+	for _, label := range []string{"VNA_DICOM", "HL7", "DMWL", "WEB"} {
+		c, err := net.DialTimeout("tcp", d.address(t, label), 2*time.Second)
+		if err != nil {
+			t.Fatalf("%s: %v", label, err)
+		}
+		c.Close()
+	}
+	code, body, _ := command(t, "", "curl", "-sS", "-i", "http://"+d.address(t, "WEB")+"/headers")
+	if code != 0 || !strings.Contains(body, "200 OK") || !strings.Contains(body, "Set-Cookie: SERVERID=") || !strings.Contains(strings.ToLower(body), "x-forwarded-for") {
+		t.Fatalf("curl ended with %d:\n%s", code, body)
+	}
+	began := time.Now()
+	p.stop(t)
+	if took := time.Since(began); took > 2*time.Second || p.err != nil {
+		t.Errorf("the demo ended after %s with %v", took, p.err)
+	}
+	if after := leftovers(t); len(after) > len(before) {
+		t.Errorf("left behind: %v", after)
+	}
+}
+
+func leftovers(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(os.TempDir(), "evenkeel-demo*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestASecondDemoSaysWhichPortIsTaken(t *testing.T) {
+	n := offset(t)
+	p := start(t, "demo", "--json", "--port-offset", strconv.Itoa(n))
+	p.line(t)
+	code, out, said := run(t, "", "demo", "--json", "--port-offset", strconv.Itoa(n))
+	if code != 1 || out != "" {
+		t.Errorf("the second demo ended with %d and printed %q", code, out)
+	}
+	named := false
+	for _, port := range []int{9443, 9081, 11112, 6667, 5104, 8080} {
+		named = named || strings.Contains(said, strconv.Itoa(port+n))
+	}
+	if !named {
+		t.Errorf("no port is named: %s", said)
+	}
+}
+
+func TestServeBesideTheDemoSaysWhichPortIsTaken(t *testing.T) {
+	_, d := demo(t)
+	c := d.client()
+	c.allUp(t)
+	web := strings.TrimSuffix(strings.TrimPrefix(d.WebUI, "https://"), "/lbadmin/")
+	code, _, said := run(t, "", "serve", "--data", t.TempDir(), "--webui", web, "--fallback", "127.0.0.1:0")
+	if code != 1 || !strings.Contains(said, web) {
+		t.Errorf("serve on the demo's WebUI port ended with %d: %s", code, said)
+	}
+	// A wildcard service of a second appliance against the address of the first.
+	a := appliance2(t)
+	_, port, _ := net.SplitHostPort(d.address(t, "HL7"))
+	got := a.do(t, "POST", "virtual-services", `{"label":"Wild","address":"0.0.0.0","ports":"`+port+`","protocol":"tcp"}`)
+	if got.status != 409 || !strings.Contains(string(got.body), port) {
+		t.Errorf("a wildcard service on a port that another program has: %d %s", got.status, got.body)
+	}
+}
+
+// appliance2 sets up and serves an appliance of its own and returns its API.
+func appliance2(t *testing.T, more ...string) *client {
+	t.Helper()
+	_, c := served(t, t.TempDir(), more...)
+	return c
+}
+
+// served sets up an appliance in dir when it is new, serves it, and returns its process and a client with a token.
+func served(t *testing.T, dir string, more ...string) (*process, *client) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "evenkeel.db")); err != nil {
+		if code, _, said := run(t, "correct horse battery\n", "setup", "--data", dir, "--password-stdin"); code != 0 {
+			t.Fatalf("setup ended with %d: %s", code, said)
+		}
+	}
+	web := freeAddress(t)
+	p := start(t, append([]string{"serve", "--data", dir, "--webui", web, "--fallback", freeAddress(t)}, more...)...)
+	socket := filepath.Join(dir, "control.sock")
+	eventually(t, 20*time.Second, "the appliance serves", func() bool {
+		select {
+		case <-p.ended:
+			t.Fatalf("serve ended: %s", p.stderr)
+		default:
+		}
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	code, out, said := run(t, "", "lb", "tokens", "add", "story", "--data", dir, "--json")
+	if code != 0 {
+		t.Fatalf("tokens add ended with %d: %s", code, said)
+	}
+	var made struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal([]byte(out), &made); err != nil || made.Token == "" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	d := demoLine{WebUI: "https://" + web + "/lbadmin/", Token: made.Token}
+	return p, d.client()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestASecondStartOnTheSameFolderIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	p, _ := served(t, dir)
+	code, _, said := run(t, "", "serve", "--data", dir, "--webui", freeAddress(t), "--fallback", freeAddress(t))
+	if code != 1 || !strings.Contains(said, "in use") || !strings.Contains(said, strconv.Itoa(p.cmd.Process.Pid)) {
+		t.Errorf("the second start ended with %d: %s", code, said)
+	}
+}
+
+func TestConfigurationIsExportedAndImportedAtRestAndRunning(t *testing.T) {
+	dir := t.TempDir()
+	p, c := served(t, dir)
+	c.must(t, 201, "POST", "virtual-services", `{"label":"One","address":"127.0.0.1","ports":"`+port(t)+`","protocol":"tcp"}`)
+	file := filepath.Join(t.TempDir(), "config.json")
+	if code, _, said := run(t, "", "config", "export", "--data", dir, file); code != 0 {
+		t.Fatalf("export while running ended with %d: %s", code, said)
+	}
+	p.stop(t)
+	other := t.TempDir()
+	if code, _, said := run(t, "correct horse battery\n", "setup", "--data", other, "--password-stdin"); code != 0 {
+		t.Fatal(said)
+	}
+	if code, _, said := run(t, "", "config", "import", "--data", other, file); code != 0 {
+		t.Fatalf("import at rest ended with %d: %s", code, said)
+	}
+	again := filepath.Join(t.TempDir(), "again.json")
+	if code, _, said := run(t, "", "config", "export", "--data", other, again); code != 0 {
+		t.Fatalf("export at rest ended with %d: %s", code, said)
+	}
+	a, _ := os.ReadFile(file)
+	b, _ := os.ReadFile(again)
+	if len(a) == 0 || string(a) != string(b) {
+		t.Errorf("what came back differs:\n%s\n%s", a, b)
+	}
+	if code, _, said := run(t, "", "check", "--data", other); code != 0 {
+		t.Errorf("check ended with %d: %s", code, said)
+	}
+	broken := strings.Replace(string(a), `"tcp"`, `"quic"`, 1)
+	if code, _, said := run(t, broken, "config", "import", "--data", other, "-"); code != 1 || !strings.Contains(said, "protocol") {
+		t.Errorf("a broken import ended with %d: %s", code, said)
+	}
+}
+
+func port(t *testing.T) string {
+	t.Helper()
+	_, p, err := net.SplitHostPort(freeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestBadInputEndsInASentence(t *testing.T) {
+	locked := filepath.Join(t.TempDir(), "locked")
+	if err := os.Mkdir(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		in   string
+		code int
+		says string
+	}{
+		"a file as folder":    {[]string{"serve", "--data", file}, "", 1, file},
+		"unknown command":     {[]string{"sreve"}, "", 2, "sreve"},
+		"unknown flag":        {[]string{"serve", "--colour"}, "", 2, "colour"},
+		"bad address":         {[]string{"serve", "--data", t.TempDir(), "--webui", "nowhere"}, "", 2, "nowhere"},
+		"short password":      {[]string{"setup", "--data", t.TempDir(), "--password-stdin"}, "short\n", 1, "12"},
+		"common password":     {[]string{"setup", "--data", t.TempDir(), "--password-stdin"}, "password1234\n", 1, "common"},
+		"check of nothing":    {[]string{"check", "--data", filepath.Join(t.TempDir(), "none")}, "", 1, "none"},
+		"lb without a server": {[]string{"lb", "status", "--data", t.TempDir()}, "", 1, "not running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, said := run(t, c.in, c.args...)
+			if code != c.code || !strings.Contains(said, c.says) {
+				t.Errorf("ended with %d: %s", code, said)
+			}
+			if strings.Contains(said, "goroutine ") || strings.Contains(said, "panic") {
+				t.Errorf("a stack is shown: %s", said)
+			}
+		})
+	}
+	if os.Geteuid() != 0 {
+		code, _, said := run(t, "", "serve", "--data", locked)
+		if code != 1 || !strings.Contains(said, locked) {
+			t.Errorf("a folder without rights: %d %s", code, said)
+		}
+	}
+}
+
+func TestVersionIsPrinted(t *testing.T) {
+	if code, out, _ := run(t, "", "version"); code != 0 || !strings.HasPrefix(out, "evenkeel ") {
+		t.Errorf("%d %q", code, out)
+	}
+}
+
+func TestFilesOfTheApplianceAreItsOwnersAlone(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	dir := t.TempDir()
+	served(t, dir)
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || p == dir {
+			return err
+		}
+		s, err := d.Info()
+		if err == nil && s.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %s", p, s.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
