@@ -135,7 +135,7 @@ func (k *core) choose(cookie []byte) bool {
 			break
 		}
 		x.choice, x.picked = choice, true
-		if x.link = k.pool.take(choice.Server, choice.Address, k); x.link != nil {
+		if x.link = k.pool.take(choice.Server, choice.Address, k, x.idempotent); x.link != nil {
 			x.pooled = true
 			return true
 		}

@@ -80,14 +80,20 @@ func (p *IdlePool) stackOf(key stackKey, create bool) *stack {
 	return s
 }
 
-// take returns the newest parked connection to an address and binds it to core, or nil.
-func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, core wire.Core) *link {
+// freshTime is how long a connection may have been parked to be given to a request that must not be sent twice: servers close theirs after some seconds at
+// the earliest, so that it hardly ever dies under such a request.
+const freshTime = time.Second
+
+// take returns the newest parked connection to an address and binds it to core, or nil. repeatable says that the request may be sent again if the connection
+// turns out to be dead.
+func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, core wire.Core, repeatable bool) *link {
 	s := p.stackOf(stackKey{server, address}, false)
 	if s == nil || s.top == nil {
 		return nil
 	}
 	l := s.top
-	if l.spliced && l.parked == p.loop.Now() { // what is wrong with it would show in the next turn
+	age := p.loop.Now().Sub(l.parked)
+	if l.spliced && age == 0 || !repeatable && age > freshTime { // what is wrong with a spliced one would show in the next turn
 		return nil
 	}
 	l.spliced = false

@@ -26,7 +26,7 @@ func parkedLink(t *testing.T, p *IdlePool, loop *wiretest.Loop, server *wire.Ser
 
 // taken returns what the pool gives.
 func taken(p *IdlePool, server *wire.Server, to netip.AddrPort) wire.Conn {
-	if l := p.take(server, to, &link{}); l != nil {
+	if l := p.take(server, to, &link{}, true); l != nil {
 		return l.conn
 	}
 	return nil
@@ -109,6 +109,22 @@ func TestReusedConnectionIsIdleAnew(t *testing.T) {
 	r.true("one connection", len(r.loop.Dialed) == 1 && !s.Over())
 	r.loop.Advance(31 * time.Second)
 	r.true("closed", s.Closed && r.pool.Len() == 0)
+}
+
+func TestRequestThatMustNotBeRepeatedGetsAFreshConnection(t *testing.T) {
+	r := newRig(t)
+	post := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+	r.client.Arrive([]byte(get))
+	r.connected(0).Arrive([]byte(ok2))
+	r.loop.Advance(freshTime)
+	r.client.Arrive([]byte(post))
+	r.equal("reused", take(r.server(0)), get+post)
+	r.server(0).Arrive([]byte(ok2))
+	r.loop.Advance(freshTime + time.Millisecond)
+	r.client.Arrive([]byte(post))
+	r.equal("new", take(r.connected(1)), post)
+	r.server(1).Arrive([]byte(ok2))
+	r.true("both parked", r.pool.Len() == 2)
 }
 
 func TestDropServerAndCloseEndParkedConnections(t *testing.T) {
