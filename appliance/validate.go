@@ -49,17 +49,19 @@ func (v *validation) services() {
 		v.refuse("virtual_services", "There are %d services; one appliance holds %d.", len(list), MaxServices)
 		return
 	}
-	labels, ids := map[string]bool{}, map[string]bool{}
+	labels, ids := map[string]int{}, map[string]bool{}
+	for i := range list {
+		labels[strings.ToLower(list[i].Label)]++
+	}
 	for i := range list {
 		s := &list[i]
 		v.prefix, v.id = "virtual_services["+s.Label+"].", s.ID
-		if v.label(s.Label) && labels[strings.ToLower(s.Label)] {
+		if v.label(s.Label) && labels[strings.ToLower(s.Label)] > 1 {
 			v.refuse("label", "There is already a service named %s.", s.Label).Kind = Conflict
 		}
-		labels[strings.ToLower(s.Label)] = true
 		v.uniqueID(ids, s.ID)
 		v.service(s, ids)
-		v.listeners(s, list[:i])
+		v.listeners(s, list)
 	}
 	v.prefix, v.id = "", ""
 	v.cycles(list)
@@ -144,8 +146,9 @@ func (v *validation) vip(a netip.Addr) {
 	}
 }
 
-// listeners refuses a service that takes a port which the appliance or an earlier service has.
-func (v *validation) listeners(s *VirtualService, earlier []VirtualService) {
+// listeners refuses a service that takes a port which the appliance or another service has. Two services that clash are told both, so that whichever is
+// being edited shows it at its field.
+func (v *validation) listeners(s *VirtualService, all []VirtualService) {
 	if !s.Address.IsValid() || s.Protocol == UDP {
 		return
 	}
@@ -154,9 +157,9 @@ func (v *validation) listeners(s *VirtualService, earlier []VirtualService) {
 			v.refuse("ports", "Port %d is used by %s of this appliance.", l.Address.Port(), l.Name).Kind = Conflict
 		}
 	}
-	for i := range earlier {
-		o := &earlier[i]
-		if !o.Address.IsValid() || !Collides(s.Address, o.Address) {
+	for i := range all {
+		o := &all[i]
+		if o == s || o.Protocol == UDP || !o.Address.IsValid() || !Collides(s.Address, o.Address) {
 			continue
 		}
 		if port, taken := s.Ports.Overlap(o.Ports); taken {

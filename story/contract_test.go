@@ -114,7 +114,7 @@ func served(t *testing.T, dir string, more ...string) (*process, *client) {
 		}
 		return err == nil
 	})
-	code, out, said := run(t, "", "lb", "tokens", "add", "story", "--data", dir, "--json")
+	code, out, said := run(t, "", "lb", "tokens", "add", "story", "--user", "loadbalancer", "--role", "administrator", "--data", dir, "--json")
 	if code != 0 {
 		t.Fatalf("tokens add ended with %d: %s", code, said)
 	}
@@ -212,7 +212,7 @@ func TestBadInputEndsInASentence(t *testing.T) {
 		"short password":      {[]string{"setup", "--data", t.TempDir(), "--password-stdin"}, "short\n", 1, "12"},
 		"common password":     {[]string{"setup", "--data", t.TempDir(), "--password-stdin"}, "password1234\n", 1, "common"},
 		"check of nothing":    {[]string{"check", "--data", filepath.Join(t.TempDir(), "none")}, "", 1, "none"},
-		"lb without a server": {[]string{"lb", "status", "--data", t.TempDir()}, "", 1, "not running"},
+		"lb without a server": {[]string{"lb", "status", "--data", t.TempDir()}, "", 1, "No appliance is running"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, said := run(t, c.in, c.args...)

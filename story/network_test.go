@@ -56,10 +56,10 @@ func TestNamespaceServiceAddressComesAndGoesWithItsService(t *testing.T) {
 		_, err := os.Stat(filepath.Join(dir, "control.sock"))
 		return err == nil
 	})
-	if code, _, said := lbctl("service", "add", "--label", "WEB", "--address", "192.168.7.188", "--ports", "80", "--protocol", "http"); code != 1 || !strings.Contains(said, "192.168.0.10/24") {
+	if code, _, said := lbctl("service", "add", "WEB", "--address", "192.168.7.188", "--ports", "80", "--protocol", "http"); code != 1 || !strings.Contains(said, "192.168.0.10/24") {
 		t.Errorf("an address in no network of ours: %d %s", code, said)
 	}
-	if code, _, said := lbctl("service", "add", "--label", "WEB", "--address", "192.168.0.20", "--ports", "80", "--protocol", "http"); code == 0 {
+	if code, _, said := lbctl("service", "add", "WEB", "--address", "192.168.0.20", "--ports", "80", "--protocol", "http"); code == 0 {
 		if code, _, said = lbctl("apply"); code != 1 {
 			t.Errorf("an address that another machine has: %d %s", code, said)
 		}
@@ -68,8 +68,8 @@ func TestNamespaceServiceAddressComesAndGoesWithItsService(t *testing.T) {
 		t.Errorf("an address that another machine has: %s", said)
 	}
 	for _, args := range [][]string{
-		{"service", "add", "--label", "WEB", "--address", "192.168.0.188", "--ports", "80", "--protocol", "http"},
-		{"server", "add", "WEB", "--label", "IIS1", "--address", "192.168.0.20", "--port", "8081"},
+		{"service", "add", "WEB", "--address", "192.168.0.188", "--ports", "80", "--protocol", "http"},
+		{"server", "add", "WEB", "IIS1", "--address", "192.168.0.20", "--port", "8081"},
 		{"apply"},
 	} {
 		if code, _, said := lbctl(args...); code != 0 {
@@ -83,7 +83,7 @@ func TestNamespaceServiceAddressComesAndGoesWithItsService(t *testing.T) {
 		code, body, _ := command(t, "", "ip", client("curl", "-sS", "-m", "2", "http://192.168.0.188/")[1:]...)
 		return code == 0 && body != ""
 	})
-	for _, args := range [][]string{{"service", "delete", "WEB", "--yes"}, {"apply"}} {
+	for _, args := range [][]string{{"service", "delete", "WEB"}, {"apply"}} {
 		if code, _, said := lbctl(args...); code != 0 {
 			t.Fatalf("lb %s ended with %d: %s", strings.Join(args, " "), code, said)
 		}

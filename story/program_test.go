@@ -186,7 +186,7 @@ func run(t *testing.T, stdin string, args ...string) (code int, stdout, stderr s
 
 func command(t *testing.T, stdin, name string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute) // clean-ups run commands too
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var out, errs bytes.Buffer

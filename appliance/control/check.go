@@ -13,7 +13,7 @@ import (
 // The host is asked about addresses that old did not have: a cable that is unplugged today must not keep the operator from editing another service.
 func (c *Control) check(ctx context.Context, config, old appliance.Config) error {
 	if err := appliance.Validate(config, c.site); err != nil {
-		return err
+		return ofTheEdit(appliance.ErrorsOf(err), config, old)
 	}
 	var found appliance.Errors
 	if c.engine != nil {
@@ -28,6 +28,18 @@ func (c *Control) check(ctx context.Context, config, old appliance.Config) error
 		return nil
 	}
 	return found
+}
+
+// ofTheEdit leaves out what a clash says at the services that the edit did not change, as long as anything remains: a clash is told at both.
+func ofTheEdit(list appliance.Errors, config, old appliance.Config) appliance.Errors {
+	own := slices.DeleteFunc(slices.Clone(list), func(e *appliance.Error) bool {
+		fresh, before := config.Cluster.Service(e.Subject), old.Cluster.Service(e.Subject)
+		return e.Kind == appliance.Conflict && fresh != nil && before != nil && appliance.Hash(fresh) == appliance.Hash(before)
+	})
+	if len(own) == 0 {
+		return list
+	}
+	return own
 }
 
 func (c *Control) checkAddresses(ctx context.Context, config appliance.Config, known []netip.Addr) appliance.Errors {
