@@ -2,6 +2,7 @@ package http1
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -52,7 +53,7 @@ const page = "HTTP/1.1 200 OK\r\nServer: x\r\nDate: Sat, 21 Nov 2026 02:00:00 GM
 // flat returns a function that serves one request and fails when it was not served.
 func flat(t testing.TB, request, response string) func() {
 	config := appliance.NewService(appliance.HTTP)
-	config.Persistence.Kind = appliance.PersistCookie
+	config.Persistence.Kind, config.Persistence.CookieName = appliance.PersistCookie, "A_rather_long_name_of_a_persistence_cookie"
 	loop := &flatLoop{now: 1, scratch: make([]byte, 0, 64<<10)}
 	s := &flatService{service{loop: loop, config: &config, servers: []*wire.Server{{ID: "a"}}}}
 	client := &flatConn{}
@@ -83,10 +84,11 @@ func (s *flatService) Pick(*wire.Query) (wire.Choice, bool) {
 
 func TestRequestsDoNotAllocate(t *testing.T) {
 	for name, c := range map[string][2]string{
-		"small":   {get, ok2},
-		"browser": {browser, page},
-		"chunked": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
-		"named":   {"GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n", ok2},
+		"small":       {get, ok2},
+		"browser":     {browser, page},
+		"chunked":     {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+		"long cookie": {"GET / HTTP/1.1\r\nHost: x\r\nCookie: a=" + strings.Repeat("b", 300) + "; A_rather_long_name_of_a_persistence_cookie=c\r\n\r\n", ok2},
+		"named":       {"GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n", ok2},
 	} {
 		serve := flat(t, c[0], c[1])
 		serve()

@@ -159,6 +159,7 @@ func (k *core) Broken(c wire.Conn, err error) {
 		k.x.link = nil
 		k.dialFailed(err)
 	default:
+		k.look(k.now())
 		k.x.link = nil
 		k.serverLost()
 	}
@@ -241,6 +242,7 @@ func (k *core) drop() {
 	if x == nil {
 		return
 	}
+	k.look(k.now())
 	if x.link != nil {
 		k.server().Abort()
 		x.link = nil

@@ -511,6 +511,16 @@ func TestWebSocketBecomesATunnel(t *testing.T) {
 		s.Finish()
 		r.equal("down", take(r.client), "rest")
 		r.true("closed", r.client.Closed && s.Closed)
+		r.true("counted", r.service.counters.BytesIn == uint64(len(handshake)+len("earlyping")))
+		r.balanced()
+	})
+	t.Run("a long way, then broken", func(t *testing.T) {
+		r := begin(t)
+		r.server(0).Arrive([]byte("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"))
+		r.client.Arrive([]byte("ping"))
+		r.server(0).Arrive(make([]byte, 1000))
+		r.client.Break(nil)
+		r.true("counted", r.service.counters.BytesIn == uint64(len(handshake)+len("earlyping")) && r.service.counters.BytesOut > 1000 && r.server(0).Over())
 		r.balanced()
 	})
 	t.Run("silent", func(t *testing.T) {

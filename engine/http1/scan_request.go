@@ -219,9 +219,6 @@ func (h *requestHead) whole(b []byte) progress {
 
 // takeCookie finds the persistence cookie in a Cookie line and cuts it out, so that servers never see it.
 func (h *requestHead) takeCookie(b []byte, from, to int, value []byte) {
-	if bytes.Index(value, []byte(h.cookieName)) < 0 {
-		return
-	}
 	first := len(h.cuts)
 	base := from + bytes.IndexByte(b[from:to], ':') + 1
 	for base < to && (b[base] == ' ' || b[base] == '\t') {

@@ -100,7 +100,7 @@ func (k *core) look(now wire.Time) {
 			x.upMoved, x.clientAt, x.serverAt = moved, now, now
 		}
 	}
-	if x.downSplice || x.tunnel {
+	if (x.downSplice || x.tunnel) && x.link != nil {
 		if moved := k.server().Moved(); moved > x.downMoved {
 			x.out += uint64(moved - x.downMoved)
 			x.downMoved, x.clientAt, x.serverAt = moved, now, now

@@ -67,6 +67,7 @@ func (k *core) tunnelEnded(c wire.Conn) {
 }
 
 func (k *core) endTunnel() {
+	k.look(k.now())
 	if l := k.x.link; l != nil {
 		k.x.link = nil
 		l.conn.Close()
