@@ -2,6 +2,7 @@ package ui
 
 import (
 	"net/http"
+	"net/url"
 
 	"evenkeel/appliance"
 	"evenkeel/ui/view"
@@ -10,9 +11,8 @@ import (
 // reviewCommit shows field by field what is saved and not yet running, and what applying does to live connections.
 func reviewCommit(p *page) error {
 	plan, status := p.ui.Control.Pending(), p.ui.Control.Status()
-	f := p.frame("Commit changes", "")
+	f := p.liveFrame("Commit changes", "", url.Values{"on": {"review"}}, nil)
 	f.Narrow = true
-	f.Standing.Commit = nil
 	v := view.Review{Box: p.commitBox()}
 	for _, c := range plan.Changes {
 		v.Changes = append(v.Changes, changeOf(c, &status))

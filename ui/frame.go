@@ -26,14 +26,14 @@ func (p *page) liveFrame(title, path string, topic url.Values, parts fragments) 
 		Title: title, Product: Product, Version: u.Version, Hostname: u.hostname(), Operator: p.operator.Name, Role: p.operator.Role,
 		Theme: theme(p), Path: p.Request().URL.RequestURI(), Menu: menu(path, p.may(appliance.Administrator)),
 		Running: running.Revision.Number, Saved: saved.Revision.Number, At: u.Now(), Assets: u.addresses(),
-		Standing: p.standing(),
+		Standing: p.standing(topic),
 	}
 	if p.Request().Method != "GET" {
 		f.Path = path
 	}
 	f.Said = u.said.take(signin.SessionID(p.Request()))
 	seen := fragments{}
-	seen.add(p.frameParts())
+	seen.add(p.frameParts(topic))
 	seen.add(parts)
 	f.Events = u.live.address(topic, seen)
 	return f
@@ -67,9 +67,12 @@ func menu(path string, admin bool) []view.MenuGroup {
 	return list
 }
 
-// standing is what stands above every page until its cause is gone: the Commit box and the alerts.
-func (p *page) standing() view.Standing {
-	s := view.Standing{Commit: p.commitBox()}
+// standing is what stands above every page until its cause is gone: the Commit box, except where it is the page itself, and the alerts.
+func (p *page) standing(topic url.Values) view.Standing {
+	var s view.Standing
+	if topic.Get("on") != "review" {
+		s.Commit = p.commitBox()
+	}
 	for _, a := range p.ui.Control.Alerts() {
 		s.Alerts = append(s.Alerts, view.Message{Kind: string(a.Severity), Text: a.Sentence, Hint: a.Hint})
 	}

@@ -171,10 +171,10 @@ func (l *live) once(key string, draw func() fragments) fragments {
 }
 
 // frameParts are the live parts of every page.
-func (p *page) frameParts() fragments {
+func (p *page) frameParts(topic url.Values) fragments {
 	running, saved := p.ui.Control.Running().Revision.Number, p.ui.Control.Saved().Revision.Number
 	return fragments{
-		"messages": p.ui.drawn(p.ctx(), view.StandingView(p.standing())),
+		"messages": p.ui.drawn(p.ctx(), view.StandingView(p.standing(topic))),
 		"revision": p.ui.drawn(p.ctx(), view.Revisions(running, saved)),
 	}
 }
@@ -182,7 +182,7 @@ func (p *page) frameParts() fragments {
 // parts returns the live parts of the page that a stream belongs to.
 func (p *page) parts(topic url.Values) fragments {
 	all := fragments{}
-	all.add(p.frameParts())
+	all.add(p.frameParts(topic))
 	switch topic.Get("on") {
 	case "overview":
 		all.add(p.overviewParts(p.overview(readChoice(topic))))

@@ -348,6 +348,9 @@ func (e *editing) show(status int) error {
 		bad := e.errs.Any(paths...)
 		v.Sections = append(v.Sections, view.FormSection{Section: s, Summary: s.Summary(&sample), Bad: bad, Open: bad || e.open == s.ID})
 	}
+	if len(e.typed.Rows) == 0 {
+		e.typed.Rows = append(e.typed.Rows, form.BlankRow())
+	}
 	for i, r := range e.typed.Rows {
 		a := e.answers[i]
 		v.Rows = append(v.Rows, view.ServiceFormRow{Row: r, Index: i, Answer: a.probe, Note: a.note})

@@ -135,11 +135,3 @@ func current(on bool) string {
 	}
 	return "false"
 }
-
-func since(t time.Time) string {
-	d := time.Since(t)
-	if d < 0 {
-		return "in " + Span(-d)
-	}
-	return Span(d) + " ago"
-}
