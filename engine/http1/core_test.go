@@ -665,3 +665,27 @@ func TestSecureClientIsTold(t *testing.T) {
 	r.client.Arrive([]byte(get))
 	r.equal("forwarded", take(r.connected(0)), "GET /a HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n")
 }
+
+func TestDrippingHeadIsScannedWhenItHasDoubled(t *testing.T) {
+	r := newRig(t)
+	feed(r.client, "GET / HTTP/1.1\r\nHost: x\r\nA: "+strings.Repeat("a", 972), true)
+	if s := r.core.(*core).search; s.rescan != 1024 || s.looked != 1000 {
+		t.Fatalf("%+v", s)
+	}
+	r.client.Arrive([]byte("\r\n\r\n"))
+	r.true("complete", len(r.loop.Dialed) == 1)
+	feed(r.connected(0), "HTTP/1.1 200 OK\r\nA: "+strings.Repeat("a", 980), true)
+	if s := r.core.(*core).x.search; s.rescan != 1024 || s.looked != 1000 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestSplicedConnectionIsNotReusedInTheSameTurn(t *testing.T) {
+	r := newRig(t)
+	r.client.Arrive([]byte(get + get))
+	s := r.connected(0)
+	s.Arrive([]byte("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"))
+	s.Arrive([]byte(strings.Repeat("x", 50000) + ok2)) // what is too much comes behind the splice
+	r.true("not taken for an answer", s.Aborted && len(r.client.Sent) == len("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n")+50000)
+	r.equal("second request", take(r.connected(1)), get)
+}

@@ -128,7 +128,7 @@ func (r *rig) equal(what, got, want string) {
 func (r *rig) true(what string, ok bool) {
 	r.t.Helper()
 	if !ok {
-		r.t.Fatalf("not true: %s (client got %q, refused %q)", what, r.client.Sent, r.reasons)
+		r.t.Fatalf("not true: %s (client got %.300q, refused %q)", what, r.client.Sent, r.reasons)
 	}
 }
 
