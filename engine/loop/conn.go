@@ -46,6 +46,8 @@ const (
 	isOffered                      // Resume was called: offer what is kept again
 	isDraining                     // Drained is owed
 	isLingering                    // closed politely: flush, FIN, discard
+	isPrompt                       // TCP_NODELAY is on
+	hasSent                        // something was sent
 	isOver                         // the core is told nothing more
 	isGone                         // the descriptor is closed
 	hasHangup                      // RDHUP, HUP or ERR was seen: a short read does not mean drained
@@ -87,7 +89,6 @@ func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	sysSetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if errno = sysConnect(fd, to); errno != 0 && errno != unix.EINPROGRESS {
 		sysClose(fd)
 		return nil, errno
@@ -228,11 +229,11 @@ func (c *Conn) Close() {
 		return
 	}
 	c.flags |= wantsFIN | isLingering
-	c.finish()
-	if c.flags&hasEnded != 0 && c.out == nil || c.flags&hasFailed != 0 {
+	if c.flags&hasEnded != 0 && c.out == nil || c.flags&hasFailed != 0 { // closing sends the FIN
 		c.release()
 		return
 	}
+	c.finish()
 	c.linger()
 	if c.flags&isReadable != 0 {
 		c.makeReady()

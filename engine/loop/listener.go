@@ -143,7 +143,7 @@ func (n *Listener) acceptOne(a Acceptor) bool {
 	}
 	count(&l.stats.Accepted)
 	c := l.newConn(fd, peer)
-	c.origin, c.flags = n.origin, isFresh|isReadable|isWritable
+	c.origin, c.flags = n.origin, isFresh|isReadable|isWritable|isPrompt // TCP_NODELAY comes from the listener
 	l.fresh = append(l.fresh, c)
 	core := a.Accepted(c)
 	switch {

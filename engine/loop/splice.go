@@ -162,6 +162,7 @@ func (c *Conn) emptyPipe() bool {
 		if s.to.flags&isWritable == 0 {
 			return false
 		}
+		s.to.prompt()
 		n, errno := sysSplice(s.pipe.r, s.to.fd, s.inPipe)
 		switch {
 		case errno == unix.EAGAIN:

@@ -22,8 +22,20 @@ func (c *Conn) Send(b []byte) int {
 	return c.Queued()
 }
 
+// prompt is called before each send. A dialed connection gets TCP_NODELAY with its second: the first never waits, and many have no other.
+func (c *Conn) prompt() {
+	switch c.flags & (hasSent | isPrompt) {
+	case 0:
+		c.flags |= hasSent
+	case hasSent:
+		c.flags |= isPrompt
+		sysSetInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+}
+
 // send gives the kernel what it takes now.
 func (c *Conn) send(b []byte) (sent int) {
+	c.prompt()
 	for sent < len(b) {
 		n, errno := sysSend(c.fd, b[sent:])
 		switch errno {

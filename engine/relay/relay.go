@@ -186,10 +186,11 @@ func (s *session) Ended(c wire.Conn) {
 	from, to := s.of(c)
 	from.ended = true
 	s.touch()
-	to.CloseWrite()
 	if s.up.ended && s.down.ended {
 		s.end((wire.Conn).Close)
+		return
 	}
+	to.CloseWrite()
 }
 
 // Spliced is the end of a stream that the kernel moved.
