@@ -48,6 +48,7 @@ type Engine struct {
 	mu       sync.Mutex // serializes Apply and Check, and guards what follows
 	ended    bool       // Run is over, or almost
 	scripts  []appliance.Script
+	restored map[string][]byte // saved persistence tables whose services have not run yet
 	services map[string]*service
 	groups   map[netip.AddrPort]*group
 }

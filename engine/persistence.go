@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -34,6 +35,7 @@ func (e *Engine) persistence(s *snapshot, old *snapshot) {
 		}
 		if s.table == nil {
 			s.table = persist.NewTable(settingsOf(p))
+			e.reload(s)
 		}
 	case appliance.PersistCookie:
 		ids := make([]string, len(s.servers))
@@ -62,6 +64,38 @@ func (w *serviceSwap) tidy() {
 			w.table.DropServer(s.id)
 		}
 	}
+}
+
+// reload fills a new table with what RestorePersistence gave for its service, once.
+func (e *Engine) reload(s *snapshot) {
+	saved, ok := e.restored[s.config.ID]
+	if !ok {
+		return
+	}
+	delete(e.restored, s.config.ID)
+	known := func(server string) bool { return s.config.Server(server) != nil }
+	if err := s.table.Load(saved, e.now(), time.Now(), known); err != nil {
+		e.log.Warn("persistence table not restored", "service", s.config.Label, "error", err.Error())
+	}
+}
+
+// SavePersistence returns the tables of all services, by the service's id, for RestorePersistence of a later process.
+func (e *Engine) SavePersistence() map[string][]byte {
+	out := map[string][]byte{}
+	for _, s := range e.view.Load().services {
+		if t := s.running.Load().table; t != nil {
+			out[s.id] = t.Snapshot(e.now(), time.Now())
+		}
+	}
+	return out
+}
+
+// RestorePersistence gives back what SavePersistence returned, before the first Apply: a service that begins to run finds its clients again, aged by the time between.
+// What is damaged is left out and logged.
+func (e *Engine) RestorePersistence(saved map[string][]byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.restored = maps.Clone(saved)
 }
 
 // remembered returns the index of the server that the client had before, and would get again; -1 when there is none. issued is set with a cookie that is to be renewed.

@@ -127,3 +127,26 @@ func TestTheTableOutlivesRevisionsAndForgetsRemovedServers(t *testing.T) {
 		t.Errorf("%+v", rows)
 	}
 }
+
+func TestTheTableSurvivesARestart(t *testing.T) {
+	a, b := serve(t, echo("a")), serve(t, echo("b"))
+	v := sticky(t, a.address, b.address)
+	first := start(t, Options{Loops: 1})
+	first.apply(v)
+	home := map[string]string{}
+	for _, from := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"} {
+		home[from] = readName(t, dialFrom(t, from, address(v)))
+	}
+	saved := first.SavePersistence()
+	first.stop()
+	second := start(t, Options{Loops: 1})
+	second.RestorePersistence(map[string][]byte{v.ID: saved[v.ID], "other": []byte("damaged")})
+	other := sticky(t, a.address)
+	other.ID, other.Label, other.RealServers[0].ID = "other", "other", "other-server"
+	second.apply(v, other)
+	for from, name := range home {
+		if got := readName(t, dialFrom(t, from, address(v))); got != name {
+			t.Errorf("%s moved from %s to %s", from, name, got)
+		}
+	}
+}

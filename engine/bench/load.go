@@ -15,6 +15,7 @@ type load struct {
 	peers  []*peer // by descriptor
 	events [512]unix.EpollEvent
 	buf    []byte
+	failed int64 // clients whose connection or answer was not as it should be
 	done   int64 // answers, sessions or bytes that arrived
 	source int   // of the next client's address
 	paused bool  // clients begin nothing new
@@ -22,12 +23,10 @@ type load struct {
 
 // peer is one descriptor and what happens on it.
 type peer struct {
-	fd     int
-	act    func(l *load, p *peer, events uint32)
-	got    int
-	to     unix.Sockaddr
-	port   int
-	failed bool
+	fd  int
+	act func(l *load, p *peer, events uint32)
+	got int
+	to  unix.Sockaddr // of a client
 }
 
 var (

@@ -55,13 +55,16 @@ func askWeb(l *load, p *peer, events uint32) {
 		return
 	}
 	if n <= 0 {
-		p.failed = true
+		l.failed++
 		l.drop(p)
 		return
 	}
 	if p.got == 0 { // the head; a contender may send the body behind it
 		head := bytes.Index(l.buf[:n], []byte("\r\n\r\n"))
 		p.got = n - head - 4
+		if !bytes.HasPrefix(l.buf[:n], []byte("HTTP/1.1 200 ")) {
+			l.failed++
+		}
 	} else {
 		p.got += n
 	}
@@ -89,8 +92,10 @@ func askEcho(l *load, p *peer, events uint32) {
 	if p.got += max(n, 0); n > 0 && p.got < len(message) {
 		return
 	}
-	if p.got >= len(message) {
+	if p.got == len(message) {
 		l.done++
+	} else {
+		l.failed++
 	}
 	l.drop(p)
 	if !l.paused {
@@ -109,7 +114,7 @@ func keepEcho(l *load, p *peer, events uint32) {
 	switch {
 	case err == unix.EAGAIN:
 	case n <= 0:
-		p.failed = true
+		l.failed++
 		l.drop(p)
 	default:
 		if p.got += n; p.got == len(message) {
@@ -129,7 +134,7 @@ func swallow(l *load, p *peer, events uint32) {
 		return
 	}
 	if n <= 0 {
-		p.failed = true
+		l.failed++
 		l.drop(p)
 		return
 	}

@@ -173,8 +173,11 @@ func (f *field) clients(n, port int, act func(*load, *peer, uint32)) error {
 	return nil
 }
 
-// dropClients closes what clients are left, and lets the contender notice.
-func (f *field) dropClients(to int) error {
+// dropClients closes what clients are left, and lets the contender notice. It is an error if one was not served.
+func (f *field) dropClients() error {
+	if f.load.failed > 0 {
+		return fmt.Errorf("%d clients were not served", f.load.failed)
+	}
 	for _, p := range f.load.peers {
 		if p != nil && p.to != nil {
 			f.load.drop(p)
@@ -190,7 +193,7 @@ func (f *field) requests(_ *field, port int) (float64, error) {
 		return 0, err
 	}
 	done, cpu := f.steady()
-	return perUnit(cpu, done), f.dropClients(port)
+	return perUnit(cpu, done), f.dropClients()
 }
 
 func (f *field) connections(_ *field, port int) (float64, error) {
@@ -200,7 +203,7 @@ func (f *field) connections(_ *field, port int) (float64, error) {
 	done, cpu := f.steady()
 	f.load.paused = true
 	f.load.during(100 * time.Millisecond)
-	return perUnit(cpu, done), f.dropClients(port)
+	return perUnit(cpu, done), f.dropClients()
 }
 
 func (f *field) bulk(_ *field, port int) (float64, error) {
@@ -208,7 +211,7 @@ func (f *field) bulk(_ *field, port int) (float64, error) {
 		return 0, err
 	}
 	done, cpu := f.steady()
-	return perUnit(cpu, done) * 1e6, f.dropClients(port)
+	return perUnit(cpu, done) * 1e6, f.dropClients()
 }
 
 // perUnit is microseconds for each thing that was done.
@@ -235,7 +238,7 @@ func (f *field) idle(port int, act func(*load, *peer, uint32)) (float64, error) 
 	}
 	f.load.during(time.Second)
 	each := (f.current.memory() - before) / float64(n)
-	return each, f.dropClients(port)
+	return each, f.dropClients()
 }
 
 // report is the table as Markdown.

@@ -113,6 +113,7 @@ func (c *Conn) work(events uint32) {
 	if c.flags&isGone != 0 {
 		return
 	}
+	c.loop.current = c
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.flags |= isReadable
 	}

@@ -436,3 +436,36 @@ func TestAFullAcceptorPausesItsListenerUntilResumed(t *testing.T) {
 	on(t, l, n.Resume)
 	until(t, "the second accepted", func() bool { return l.Stats().Accepted == 2 })
 }
+
+func TestADefectInACoreEndsItsOwnConnectionsOnly(t *testing.T) {
+	l := start(t)
+	var all atomic.Int64
+	good := &plain{received: func(_ wire.Conn, b []byte) int { all.Add(int64(len(b))); return len(b) }}
+	others := make([]*net.TCPConn, 20)
+	for i := range others {
+		others[i], _ = meet(t, l, good)
+	}
+	bad := &plain{received: func(wire.Conn, []byte) int { panic("a defect") }}
+	client, server, _, _ := pair(t, l, bad)
+	for i, c := range others {
+		if i == 10 {
+			if _, err := client.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := c.Write([]byte("y")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []net.Conn{client, server} {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the broken session: %v", err)
+		}
+	}
+	until(t, "the others served", func() bool { return all.Load() == 20 })
+	again, _ := meet(t, l, good)
+	if _, err := again.Write([]byte("z")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a new one served", func() bool { return all.Load() == 21 })
+}

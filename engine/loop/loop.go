@@ -36,6 +36,7 @@ type Loop struct {
 	stopping  bool
 	wheel     wheel
 	mail      mailbox
+	current   *Conn   // whose core is being told something
 	ready     []*Conn // has work that needs no event
 	spare     []*Conn // the other half of ready
 	fresh     []*Conn // accepted and not yet registered
@@ -106,7 +107,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer stop()
 	defer l.close()
 	for !l.stopping {
-		l.turn()
+		l.guarded()
 	}
 	return nil
 }
@@ -148,7 +149,10 @@ func (l *Loop) turn() {
 	}
 }
 
-func fire(c *Conn) { c.expired() }
+func fire(c *Conn) {
+	c.loop.current = c
+	c.expired()
+}
 
 // wait returns the number of events, after sleeping only if there is nothing else to do.
 func (l *Loop) wait() int {
