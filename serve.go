@@ -185,19 +185,35 @@ func (a *instance) hostname() string {
 	return "localhost"
 }
 
-// run serves until the context ends or a part that the appliance cannot be without fails; then everything is ended in order. SIGHUP applies again.
+// run serves until the context ends or the engine fails; then everything is ended in order. SIGHUP applies again.
 func (a *instance) run(ctx context.Context, ready ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.engine.Run(ctx) })
-	group.Go(func() error { return a.page.Run(ctx) })
+	a.aside(ctx, group, "fallback page", a.page.Run)
 	if err := a.start(ctx, ready); err != nil {
 		return errors.Join(err, a.abandon(group))
 	}
-	group.Go(func() error { return a.ui.Run(ctx) })
-	group.Go(func() error { return a.serveWebUI(ctx) })
-	group.Go(func() error { return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log) })
+	a.aside(ctx, group, "statistics of the pages", a.ui.Run)
+	a.aside(ctx, group, "WebUI", a.serveWebUI)
+	a.aside(ctx, group, "control socket", func(ctx context.Context) error { return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log) })
 	group.Go(func() error { return a.reapplyOnHangup(ctx) })
 	return group.Wait()
+}
+
+// aside runs a part beside the traffic: when it ends by itself an alert tells it, and the traffic goes on.
+func (a *instance) aside(ctx context.Context, group *errgroup.Group, name string, part func(context.Context) error) {
+	group.Go(func() error {
+		err := part(ctx)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		a.options.log.Error("a part has ended, traffic goes on", "component", "main", "part", name, "error", err)
+		a.control.Raise(appliance.Alert{
+			Code: "part_ended", Severity: appliance.Critical, Sentence: fmt.Sprintf("The %s has ended: %v. Traffic goes on.", name, err),
+			Hint: "Restart the appliance at a quiet time; tell your supplier if it happens again.",
+		})
+		return nil
+	})
 }
 
 // start brings the newest configuration to life and then does what the caller wants done before the pages answer.

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -51,7 +52,12 @@ type Store struct {
 // process has the folder, denied without the right to write there, unavailable when the disk is full or the database is damaged and no snapshot is good,
 // unsupported when a newer version wrote it.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	return open(ctx, o, migrations())
+	s, err := open(ctx, o, migrations())
+	var e *appliance.Error
+	if errors.As(err, &e) && e.Kind == appliance.Denied && e.Subject == "" {
+		e.Subject, e.Message = o.Dir, "The data folder "+o.Dir+" or a file in it cannot be written."
+	}
+	return s, err
 }
 
 func open(ctx context.Context, o Options, steps fs.FS) (*Store, error) {

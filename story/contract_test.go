@@ -2,14 +2,18 @@ package story
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"evenkeel/appliance"
 )
 
 func TestDemoServesItsFourServicesAndLeavesNothingBehind(t *testing.T) {
@@ -191,10 +195,6 @@ func port(t *testing.T) string {
 }
 
 func TestBadInputEndsInASentence(t *testing.T) {
-	locked := filepath.Join(t.TempDir(), "locked")
-	if err := os.Mkdir(locked, 0o500); err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -224,12 +224,89 @@ func TestBadInputEndsInASentence(t *testing.T) {
 			}
 		})
 	}
-	if os.Geteuid() != 0 {
-		code, _, said := run(t, "", "serve", "--data", locked)
-		if code != 1 || !strings.Contains(said, locked) {
-			t.Errorf("a folder without rights: %d %s", code, said)
+}
+
+func TestAFolderWithoutRightsEndsInASentence(t *testing.T) {
+	locked := filepath.Join(t.TempDir(), "locked")
+	if err := os.Mkdir(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "serve", "--data", locked, "--webui", freeAddress(t), "--fallback", freeAddress(t))
+	if os.Geteuid() == 0 { // root may write everywhere: be nobody
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	said, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(said), locked) || strings.Contains(string(said), "goroutine ") {
+		t.Errorf("ended with %d: %s", cmd.ProcessState.ExitCode(), said)
+	}
+}
+
+func TestListsAndRangesOfPortsAreServed(t *testing.T) {
+	c, d := demoUp(t)
+	web := c.services(t)["WEB"]
+	_, first, _ := net.SplitHostPort(d.address(t, "WEB"))
+	second, third := port(t), freePair(t)
+	ports := fmt.Sprintf("%s,%s,%d-%d", first, second, third, third+1)
+	c.must(t, 200, "PATCH", "virtual-services/"+web.ID, fmt.Sprintf(`{"ports":%q}`, ports), "If-Match", "*")
+	c.must(t, 200, "POST", "apply", "")
+	for _, p := range []string{first, second, strconv.Itoa(third), strconv.Itoa(third + 1)} {
+		if code, body, said := command(t, "", "curl", "-sS", "-m", "5", "http://127.0.0.1:"+p+"/"); code != 0 || !strings.HasPrefix(body, "Web") {
+			t.Errorf("port %s of %s: %s %s", p, ports, body, said)
 		}
 	}
+	c.must(t, 200, "PATCH", "virtual-services/"+web.ID, fmt.Sprintf(`{"ports":%q}`, first), "If-Match", "*")
+	c.must(t, 200, "POST", "apply", "")
+	if code, _, _ := command(t, "", "curl", "-sS", "-m", "5", "http://127.0.0.1:"+second+"/"); code == 0 {
+		t.Errorf("port %s still answers after it was taken away", second)
+	}
+}
+
+// freePair returns the lower of two free ports beside each other.
+func freePair(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		low, err := strconv.Atoi(port(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(low+1)); err == nil {
+			l.Close()
+			return low
+		}
+	}
+	t.Fatal("no two free ports beside each other")
+	return 0
+}
+
+func TestWithoutServersTheFallbackPageAnswersAndTCPIsClosed(t *testing.T) {
+	need(t, "curl")
+	c, d := demoUp(t)
+	for _, label := range []string{"WEB", "HL7"} {
+		pointAway(t, c, label)
+	}
+	eventually(t, 20*time.Second, "the fallback serves", func() bool { return c.status(t, "WEB").Health == appliance.ServiceFallback })
+	_, body, _ := command(t, "", "curl", "-sS", "-i", "-m", "5", "http://"+d.address(t, "WEB")+"/any/page")
+	if !strings.Contains(body, "503") || !strings.Contains(body, "not available right now") {
+		t.Errorf("the fallback page: %s", body)
+	}
+	eventually(t, 20*time.Second, "HL7 is down", func() bool { return c.status(t, "HL7").Health == appliance.ServiceDown })
+	conn, err := net.Dial("tcp", d.address(t, "HL7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
+		t.Errorf("a TCP service without servers is not closed at once: %d %v", n, err)
+	}
+}
+
+// pointAway gives a service one server that refuses.
+func pointAway(t *testing.T, c *client, label string) {
+	t.Helper()
+	s := c.services(t)[label]
+	c.must(t, 200, "PATCH", "virtual-services/"+s.ID, `{"check":{"interval":"200ms","timeout":"1s","rise":1,"fall":1},"real_servers":[{"label":"Gone","address":"127.0.0.1","port":`+port(t)+`}]}`, "If-Match", "*")
+	c.must(t, 200, "POST", "apply", "")
 }
 
 func TestVersionIsPrinted(t *testing.T) {

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	_ = os.Chmod(dir, 0o755) // other users run it too
 	binary = filepath.Join(dir, "evenkeel")
 	build := exec.Command("go", "build", "-o", binary, "evenkeel")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

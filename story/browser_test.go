@@ -1,0 +1,196 @@
+package story
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// browser opens Chromium with an empty profile. Every step of a story must be done within the returned context's three minutes.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	need(t, "chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("ignore-certificate-errors", true)) // the appliance's own certificate
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	tab, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(closeTab)
+	if err := chromedp.Do(tab, chromedp.EmulateViewport(1440, 900)); err != nil { // the browser lives as long as the context of its first call
+		t.Fatal(err)
+	}
+	within, done := context.WithTimeout(tab, 3*time.Minute)
+	t.Cleanup(done)
+	return within
+}
+
+// act is one thing done in the browser.
+type act = chromedp.Action[chromedp.Void]
+
+// step does the actions; an error names the step and shows the page.
+func step(t *testing.T, b context.Context, what string, actions ...act) {
+	t.Helper()
+	limited, done := context.WithTimeout(b, 40*time.Second)
+	defer done()
+	if err := chromedp.Do(limited, actions...); err != nil {
+		file := filepath.Join(os.TempDir(), "evenkeel-story-failed.png")
+		if png, err := chromedp.Run(b, chromedp.FullScreenshot(100)); err == nil {
+			_ = os.WriteFile(file, png, 0o600)
+		}
+		t.Fatalf("%s: %v (the page is in %s)", what, err, file)
+	}
+}
+
+// sees waits until the page holds a text.
+func sees(selector, text string) act {
+	return holds(fmt.Sprintf(`Array.from(document.querySelectorAll(%q)).some(e => e.innerText.includes(%q))`, selector, text))
+}
+
+// holds waits until a JavaScript expression is true.
+func holds(expression string) act {
+	return func(ctx context.Context, tab *chromedp.Target) (chromedp.Void, error) {
+		for {
+			_, err := chromedp.Poll[bool](expression)(ctx, tab)
+			if err == nil || ctx.Err() != nil {
+				return chromedp.Void{}, err
+			} // a click that opens another page ends the wait on the old one: wait on the new one
+		}
+	}
+}
+
+func signInAs(t *testing.T, b context.Context, d demoLine) {
+	t.Helper()
+	step(t, b, "sign in", chromedp.Navigate(d.WebUI), chromedp.SendKeys("#name", d.User), chromedp.SendKeys("#password", d.Password),
+		chromedp.Click("#sign-in"), chromedp.WaitVisible("#overview"))
+}
+
+// typed puts a value over what stands in a field.
+func typed(selector, text string) act {
+	return chromedp.SetValue(selector, text)
+}
+
+func TestBrowserFromSetupCodeToTraffic(t *testing.T) {
+	b := browser(t)
+	dir := t.TempDir()
+	web := freeAddress(t)
+	p := start(t, "serve", "--data", dir, "--webui", web, "--fallback", freeAddress(t))
+	code := setupCode(t, p)
+	if kept, err := os.ReadFile(filepath.Join(dir, "setup-code")); err != nil || strings.TrimSpace(string(kept)) != code {
+		t.Errorf("the file setup-code holds %q, %v; printed was %q", kept, err, code)
+	}
+	base := "https://" + web + "/lbadmin/"
+	step(t, b, "a wrong code is refused", chromedp.Navigate(base), chromedp.WaitVisible("#code"), chromedp.SendKeys("#code", "AAAA-AAAA-AAAA"), chromedp.Click("#setup-next"),
+		sees("#code-error", "not the setup code"))
+	step(t, b, "the code is accepted", typed("#code", code), chromedp.Click("#setup-next"), chromedp.WaitVisible("#new"))
+	step(t, b, "a common password is refused", chromedp.SendKeys("#new", "password1234"), chromedp.SendKeys("#again", "password1234"), chromedp.Click("#setup-done"),
+		chromedp.WaitVisible("#new-error"))
+	step(t, b, "the password is set", typed("#new", "four unrelated words here"), typed("#again", "four unrelated words here"), chromedp.Click("#setup-done"),
+		sees("main", "Setup Wizard"))
+	if _, err := os.Stat(filepath.Join(dir, "setup-code")); !os.IsNotExist(err) {
+		t.Errorf("the setup code outlived its use: %v", err)
+	}
+	step(t, b, "loopback servers are allowed", chromedp.Navigate(base+"advanced"), chromedp.Click("#f-allow_loopback"), chromedp.Click("#save"), sees("main", "Apply"))
+
+	servers := []string{freeAddress(t), freeAddress(t)}
+	for _, a := range servers {
+		sample(t, "http", a, "")
+	}
+	address := freeAddress(t)
+	_, number, _ := net.SplitHostPort(address)
+	step(t, b, "a typo is told at its field and typing is kept", chromedp.Navigate(base+"layer7/new"), typed("#f-label", "WEB"), typed("#f-address", "127.0.0.1888"), typed("#f-ports", number),
+		chromedp.Click("#save"), sees(`[id="e-address"]`, "address"), holds(`document.querySelector("#f-label").value === "WEB"`))
+	step(t, b, "the servers answer", typed("#f-address", "127.0.0.1"), chromedp.SetValue("#protocol", "http"),
+		row(0, "Web1", servers[0]), chromedp.Click("#add-row"), row(1, "Web2", servers[1]), chromedp.Click("#check-now"),
+		sees("#answer-0", "opened"), sees("#answer-1", "opened"))
+	step(t, b, "saved, and not yet running", chromedp.Click("#save"), sees("#commit", "WEB added"))
+	if c, err := net.Dial("tcp", address); err == nil {
+		c.Close()
+		t.Error("the service listens before it was applied")
+	}
+	step(t, b, "applied", chromedp.Click("#commit-apply"), chromedp.WaitNotPresent("#commit"), chromedp.Navigate(base), sees("#overview", "WEB"), sees("#overview .st", "Up"))
+	answers := map[string]bool{}
+	for range 10 {
+		got, err := http.Get("http://" + address + "/")
+		if err != nil || got.StatusCode != 200 {
+			t.Fatalf("no traffic through the service: %v %v", got, err)
+		}
+		answers[got.Header.Get("X-Sample")] = true
+		got.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+	}
+	if len(answers) == 0 {
+		t.Error("no server named itself")
+	}
+}
+
+// row fills one line of the table of real servers.
+func row(n int, label, address string) act {
+	host, port, _ := net.SplitHostPort(address)
+	id := func(field string) string { return fmt.Sprintf("#rs-%d-%s", n, field) }
+	return func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		return chromedp.Void{}, chromedp.Do(ctx, chromedp.WaitVisible(id("label")), typed(id("label"), label), typed(id("address"), host), typed(id("port"), port))
+	}
+}
+
+// setupCode reads the one-time code from standard output.
+func setupCode(t *testing.T, p *process) string {
+	t.Helper()
+	for {
+		if _, code, found := strings.Cut(p.line(t), "Setup code: "); found {
+			return code
+		}
+	}
+}
+
+func TestBrowserSeesImagingUpAndAServerDie(t *testing.T) {
+	b := browser(t)
+	_, d := demo(t)
+	c := d.client()
+	address := []string{freeAddress(t), freeAddress(t)}
+	first := sample(t, "hl7", address[0], "")
+	sample(t, "hl7", address[1], "")
+	pointAt(t, c, "HL7", address...)
+	signInAs(t, b, d)
+	for _, label := range []string{"VNA_DICOM", "HL7", "DMWL", "WEB"} {
+		step(t, b, label+" is up", sees("#overview tbody", label))
+	}
+	step(t, b, "pictures", pictures(t, "overview")...)
+	first.kill()
+	step(t, b, "without a reload the overview says why", sees("#overview", "Degraded"), sees("#overview .why", "refused"))
+	step(t, b, "picture of the red server", pictures(t, "down")...)
+	step(t, b, "its page tells the history", chromedp.Navigate(d.WebUI+"layer7/"+c.services(t)["HL7"].ID+"/servers/"+c.services(t)["HL7"].RealServers[0].ID), sees("main", "refused"))
+}
+
+// pictures takes the README's screenshots when EVENKEEL_SCREENSHOTS is set; else it only looks that the page can be drawn.
+func pictures(t *testing.T, name string) []act {
+	var out []act
+	for _, theme := range []string{"light", "dark"} {
+		scheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}
+		out = append(out, func(ctx context.Context, _ *chromedp.Target) (none chromedp.Void, err error) {
+			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, scheme); err != nil {
+				return none, err
+			}
+			png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			if err != nil || len(png) < 10_000 {
+				return none, fmt.Errorf("picture of %d bytes: %w", len(png), err)
+			}
+			if os.Getenv("EVENKEEL_SCREENSHOTS") == "" {
+				return none, nil
+			}
+			return none, os.WriteFile(filepath.Join("pictures", name+"-"+theme+".png"), png, 0o644)
+		})
+	}
+	return out
+}
