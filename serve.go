@@ -195,7 +195,9 @@ func (a *instance) run(ctx context.Context, ready ...func(context.Context) error
 	}
 	a.aside(ctx, group, "statistics of the pages", a.ui.Run)
 	a.aside(ctx, group, "WebUI", a.serveWebUI)
-	a.aside(ctx, group, "control socket", func(ctx context.Context) error { return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log) })
+	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
+		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)
+	})
 	group.Go(func() error { return a.reapplyOnHangup(ctx) })
 	return group.Wait()
 }

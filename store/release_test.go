@@ -29,8 +29,10 @@ func everyField() (appliance.Cluster, appliance.Local) {
 		Scripts: []appliance.Script{{ID: "probe1", Label: "probe", Body: "#!/bin/sh\nexit 0\n"}},
 	}
 	for i, m := range []appliance.Monitor{
-		{Kind: appliance.MonitorDICOM, DICOM: appliance.DICOMProbe{Calling: "EVENKEEL", Called: "VNA"}}, {Kind: appliance.MonitorScript, Script: "probe1"},
-		{Kind: appliance.MonitorHL7, HL7: appliance.HL7Probe{Message: "MSH|^~\\&|EVENKEEL", Expect: "CA"}}, {Kind: appliance.MonitorNone, Port: 99},
+		{Kind: appliance.MonitorDICOM, DICOM: appliance.DICOMProbe{Calling: "EVENKEEL", Called: "VNA"}},
+		{Kind: appliance.MonitorScript, Script: "probe1"},
+		{Kind: appliance.MonitorHL7, HL7: appliance.HL7Probe{Message: "MSH|^~\\&|EVENKEEL", Expect: "CA"}},
+		{Kind: appliance.MonitorNone, Port: 99},
 	} {
 		s := appliance.NewService(appliance.TCP)
 		s.ID, s.Label, s.Address = string(m.Kind[:3])+"1", strings.ToUpper(string(m.Kind[:3])), netip.MustParseAddr("10.0.0.1")

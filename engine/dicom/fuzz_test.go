@@ -7,8 +7,10 @@ import (
 )
 
 func FuzzReader(f *testing.F) {
-	for _, unit := range []PDU{request(), accept(), &Rejected{1, 1, 7}, &Aborted{2, 6}, &ReleaseRequest{},
-		&Transfer{Values: []Value{{Context: 1, Command: true, Fragment: []byte("ab")}, {Context: 3, Last: true}}}} {
+	for _, unit := range []PDU{
+		request(), accept(), &Rejected{1, 1, 7}, &Aborted{2, 6}, &ReleaseRequest{},
+		&Transfer{Values: []Value{{Context: 1, Command: true, Fragment: []byte("ab")}, {Context: 3, Last: true}}},
+	} {
 		seed, err := unit.appendPDU(nil)
 		if err != nil {
 			f.Fatal(err)

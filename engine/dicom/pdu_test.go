@@ -66,11 +66,13 @@ func TestUnitsAreTheBytesOfTheStandard(t *testing.T) {
 		{&ReleaseResponse{}, "06000000000400000000"},
 		{&Aborted{Source: 2, Reason: 6}, "07000000000400000206"},
 		{&Transfer{Values: []Value{{Context: 5, Command: true, Last: true, Fragment: []byte{0xAA}}}}, "0400000000070000000305" + "03AA"},
-		{&AssociateRequest{Called: "A", Calling: "B", Contexts: []ContextOffer{{ID: 1, AbstractSyntax: "1.2", TransferSyntaxes: []string{"1.3"}}}, User: User{MaxPDU: 16384, ImplementationClass: "1.4"}},
+		{
+			&AssociateRequest{Called: "A", Calling: "B", Contexts: []ContextOffer{{ID: 1, AbstractSyntax: "1.2", TransferSyntaxes: []string{"1.3"}}}, User: User{MaxPDU: 16384, ImplementationClass: "1.4"}},
 			"010000000086" + "00010000" + "41" + strings.Repeat("20", 15) + "42" + strings.Repeat("20", 15) + strings.Repeat("00", 32) +
 				"10000015" + hex.EncodeToString([]byte(ApplicationContext)) +
 				"20000012" + "01000000" + "30000003312e32" + "40000003312e33" +
-				"5000000f" + "5100000400004000" + "52000003312e34"},
+				"5000000f" + "5100000400004000" + "52000003312e34",
+		},
 	}
 	for _, test := range tests {
 		got, err := test.unit.appendPDU(nil)

@@ -46,8 +46,10 @@ func TestBodies(t *testing.T) {
 		{"long up", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n" + long, ok2, "", ""},
 		{"long down", get, "HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n" + long, "", ""},
 		{"empty", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", ""},
-		{"chunked up", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0005;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\nHost: y\r\n\r\n", ok2,
-			"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\na\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\n", ""},
+		{
+			"chunked up", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0005;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\nHost: y\r\n\r\n", ok2,
+			"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\na\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\n", "",
+		},
 		{"chunked down", get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n05\r\nhello\r\n0\r\n\r\n", "", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
 		{"204", get, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "", "HTTP/1.1 204 No Content\r\n\r\n"},
 		{"304", get, "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", "", ""},

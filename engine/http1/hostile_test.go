@@ -159,8 +159,10 @@ func TestGoodRequestBeforeABadOneIsAnswered(t *testing.T) {
 }
 
 func TestHostileTrailersAreDropped(t *testing.T) {
-	for _, name := range []string{"Content-Length", "Transfer-Encoding", "Host", "Authorization", "Cookie", "Set-Cookie", "Connection", "X-Forwarded-For", "X-Real-Ip", "Forwarded", "TE", "Trailer",
-		"Content-Type", "Content-Encoding", "If-Match", "Proxy-Authorization", "Expect", "Cache-Control", "Upgrade", "Keep-Alive", "Range"} {
+	for _, name := range []string{
+		"Content-Length", "Transfer-Encoding", "Host", "Authorization", "Cookie", "Set-Cookie", "Connection", "X-Forwarded-For", "X-Real-Ip", "Forwarded", "TE", "Trailer",
+		"Content-Type", "Content-Encoding", "If-Match", "Proxy-Authorization", "Expect", "Cache-Control", "Upgrade", "Keep-Alive", "Range",
+	} {
 		bothWays(t, func(t *testing.T, bytewise bool) {
 			r := newRig(t)
 			head := "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"

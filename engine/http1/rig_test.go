@@ -152,5 +152,7 @@ func (r *rig) refusedWith(status string) {
 	r.balanced()
 }
 
-const get = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-const ok2 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+const (
+	get = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+	ok2 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+)

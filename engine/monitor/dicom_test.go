@@ -69,11 +69,13 @@ func TestDICOMEcho(t *testing.T) {
 		"our name":    {appliance.DICOMProbe{Called: "PACS1", Calling: "LB1"}, true, true, "C-ECHO answered in # ms.", "released LB1"},
 		"wrong title": {appliance.DICOMProbe{Called: "OTHER"}, true, false, "Association rejected: called AE title not recognised.", "rejected EVENKEEL"},
 		"no title": {
-			appliance.DICOMProbe{}, true, true,
+			appliance.DICOMProbe{},
+			true, true,
 			"The server answers in # ms. Association rejected: called AE title not recognised; name its AE title to check with C-ECHO.", "rejected EVENKEEL",
 		},
 		"no verification": {
-			appliance.DICOMProbe{Called: "PACS1"}, false, false,
+			appliance.DICOMProbe{Called: "PACS1"},
+			false, false,
 			"Association accepted, but not verification (C-ECHO): abstract syntax not supported.", "released EVENKEEL",
 		},
 	} {

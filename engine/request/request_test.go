@@ -70,8 +70,10 @@ func TestHosts(t *testing.T) {
 			t.Errorf("%q is refused", good)
 		}
 	}
-	for _, bad := range []string{"", ":", ":80", "x:", "x:0", "x:00", "x:080", "x:65536", "x:99999999999999999999", "x:+1", "x: 1", "u@x", "x y", "[]", "[:]", "[::1", "::1]", "[::1]]", "[::1]80", "[::1%eth0]",
-		"[::g]", "x[::1]", "x/", "x?", "x\\", "ä", "x\x00", "%78", "x,y", strings.Repeat("a", MaxHost+1)} {
+	for _, bad := range []string{
+		"", ":", ":80", "x:", "x:0", "x:00", "x:080", "x:65536", "x:99999999999999999999", "x:+1", "x: 1", "u@x", "x y", "[]", "[:]", "[::1", "::1]", "[::1]]", "[::1]80", "[::1%eth0]",
+		"[::g]", "x[::1]", "x/", "x?", "x\\", "ä", "x\x00", "%78", "x,y", strings.Repeat("a", MaxHost+1),
+	} {
 		if ValidHost([]byte(bad)) {
 			t.Errorf("%q passes", bad)
 		}
