@@ -293,27 +293,8 @@ func TestAppliesUnderTrafficFailAndResetNothing(t *testing.T) {
 	<-begun
 
 	stop := make(chan bool)
-	var posting sync.WaitGroup
 	var dials, failed, done atomic.Int64
-	for range posters {
-		posting.Go(func() {
-			c := countingClient(&dials)
-			defer c.CloseIdleConnections()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if err := post(c, address(posts), []byte("some request")); err != nil {
-					failed.Add(1)
-					t.Error(err)
-					return
-				}
-				done.Add(1)
-			}
-		})
-	}
+	posting := keepPosting(t, posters, address(posts), stop, &dials, &failed, &done)
 	for i := range applies {
 		next := posts.Clone()
 		next.RealServers[i%2].Weight = 50 + i%50
@@ -346,6 +327,31 @@ func TestAppliesUnderTrafficFailAndResetNothing(t *testing.T) {
 	if failed.Load() > 0 || dials.Load() != posters || done.Load() < applies/10 {
 		t.Errorf("%d of %d posts failed, %d client connections instead of %d", failed.Load(), done.Load(), dials.Load(), posters)
 	}
+}
+
+// keepPosting has n clients, each on one connection, post until stop.
+func keepPosting(t *testing.T, n int, to string, stop <-chan bool, dials, failed, done *atomic.Int64) *sync.WaitGroup {
+	var posting sync.WaitGroup
+	for range n {
+		posting.Go(func() {
+			c := countingClient(dials)
+			defer c.CloseIdleConnections()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := post(c, to, []byte("some request")); err != nil {
+					failed.Add(1)
+					t.Error(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	return &posting
 }
 
 func post(c *http.Client, to string, body []byte) error {
