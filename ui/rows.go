@@ -55,8 +55,10 @@ func (p *page) serverRow(s *appliance.VirtualService, r *appliance.RealServer, s
 		Why:       status.State == appliance.Online && status.Check.Health == appliance.Down,
 	}
 	row.Note, row.Safe = p.note(status)
+	row.Said = row.Note
 	if probes := status.Check.Probes; len(probes) > 0 && status.State == appliance.Online && status.Check.Health == appliance.Up {
-		row.NoteAt = probes[len(probes)-1].At
+		newest := probes[len(probes)-1]
+		row.Note, row.NoteAt, row.Said = brief(s.Monitor.Kind)+" "+view.Took(newest.Took)+",", newest.At, newest.Sentence
 	}
 	row.Ticks = ticks(status.Check.Probes, 12)
 	if stored != nil {
@@ -97,10 +99,23 @@ func (p *page) note(s appliance.ServerStatus) (text string, safe bool) {
 		return "It does not answer.", false
 	case s.Check.Health == appliance.Unknown && s.Check.Sentence == "":
 		return "not checked yet", false
-	case s.Check.Health == appliance.Up && len(s.Check.Probes) > 0:
-		return strings.TrimSuffix(s.Check.Probes[len(s.Check.Probes)-1].Sentence, "."), false
 	}
 	return s.Check.Sentence, false
+}
+
+// brief names a check where there is little room.
+func brief(k appliance.MonitorKind) string {
+	switch k {
+	case appliance.MonitorConnect:
+		return "connect"
+	case appliance.MonitorDICOM:
+		return "C-ECHO"
+	case appliance.MonitorHL7:
+		return "HL7"
+	case appliance.MonitorScript:
+		return "script"
+	}
+	return k.String()
 }
 
 func entryCount(n int) string {

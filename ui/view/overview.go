@@ -85,10 +85,11 @@ type ServerRow struct {
 	Address, Port      string
 	Connections        string
 	Weight             int
-	Note               string // beside the numbers, or why it is down
-	NoteAt             time.Time
-	Why                bool // the note says why it does not serve
-	Safe               bool // drained, and nothing is left
+	Note               string    // beside the numbers, or why it is down
+	NoteAt             time.Time // of the check that the note is about
+	Said               string    // the whole sentence of the last check
+	Why                bool      // the note says why it does not serve
+	Safe               bool      // drained, and nothing is left
 	Ticks              []Tick
 	Path               string
 	CanDrain, CanHalt  bool

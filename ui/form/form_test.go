@@ -1,0 +1,154 @@
+package form
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"evenkeel/appliance"
+)
+
+// posted is what a browser sends of a form.
+func posted(f Service) url.Values {
+	out := url.Values{}
+	for path, v := range f.Values {
+		out.Set(path, v)
+	}
+	for i, r := range f.Rows {
+		for name, v := range map[string]string{"id": r.ID, "label": r.Label, "address": r.Address, "port": r.Port, "weight": r.Weight, "max_connections": r.MaxConnections} {
+			out.Set(RowName(i, name), v)
+		}
+	}
+	return out
+}
+
+func anyService(t *rapid.T) appliance.VirtualService {
+	s := appliance.NewService(rapid.SampledFrom([]appliance.Protocol{appliance.TCP, appliance.HTTP}).Draw(t, "protocol"))
+	duration := func(name string) appliance.Duration {
+		return appliance.Duration(time.Duration(rapid.IntRange(1, 90_000_000).Draw(t, name)) * time.Millisecond)
+	}
+	s.Label, s.Address = "Service", netip.AddrFrom4([4]byte{10, 0, 0, rapid.Byte().Draw(t, "address")})
+	s.Ports = appliance.Ports{{First: uint16(rapid.IntRange(1, 60000).Draw(t, "port"))}}
+	s.Ports[0].Last = s.Ports[0].First + uint16(rapid.IntRange(0, 100).Draw(t, "ports"))
+	s.Scheduler = rapid.SampledFrom([]appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash}).Draw(t, "scheduler")
+	s.Mode = rapid.SampledFrom([]appliance.ModeOfUse{appliance.LoadBalanced, appliance.Failover}).Draw(t, "mode")
+	s.Monitor.Kind = rapid.SampledFrom([]appliance.MonitorKind{appliance.MonitorHTTP, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorNone}).Draw(t, "check")
+	s.Monitor.Interval, s.Monitor.Rise, s.Monitor.Port = duration("interval"), rapid.IntRange(1, 100).Draw(t, "rise"), uint16(rapid.IntRange(0, 65535).Draw(t, "check port"))
+	s.Monitor.HTTP.Verify, s.Monitor.HTTP.Path, s.Monitor.HL7.Message = rapid.Bool().Draw(t, "verify"), "/health", "MSH|^~\\&|A\nEVN|A"
+	s.Persistence.Kind, s.Persistence.Timeout, s.Persistence.ClearOnDrain = appliance.PersistSourceIP, duration("timeout"), rapid.Bool().Draw(t, "clear")
+	s.Limits.ClientTimeout, s.Limits.MaxConnections = duration("client timeout"), rapid.IntRange(1, 1_000_000).Draw(t, "connections")
+	if rapid.Bool().Draw(t, "fallback") {
+		s.Fallback = appliance.Fallback{Kind: appliance.FallbackServer, Address: netip.MustParseAddrPort("192.168.0.9:80")}
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "servers") {
+		s.RealServers = append(s.RealServers, appliance.RealServer{
+			ID: "r" + string(rune('a'+i)), Label: "Server" + string(rune('a'+i)), Address: appliance.Host(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}).String()),
+			Port: uint16(rapid.IntRange(0, 65535).Draw(t, "server port")), Weight: rapid.IntRange(0, 1000).Draw(t, "weight"), MaxConnections: rapid.IntRange(0, 99).Draw(t, "most"),
+			State: rapid.SampledFrom([]appliance.State{appliance.Online, appliance.Drain, appliance.Halt}).Draw(t, "state"),
+		})
+	}
+	s.Normalize()
+	return s
+}
+
+// TestAFormSentAsItCameChangesNothing holds for every field, also those that the form does not show, such as the state of a server.
+func TestAFormSentAsItCameChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anyService(t)
+		back := s.Clone()
+		if errs := ReadService(posted(OfService(&s))).Into(&back); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		if diff := cmp.Diff(s, back, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestEmptyFieldsTakeTheDefaultsOfTheProtocol(t *testing.T) {
+	for _, protocol := range []appliance.Protocol{appliance.TCP, appliance.HTTP} {
+		f := NewService(2)
+		f.Values["protocol"], f.Values["label"], f.Values["address"], f.Values["ports"] = string(protocol), "A", "10.0.0.1", "80"
+		s := appliance.NewService(appliance.TCP)
+		if errs := ReadService(posted(f)).Into(&s); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		want := appliance.NewService(protocol)
+		if s.Limits != want.Limits || s.Fallback != want.Fallback || s.Persistence != want.Persistence || len(s.RealServers) != 0 {
+			t.Errorf("%s: %+v", protocol, s)
+		}
+	}
+}
+
+func TestEveryUnreadableFieldIsNamed(t *testing.T) {
+	f := NewService(0)
+	bad := map[string]string{
+		"address": "10.0.0.256", "ports": "80-70", "persistence.mask_ipv4": "many", "persistence.timeout": "soon", "check.port": "65536", "check.rise": "2.5", "fallback.address": "here", "limits.max_connections": "9999999999999999999999",
+	}
+	for path, v := range bad {
+		f.Values[path] = v
+	}
+	f.Rows = []Row{{Label: "x", Address: "10.0.0.2", Port: "0", Weight: "NaN", MaxConnections: "-"}}
+	s := appliance.NewService(appliance.TCP)
+	errs := Sort(ReadService(posted(f)).Into(&s), "", Known)
+	for path := range bad {
+		if errs.Of(path) == "" {
+			t.Errorf("%s = %q is taken", path, bad[path])
+		}
+	}
+	for _, cell := range []string{"port", "weight", "max_connections"} {
+		if errs.Of(RowName(0, cell)) == "" {
+			t.Errorf("%s of the server is taken", cell)
+		}
+	}
+	if len(errs[""]) != 0 {
+		t.Errorf("without a field: %v", errs[""])
+	}
+}
+
+func TestEveryFieldHasANameAndHelp(t *testing.T) {
+	for _, f := range allFields(nil) {
+		if f.Name() == f.Path || f.Help() == "" {
+			t.Errorf("%s stands in no catalogue", f.Path)
+		}
+		for _, kind := range strings.Fields(f.For) {
+			if !strings.Contains("source_ip http_cookie connect http https dicom_echo hl7 script server", kind) {
+				t.Errorf("%s counts with %q, which no rule of the style sheet knows", f.Path, kind)
+			}
+		}
+	}
+}
+
+func TestSectionsSayTheirValueAndWhatDiffers(t *testing.T) {
+	s := appliance.NewService(appliance.TCP)
+	s.Persistence.Kind, s.Persistence.MaskIPv4 = appliance.PersistSourceIP, 24
+	s.Monitor.Kind = appliance.MonitorDICOM
+	s.Mode = appliance.Failover
+	want := map[string]string{
+		"balance": "failover: the first server that is up · 1 value differs from the default", "persistence": "source IP, 30 min · 1 value differs from the default",
+		"check": "DICOM C-ECHO every 4 s, up after 2, down after 3", "fallback": "none: closed at once", "http": "HTTP Mode only", "limits": "40000 connections, client silent for 12 h",
+	}
+	for _, section := range Sections(nil) {
+		if got := section.Summary(&s); got != want[section.ID] {
+			t.Errorf("%s: %q", section.ID, got)
+		}
+	}
+}
+
+func TestManyRowsAndLongTextsAreBounded(t *testing.T) {
+	in := url.Values{}
+	for i := range 3000 {
+		in.Set(RowName(i, "label"), "x")
+	}
+	in.Set("label", strings.Repeat("x", 1<<20))
+	in.Set("check.hl7.message", strings.Repeat("\xff", 1<<20))
+	f := ReadService(in)
+	if len(f.Rows) > appliance.MaxServers+1 || len(f.Values["label"]) > longestText || len(f.Values["check.hl7.message"]) > 3*longestArea {
+		t.Errorf("%d rows, %d and %d bytes", len(f.Rows), len(f.Values["label"]), len(f.Values["check.hl7.message"]))
+	}
+}
