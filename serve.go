@@ -187,6 +187,7 @@ func (a *instance) hostname() string {
 
 // run serves until the context ends or the engine fails; then everything is ended in order. SIGHUP applies again.
 func (a *instance) run(ctx context.Context, ready ...func(context.Context) error) error {
+	a.restoreTables()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.engine.Run(ctx) })
 	a.aside(ctx, group, "fallback page", a.page.Run)
@@ -198,6 +199,7 @@ func (a *instance) run(ctx context.Context, ready ...func(context.Context) error
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)
 	})
+	group.Go(func() error { return a.saveTables(ctx) })
 	group.Go(func() error { return a.reapplyOnHangup(ctx) })
 	return group.Wait()
 }

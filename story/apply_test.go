@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -236,6 +238,54 @@ func TestStatesAndRevisionsSurviveARestart(t *testing.T) {
 		t.Errorf("the service does not answer with the fallback: %v %v", a, err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestClientsComeBackToTheirServersAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	p, c := served(t, dir)
+	c.must(t, 200, "PUT", "settings", `{"allow_loopback":true,"apply_at_once":true}`, "If-Match", "*")
+	servers := make([]string, 4)
+	for i := range servers {
+		address := freeAddress(t)
+		labelled(t, fmt.Sprintf("S%d", i), address)
+		_, number, _ := net.SplitHostPort(address)
+		servers[i] = fmt.Sprintf(`{"label":"S%d","address":"127.0.0.1","port":%s}`, i, number)
+	}
+	service := port(t)
+	c.must(t, 201, "POST", "virtual-services", `{"label":"Sticky","address":"127.0.0.1","ports":"`+service+`","protocol":"tcp","scheduler":"round_robin","persistence":"source_ip","real_servers":[`+strings.Join(servers, ",")+`]}`)
+	c.allUp(t)
+	before := serversOf(t, service)
+	p.stop(t)
+	_, c = served(t, dir)
+	c.allUp(t)
+	if after := serversOf(t, service); !slices.Equal(before, after) {
+		t.Errorf("before the restart %v, after it %v", before, after)
+	}
+	distinct := slices.Compact(slices.Sorted(slices.Values(before)))
+	if len(distinct) < 2 {
+		t.Errorf("all clients were on %v: the test shows nothing", distinct)
+	}
+}
+
+// labelled runs an HTTP sample that names itself.
+func labelled(t *testing.T, label, address string) {
+	t.Helper()
+	p := start(t, "sample", "http", "--listen", address, "--label", label)
+	p.line(t)
+}
+
+// serversOf asks from eight client addresses which server answers.
+func serversOf(t *testing.T, service string) []string {
+	t.Helper()
+	var out []string
+	for i := range 8 {
+		code, body, said := command(t, "", "curl", "-sS", "-m", "5", "--interface", fmt.Sprintf("127.0.0.%d", 2+i), "http://127.0.0.1:"+service+"/")
+		if code != 0 {
+			t.Fatal(said)
+		}
+		out = append(out, strings.SplitN(body, "\n", 2)[0])
+	}
+	return out
 }
 
 func TestKillAtRandomMomentsLosesNoAcknowledgedCommit(t *testing.T) {
