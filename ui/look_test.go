@@ -73,7 +73,7 @@ func newBrowser(t *testing.T, r *rig) context.Context {
 	}
 	within, done := context.WithTimeout(browser, 90*time.Second)
 	t.Cleanup(done)
-	err := chromedp.Do(within, chromedp.Navigate(r.base+"/lbadmin/sign-in"), chromedp.SendKeys("#name", "loadbalancer"), chromedp.SendKeys("#password", goodPassword),
+	err := chromedp.Do(within, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(r.base+"/lbadmin/sign-in"), chromedp.SendKeys("#name", "loadbalancer"), chromedp.SendKeys("#password", goodPassword),
 		chromedp.Click("#sign-in"), chromedp.WaitVisible("#user-menu"))
 	if err != nil {
 		t.Fatal(err)

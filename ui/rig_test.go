@@ -21,6 +21,7 @@ import (
 	"evenkeel/appliance/control"
 	"evenkeel/store"
 	"evenkeel/ui/signin"
+	"evenkeel/ui/view"
 )
 
 const goodPassword = "violet tractor hums quietly"
@@ -239,6 +240,16 @@ func (r *rig) browser() *http.Client {
 	r.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
+
+// oldBrowser speaks HTTP/1.1 only.
+func (r *rig) oldBrowser() *http.Client {
+	c := r.browser()
+	c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+	c.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
+	return c
+}
+
+func message(text string) view.Message { return view.Message{Text: text} }
 
 func (r *rig) signIn(c *http.Client, name string) {
 	r.t.Helper()

@@ -47,10 +47,13 @@
 
   // Live values: the server sends the new inside of elements by their data-live name.
   const busy = element => element.contains(document.activeElement) && document.activeElement.matches('input,select,textarea');
+  const waiting = new Map(); // what came for an element while somebody typed in it
   const patch = changes => {
     for (const [name, html] of Object.entries(changes)) {
       const element = $('[data-live="' + CSS.escape(name) + '"]');
-      if (!element || busy(element)) continue;
+      if (!element) continue;
+      if (busy(element)) { waiting.set(name, html); continue }
+      waiting.delete(name);
       const focused = element.contains(document.activeElement) ? all('a,button', element).indexOf(document.activeElement) : -1;
       element.innerHTML = html;
       if (focused >= 0) all('a,button', element)[focused]?.focus();
@@ -58,6 +61,7 @@
       tellTimes(element);
     }
   };
+  document.addEventListener('focusout', () => setTimeout(() => { if (waiting.size) patch(Object.fromEntries(waiting)) }, 200));
   const live = address => {
     const lamp = $('#live'), reload = $('#reload');
     const say = (word, lost) => {
