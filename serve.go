@@ -195,6 +195,7 @@ func (a *instance) run(ctx context.Context, ready ...func(context.Context) error
 		return errors.Join(err, a.abandon(group))
 	}
 	a.aside(ctx, group, "statistics of the pages", a.ui.Run)
+	a.aside(ctx, group, "watch over drains", a.control.Run)
 	a.aside(ctx, group, "WebUI", a.serveWebUI)
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)

@@ -36,6 +36,7 @@ type Act struct {
 	Server  string // id
 	State   State  // empty: unchanged
 	Weight  *int   // nil: unchanged
+	Limit   time.Duration // with Drain: after it the server is halted; zero: no limit
 }
 
 // StaleError says that the object of an edit changed, or went, since its editor read it. Its Err is of kind Stale.

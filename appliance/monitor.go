@@ -57,6 +57,8 @@ type Monitor struct {
 	Timeout  Duration    `json:"timeout"` // of one probe
 	Rise     int         `json:"rise"`    // good probes in a row until up
 	Fall     int         `json:"fall"`    // bad probes in a row until down
+	// CloseOnDown ends the open connections to a server that goes down; otherwise they stay.
+	CloseOnDown bool `json:"close_on_down,omitempty"`
 	HTTP     HTTPProbe   `json:"http,omitzero"`
 	DICOM    DICOMProbe  `json:"dicom,omitzero"`
 	HL7      HL7Probe    `json:"hl7,omitzero"`

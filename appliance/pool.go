@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Pool is real servers, the scheduler that chooses among them and the monitor that watches them.
@@ -95,6 +96,8 @@ type RealServer struct {
 	Weight         int    `json:"weight"`                    // 0 to MaxWeight, 100 by default
 	MaxConnections int    `json:"max_connections,omitempty"` // 0: no limit
 	State          State  `json:"state"`
+	// DrainUntil is when a drain with a time limit ends in Halt; zero: no limit, and always zero in another state.
+	DrainUntil time.Time `json:"drain_until,omitzero"`
 }
 
 // NewRealServer returns a server with the default of every field.

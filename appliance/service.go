@@ -146,6 +146,9 @@ func (s *VirtualService) Normalize() {
 	for i := range s.RealServers {
 		s.RealServers[i].Label = strings.TrimSpace(s.RealServers[i].Label)
 		s.RealServers[i].Address = s.RealServers[i].Address.canonical()
+		if s.RealServers[i].State != Drain {
+			s.RealServers[i].DrainUntil = time.Time{}
+		}
 	}
 }
 

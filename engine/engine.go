@@ -204,6 +204,11 @@ func (e *Engine) healthChanged(id string, h appliance.Health) {
 		return
 	}
 	for _, n := range e.lanes {
-		n.loop.Post(func() { n.idle.DropServer(&s.seats[n.number].Server) })
+		n.loop.Post(func() {
+			n.idle.DropServer(&s.seats[n.number].Server)
+			if s.service.running.Load().config.Monitor.CloseOnDown {
+				s.service.shards[n.number].evict(&s.seats[n.number].Server, nil)
+			}
+		})
 	}
 }

@@ -45,6 +45,23 @@ func TestAServerThatGoesDownGetsNoNewClientsAndKeepsItsOwn(t *testing.T) {
 	}
 }
 
+func TestAServerThatGoesDownLosesItsConnectionsWhereTheServiceSaysSo(t *testing.T) {
+	a, b := serve(t, echo("a")), serve(t, echo("b"))
+	r := start(t, Options{})
+	v := checked(t, "svc", a.address, b.address)
+	v.Mode, v.Monitor.CloseOnDown = appliance.Failover, true
+	r.apply(v)
+	c := dial(t, address(v))
+	if name := readName(t, c); name != "a" {
+		t.Fatal(name)
+	}
+	a.ln.Close()
+	wantEOF(t, c)
+	if name := readName(t, dial(t, address(v))); name != "b" {
+		t.Fatal(name)
+	}
+}
+
 func TestHealthFollowsAServerWhoseServiceIsMadeAnew(t *testing.T) {
 	b := serve(t, echo("b"))
 	r := start(t, Options{})

@@ -29,6 +29,7 @@ type snapshot struct {
 // server is one real server of a service, on all loops.
 type server struct {
 	id       string
+	service  *service
 	down     atomic.Bool  // what the monitor saw last
 	reserved atomic.Int64 // places taken of its limit of connections
 	seats    []*seat      // one for each loop
@@ -41,8 +42,8 @@ type seat struct {
 	ages   stats.Ages
 }
 
-func newServer(id, label string, lanes int) *server {
-	s := &server{id: id, seats: make([]*seat, lanes)}
+func newServer(id, label string, of *service) *server {
+	s := &server{id: id, service: of, seats: make([]*seat, len(of.shards))}
 	for i := range s.seats {
 		s.seats[i] = newSeat(id, label, s)
 	}
@@ -79,7 +80,7 @@ func (s *service) match(c *appliance.VirtualService) []*server {
 			}
 		}
 		if list[i] == nil {
-			list[i] = newServer(r.ID, r.Label, len(s.shards))
+			list[i] = newServer(r.ID, r.Label, s)
 		}
 	}
 	return list

@@ -3,9 +3,12 @@ package control
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"evenkeel/appliance"
 )
+
+const longestDrain = 30 * 24 * time.Hour
 
 // Act drains, halts, brings online or weighs live real servers at once, all of them or none. What was saved and not applied stays saved and not applied: the engine gets
 // the running configuration with the action, and in one transaction that becomes a revision (applied) followed by the saved one with the action (pending).
@@ -21,7 +24,7 @@ func (c *Control) Act(ctx context.Context, o appliance.Origin, acts []Act) (Comm
 	if err := validActs(v, acts); err != nil {
 		return Committed{}, err
 	}
-	running, saved := act(v.running, acts), act(v.saved, acts)
+	running, saved := c.act(v.running, acts), c.act(v.saved, acts)
 	if c.engine == nil {
 		return Committed{}, atRest()
 	}
@@ -106,6 +109,9 @@ func validActs(v *state, acts []Act) error {
 		if a.State != "" && !a.State.Valid() {
 			refuse(appliance.Invalid, a, "state", "%.40q is not a choice here; choose online, drain or halt.", string(a.State))
 		}
+		if a.Limit < 0 || a.Limit > longestDrain || a.Limit > 0 && a.State != appliance.Drain {
+			refuse(appliance.Invalid, a, "limit", "A drain may last up to 30 days; other actions have no time limit.")
+		}
 		if a.Weight != nil && (*a.Weight < 0 || *a.Weight > appliance.MaxWeight) {
 			refuse(appliance.Invalid, a, "weight", "The weight is 0 to %d.", appliance.MaxWeight)
 		}
@@ -117,7 +123,7 @@ func validActs(v *state, acts []Act) error {
 }
 
 // act returns h with the actions done to the servers that it has.
-func act(h held, acts []Act) held {
+func (c *Control) act(h held, acts []Act) held {
 	h.config = h.config.Clone()
 	for _, a := range acts {
 		r := server(&h.config, a)
@@ -125,7 +131,10 @@ func act(h held, acts []Act) held {
 			continue
 		}
 		if a.State != "" {
-			r.State = a.State
+			r.State, r.DrainUntil = a.State, time.Time{}
+			if a.State == appliance.Drain && a.Limit > 0 {
+				r.DrainUntil = c.now().UTC().Add(a.Limit).Truncate(time.Second)
+			}
 		}
 		if a.Weight != nil {
 			r.Weight = *a.Weight
