@@ -205,6 +205,9 @@ func TestActionsOnALiveServer(t *testing.T) {
 			t.Errorf("weight %q: %d, %d", bad, status, state().Weight)
 		}
 	}
+	if status, _, body := r.post(r.client, path+"/test"); status != http.StatusOK || !strings.Contains(body, "C-ECHO-RSP 0000") || !strings.Contains(body, "C-ECHO answered in 8 ms.") {
+		t.Errorf("test with a transcript: %d", status)
+	}
 	if r.post(r.client, path+"/check"); len(r.engine.checked) != 1 {
 		t.Error("not checked")
 	}

@@ -60,7 +60,7 @@ func (p *page) serverRow(s *appliance.VirtualService, r *appliance.RealServer, s
 		newest := probes[len(probes)-1]
 		row.Note, row.NoteAt, row.Said = brief(s.Monitor.Kind)+" "+view.Took(newest.Took)+",", newest.At, newest.Sentence
 	}
-	row.Ticks = ticks(status.Check.Probes, 12)
+	row.Ticks = ticks(status.Check.Probes)
 	if stored != nil {
 		if saved := stored.Server(r.ID); saved == nil {
 			row.Stored = "removed when applied"
@@ -125,16 +125,16 @@ func entryCount(n int) string {
 	return view.Number(n) + " persistence entries"
 }
 
-// ticks shows the last checks, the newest at the right.
-func ticks(probes []appliance.Probe, most int) []view.Tick {
-	probes = probes[max(0, len(probes)-most):]
+// ticks shows the last twelve checks, the newest at the right.
+func ticks(probes []appliance.Probe) []view.Tick {
+	probes = probes[max(0, len(probes)-12):]
 	out := make([]view.Tick, len(probes))
 	for i, p := range probes {
 		class := "down"
 		if p.Good {
 			class = "up"
 		}
-		out[i] = view.Tick{Class: class, Title: p.At.Format("15:04:05") + " " + p.Sentence}
+		out[i] = view.Tick{Class: class}
 	}
 	return out
 }

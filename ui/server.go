@@ -48,7 +48,6 @@ func (p *page) server(serviceID, serverID string) (view.Server, error) {
 	slices.Reverse(out.Probes)
 	out.Changes = slices.Clone(observed.Check.Changes)
 	slices.Reverse(out.Changes)
-	out.Row.Ticks = ticks(observed.Check.Probes, appliance.KeptProbes)
 	if !runs {
 		out.Row.State, out.Sentence = view.State{Key: "saved", Word: "Saved"}, "Saved, not running yet. Apply starts it."
 		out.Row.Act = false

@@ -75,8 +75,8 @@ type ServiceRow struct {
 	ServerCount, Ready int
 }
 
-// Tick is one check of the strip of the last checks.
-type Tick struct{ Class, Title string }
+// Tick is one check of the strip of the last checks: of class up or down.
+type Tick struct{ Class string }
 
 // ServerRow is one real server of one service.
 type ServerRow struct {
@@ -103,11 +103,21 @@ func (r ServerRow) key(part string) string  { return "rs-" + r.ID + "-" + part }
 
 func (r ServerRow) weight() string { return strconv.Itoa(r.Weight) }
 
-func tickX(i int) string { return strconv.Itoa(i * 6) }
-
 func stripBox() string { return "0 0 70 12" }
 
-func tickOffset(n int) int { return 12 - n }
+const ticksShown = 12
+
+// tickPath draws the ticks of one class; those that are still missing are of class none.
+func tickPath(list []Tick, class string) string {
+	var b strings.Builder
+	for i := range ticksShown {
+		at := i - (ticksShown - len(list))
+		if at < 0 && class == "none" || at >= 0 && list[at].Class == class {
+			fmt.Fprintf(&b, "M%d 0h4v12h-4z", i*6)
+		}
+	}
+	return b.String()
+}
 
 func sortWord(s string) string {
 	if s == "" {

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strings"
 	"time"
 
 	"evenkeel/appliance"
@@ -8,8 +9,8 @@ import (
 
 // Server is the page of one real server.
 type Server struct {
-	Row         ServerRow // with up to twenty ticks
-	Service     string    // label
+	Row         ServerRow
+	Service     string // label
 	Runs        bool
 	Check       string // how it is checked
 	Sentence    string // why it is up or down
@@ -110,6 +111,15 @@ func healthState(h appliance.Health) State {
 		return State{"down", "Down"}
 	}
 	return State{"unknown", "Not known"}
+}
+
+// transcript writes one step a line, without the margins of whoever wrote them.
+func transcript(steps []string) string {
+	lines := make([]string, len(steps))
+	for i, s := range steps {
+		lines[i] = strings.TrimSpace(s)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func labelPath(label string) string { return "/lbadmin/servers?label=" + queryEscape(label) }
