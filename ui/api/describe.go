@@ -151,6 +151,7 @@ Trial.took_ns: How long the check took, in nanoseconds.
 Trial.sentence: What was seen, in one sentence.
 Trial.transcript: What was seen, step by step.
 StateChange.state: What is wanted of the server; absent: as before.
+StateChange.limit: With drain: after this time the server is halted, such as 30m; absent: it drains until told otherwise.
 StateChange.weight: Its share, 0 to 1000; absent: as before.
 ServerState.state: What is wanted of the server, as saved.
 ServerState.weight: Its share, as saved.

@@ -12,6 +12,8 @@ import (
 type StateChange struct {
 	State  appliance.State `json:"state,omitempty"`  // absent: unchanged
 	Weight *int            `json:"weight,omitempty"` // absent: unchanged
+	// Limit goes with drain: after it the server is halted; absent: it drains until told otherwise.
+	Limit appliance.Duration `json:"limit,omitempty"`
 }
 
 // ServerState is what is wanted of a real server, as saved, and what is seen of it, when it runs.
@@ -226,7 +228,7 @@ func act(c *call) error {
 	}
 	ctx, cancel := c.lasting()
 	defer cancel()
-	done, err := c.api.Control.Act(ctx, c.origin, []appliance.Act{{Service: s.ID, Server: r.ID, State: want.State, Weight: want.Weight}})
+	done, err := c.api.Control.Act(ctx, c.origin, []appliance.Act{{Service: s.ID, Server: r.ID, State: want.State, Weight: want.Weight, Limit: want.Limit.D()}})
 	if err != nil {
 		return err
 	}

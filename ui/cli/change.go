@@ -218,7 +218,13 @@ type serverState struct {
 }
 
 func stateTo(state string) func(*session) error {
-	return func(s *session) error { return s.act(map[string]any{"state": state}) }
+	return func(s *session) error {
+		want := map[string]any{"state": state}
+		if limit := s.flag("limit"); limit != "" {
+			want["limit"] = limit
+		}
+		return s.act(want)
+	}
 }
 
 func weigh(s *session) error {

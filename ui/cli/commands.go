@@ -79,7 +79,7 @@ func serverCommands() []command {
 		{Name: "server add", Args: []string{"SERVICE", "LABEL"}, Summary: "add a real server to a service", Fields: r, Changes: true, Example: []string{"server add HL7 Corepoint3 --address 192.168.0.42 --weight 50"}, do: addServer},
 		{Name: "server set", Args: both, Summary: "change fields of a real server", Fields: r, Changes: true, Example: []string{"server set HL7 Corepoint3 --address 192.168.0.43"}, do: setServer},
 		{Name: "server delete", Args: both, Summary: "remove a real server", Changes: true, Example: []string{"server delete HL7 Corepoint3"}, do: deleteServer},
-		{Name: "server drain", Args: both, Summary: "no new clients, at once; open connections finish", Flags: why, Example: []string{"server drain HL7 Corepoint1 --why 'patch day'"}, do: stateTo("drain")},
+		{Name: "server drain", Args: both, Summary: "no new clients, at once; open connections finish", Flags: append([]option{{Name: "limit", Value: "DURATION", Help: "Halt the server after this time, such as 30m."}}, why...), Example: []string{"server drain HL7 Corepoint1 --why 'patch day'", "server drain HL7 Corepoint1 --limit 30m"}, do: stateTo("drain")},
 		{Name: "server halt", Args: both, Summary: "end open connections, at once", Flags: why, Example: []string{"server halt HL7 Corepoint1"}, do: stateTo("halt")},
 		{Name: "server online", Args: both, Summary: "let it work again, at once", Flags: why, Example: []string{"server online HL7 Corepoint1"}, do: stateTo("online")},
 		{Name: "server weight", Args: []string{"SERVICE", "SERVER", "N"}, Summary: "its share, 0 to 1000, at once", Flags: why, Example: []string{"server weight HL7 Corepoint1 50"}, do: weigh},
