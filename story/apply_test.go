@@ -199,6 +199,14 @@ func TestAServiceAddedByTheAPIBalancesAndPendingEditsSurviveADrain(t *testing.T)
 	http.DefaultClient.CloseIdleConnections()
 }
 
+func TestADrainWithALimitEndsByItself(t *testing.T) {
+	c, _ := demoUp(t)
+	web := c.services(t)["WEB"]
+	c.must(t, 422, "PUT", "virtual-services/"+web.ID+"/real-servers/"+web.RealServers[0].ID+"/state", `{"state":"halt","limit":"1s"}`, "If-Match", "*")
+	c.must(t, 200, "PUT", "virtual-services/"+web.ID+"/real-servers/"+web.RealServers[0].ID+"/state", `{"state":"drain","limit":"1s"}`, "If-Match", "*")
+	eventually(t, 20*time.Second, "the server is halted", func() bool { return c.status(t, "WEB").Servers[0].State == appliance.Halt })
+}
+
 func TestTwoAdministratorsOnDifferentObjectsBothSucceedAndOnTheSameOneIsTold(t *testing.T) {
 	_, d := demo(t)
 	c := d.client()
