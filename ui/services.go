@@ -37,7 +37,7 @@ func serviceList(p *page) error {
 		s := &saved.VirtualServices[i]
 		row := view.ServiceListRow{
 			ID: s.ID, Label: s.Label, Address: s.Address.String(), Ports: s.Ports.String(), Protocol: s.Protocol.String(), Servers: len(s.RealServers),
-			Balance: s.Scheduler.String(), Persistence: s.Persistence.Kind.String(), Check: s.Monitor.Kind.String(),
+			Balance: strings.TrimPrefix(s.Scheduler.String(), "weighted "), Persistence: s.Persistence.Kind.String(), Check: s.Monitor.Kind.String(),
 		}
 		if s.Mode == appliance.Failover {
 			row.Balance = "failover"
