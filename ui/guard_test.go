@@ -91,7 +91,7 @@ func TestPathsHaveOneReading(t *testing.T) {
 	stranger := r.browser()
 	for _, path := range []string{
 		"/lbadmin/%2e%2e/lbadmin/layer7", "/lbadmin/sign-in/../layer7", "/lbadmin/sign-in/..;/layer7", "/lbadmin//layer7", "/lbadmin/layer7%2f", "/lbadmin/%6cayer7", "/lbadmin/static/..%2f..%2flayer7",
-		"/lbadmin/static/%5c..%5clayer7", "/lbadmin/layer7%00", "/lbadmin/./layer7", "/lbadmin/layer7;x=y", "/lbadmin/static/", "/lbadmin/static/static.go", "/debug/pprof/", "/lbadmin/unknown",
+		"/lbadmin/static/%5c..%5clayer7", "/lbadmin/layer7%00", "/lbadmin/./layer7", "/lbadmin/layer7;x=y", "/lbadmin/static/", "/lbadmin/static/static.go", "/debug/pprof/", "/lbadmin/unknown", "/lbadmin/layer7/%69d" + r.id("VNA_DICOM")[2:],
 	} {
 		for _, c := range []*http.Client{stranger, r.client} {
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, r.base, nil)
