@@ -61,6 +61,15 @@ func (c *Conn) Queued() int {
 	return len(c.out.waiting())
 }
 
+// Unacknowledged implements wire.Conn (SIOCOUTQ, tcp(7)).
+func (c *Conn) Unacknowledged() int {
+	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // flush gives the queue to the kernel: what waits in a pipe first, it is older.
 func (c *Conn) flush() {
 	if c.pipeWaits() && !c.feeder.emptyPipe() {

@@ -50,6 +50,9 @@ type Conn interface {
 	Send(b []byte) (queued int)
 	// Queued returns how many bytes wait for the kernel.
 	Queued() int
+	// Unacknowledged returns how many bytes the kernel holds that the peer has not acknowledged yet. It costs a system call: for timers, not for each message.
+	// A core whose timer fires compares it to see that a slow peer still reads.
+	Unacknowledged() int
 	// Pause stops offering bytes of c; Ended and Broken may be told later too.
 	Pause()
 	// Resume undoes Pause; bytes that were kept are offered again, from the loop, not from within Resume.

@@ -90,6 +90,7 @@ type Conn struct {
 	Closed   bool   // Close was called
 	Aborted  bool   // Abort was called
 	Paused   bool   // the core wants no bytes
+	Held     int    // what Unacknowledged tells
 	loop     *Loop
 	core     wire.Core
 	peer     netip.AddrPort
@@ -263,6 +264,9 @@ func (c *Conn) Send(b []byte) int {
 
 // Queued implements wire.Conn.
 func (c *Conn) Queued() int { return len(c.queue) }
+
+// Unacknowledged implements wire.Conn: what the test put into Held.
+func (c *Conn) Unacknowledged() int { return c.Held }
 
 // Pause implements wire.Conn.
 func (c *Conn) Pause() { c.Paused = true }
