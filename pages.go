@@ -40,7 +40,7 @@ func (p prober) Test(ctx context.Context, c appliance.Config, service, server st
 		return appliance.Probe{}, nil, &appliance.Error{Kind: appliance.NotFound, Op: "test server", Subject: server, Message: "There is no such real server."}
 	}
 	probe, transcript, err := p.Engine.Test(ctx, *s, *r)
-	return probe, strings.Split(strings.TrimSpace(transcript), "\n"), err
+	return probe, strings.Split(strings.TrimRight(transcript, "\n"), "\n"), err
 }
 
 // checkPatience is how long a page waits for the result of "Check now".
