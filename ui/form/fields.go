@@ -134,6 +134,7 @@ func checkFields(scripts []appliance.Script) []Field {
 		with(duration("check.timeout", func(s *vs) *appliance.Duration { return &s.Monitor.Timeout }), probing),
 		with(number("check.rise", func(s *vs) *int { return &s.Monitor.Rise }), probing),
 		with(number("check.fall", func(s *vs) *int { return &s.Monitor.Fall }), probing),
+		with(check("check.close_on_down", func(s *vs) *bool { return &s.Monitor.CloseOnDown }), probing),
 	}
 }
 
