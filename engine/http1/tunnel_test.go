@@ -1,0 +1,74 @@
+package http1
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWebSocketBecomesATunnel(t *testing.T) {
+	handshake := "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	forwarded := "GET /ws HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	begin := func(t *testing.T) *rig {
+		r := newRig(t)
+		r.client.Arrive([]byte(handshake + "early"))
+		r.equal("forwarded", take(r.connected(0)), forwarded)
+		return r
+	}
+	t.Run("accepted", func(t *testing.T) {
+		r := begin(t)
+		s := r.server(0)
+		s.Arrive([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: a\r\n\r\nfirst"))
+		r.equal("switched", take(r.client), "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst")
+		r.equal("early", take(s), "early")
+		r.client.Arrive([]byte("ping"))
+		s.Arrive([]byte("pong"))
+		r.equal("up", take(s), "ping")
+		r.equal("down", take(r.client), "pong")
+		r.loop.Advance(30 * time.Minute)
+		r.true("still open", !r.client.Over())
+		r.client.Finish()
+		r.true("half closed", s.FIN && !s.Over() && !r.client.Over())
+		s.Arrive([]byte("rest"))
+		s.Finish()
+		r.equal("down", take(r.client), "rest")
+		r.true("closed", r.client.Closed && s.Closed)
+		r.true("counted", r.service.counters.BytesIn == uint64(len(handshake)+len("earlyping")))
+		r.balanced()
+	})
+	t.Run("a long way, then broken", func(t *testing.T) {
+		r := begin(t)
+		r.server(0).Arrive([]byte("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"))
+		r.client.Arrive([]byte("ping"))
+		r.server(0).Arrive(make([]byte, 1000))
+		r.client.Break(nil)
+		r.true("counted", r.service.counters.BytesIn == uint64(len(handshake)+len("earlyping")) && r.service.counters.BytesOut > 1000 && r.server(0).Over())
+		r.balanced()
+	})
+	t.Run("silent", func(t *testing.T) {
+		r := begin(t)
+		r.server(0).Arrive([]byte("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"))
+		r.loop.Advance(59 * time.Minute)
+		r.true("still open", !r.client.Over())
+		r.loop.Advance(2 * time.Minute)
+		r.true("closed", r.client.Closed && r.server(0).Closed)
+	})
+	t.Run("broken", func(t *testing.T) {
+		r := begin(t)
+		r.server(0).Arrive([]byte("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"))
+		r.server(0).Break(nil)
+		r.true("closed", r.client.Over())
+		r.balanced()
+	})
+	t.Run("refused by the server", func(t *testing.T) {
+		r := begin(t)
+		r.server(0).Arrive([]byte(ok2))
+		r.equal("answer", take(r.client), strings.Replace(ok2, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+		r.true("what came behind is not a request", r.client.Closed && len(r.server(0).Sent) == 0)
+	})
+	t.Run("without key", func(t *testing.T) {
+		r := newRig(t)
+		r.client.Arrive([]byte(strings.Replace(handshake, "Sec-WebSocket-Key: k\r\n", "", 1)))
+		r.refusedWith("400")
+	})
+}
