@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -15,18 +16,23 @@ const (
 	MonitorHTTPS   MonitorKind = "https"
 	MonitorDICOM   MonitorKind = "dicom_echo" // DICOM PS3.4 annex A, verification
 	MonitorHL7     MonitorKind = "hl7"        // HL7 v2 over MLLP
+	MonitorSMTP    MonitorKind = "smtp"
+	MonitorRedis   MonitorKind = "redis"
 	MonitorScript  MonitorKind = "script"
 	MonitorNone    MonitorKind = "none" // always up
 )
 
-// Valid tells whether k is one of the kinds.
-func (k MonitorKind) Valid() bool {
-	switch k {
-	case MonitorConnect, MonitorHTTP, MonitorHTTPS, MonitorDICOM, MonitorHL7, MonitorScript, MonitorNone:
-		return true
+// MonitorKinds returns all kinds in the order of the pages.
+func MonitorKinds() []MonitorKind {
+	return []MonitorKind{
+		MonitorConnect, MonitorHTTP, MonitorHTTPS, MonitorDICOM, MonitorHL7,
+		MonitorSMTP, MonitorRedis,
+		MonitorScript, MonitorNone,
 	}
-	return false
 }
+
+// Valid tells whether k is one of the kinds.
+func (k MonitorKind) Valid() bool { return slices.Contains(MonitorKinds(), k) }
 
 // String returns the name on the pages.
 func (k MonitorKind) String() string {
@@ -41,6 +47,10 @@ func (k MonitorKind) String() string {
 		return "DICOM C-ECHO"
 	case MonitorHL7:
 		return "HL7 over MLLP"
+	case MonitorSMTP:
+		return "SMTP"
+	case MonitorRedis:
+		return "Redis"
 	case MonitorScript:
 		return "external script"
 	case MonitorNone:
@@ -58,11 +68,13 @@ type Monitor struct {
 	Rise     int         `json:"rise"`    // good probes in a row until up
 	Fall     int         `json:"fall"`    // bad probes in a row until down
 	// CloseOnDown ends the open connections to a server that goes down; otherwise they stay.
-	CloseOnDown bool `json:"close_on_down,omitempty"`
-	HTTP     HTTPProbe   `json:"http,omitzero"`
-	DICOM    DICOMProbe  `json:"dicom,omitzero"`
-	HL7      HL7Probe    `json:"hl7,omitzero"`
-	Script   string      `json:"script,omitempty"` // id of a Script
+	CloseOnDown bool       `json:"close_on_down,omitempty"`
+	HTTP        HTTPProbe  `json:"http,omitzero"`
+	DICOM       DICOMProbe `json:"dicom,omitzero"`
+	HL7         HL7Probe   `json:"hl7,omitzero"`
+	SMTP        SMTPProbe  `json:"smtp,omitzero"`
+	Redis       RedisProbe `json:"redis,omitzero"`
+	Script      string     `json:"script,omitempty"` // id of a Script
 }
 
 // HTTPProbe holds for MonitorHTTP and MonitorHTTPS.
@@ -80,6 +92,8 @@ type HTTPProbe struct {
 type DICOMProbe struct {
 	Calling string `json:"calling_ae,omitempty"` // empty: EVENKEEL
 	Called  string `json:"called_ae,omitempty"`  // empty: ANY-SCP is called, and a rejection counts as a sign of life
+	TLS     bool   `json:"tls,omitempty"`        // the association runs over TLS
+	Verify  bool   `json:"verify,omitempty"`     // with TLS: the certificate must be valid
 }
 
 // HL7Probe holds for MonitorHL7. Without a message only the framing is tried: the port opens and nothing clinical is sent.

@@ -235,18 +235,26 @@ func diffObject[T any](object string, name [2]string, pair [2]*T) (Change, bool)
 	before, after := flatten(pair[0]), flatten(pair[1])
 	for _, leaf := range after {
 		if from, _ := lookup(before, leaf.path); from != leaf.text || c.Action == Added {
-			c.Fields = append(c.Fields, FieldChange{Field: leaf.path, Name: FieldName(object, leaf.path), From: from, To: leaf.text})
+			c.Fields = append(c.Fields, fieldChange(object, leaf.path, from, leaf.text))
 		}
 	}
 	for _, leaf := range before {
 		if _, kept := lookup(after, leaf.path); !kept && leaf.text != "" {
-			c.Fields = append(c.Fields, FieldChange{Field: leaf.path, Name: FieldName(object, leaf.path), From: leaf.text})
+			c.Fields = append(c.Fields, fieldChange(object, leaf.path, leaf.text, ""))
 		}
 	}
 	if c.Action == Changed {
 		c.Effect = effectOf(object, c.Fields)
 	}
 	return c, len(c.Fields) > 0
+}
+
+// fieldChange hides the passwords of checks: a plan goes into the history and the audit.
+func fieldChange(object, path, from, to string) FieldChange {
+	if strings.HasSuffix(path, ".password") {
+		from, to = Secret(from).String(), Secret(to).String()
+	}
+	return FieldChange{Field: path, Name: FieldName(object, path), From: from, To: to}
 }
 
 func effectOf(object string, fields []FieldChange) Effect {

@@ -55,6 +55,8 @@ func (v *validation) monitor(s *VirtualService) {
 		if v.config.Cluster.Script(m.Script) == nil {
 			v.refuse("check.script", "Choose one of the health check scripts.")
 		}
+	default:
+		v.protocolProbe(m)
 	}
 }
 

@@ -82,7 +82,12 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 			s.Monitor = NewMonitor(MonitorDICOM)
 			s.Monitor.DICOM.Called = strings.Repeat("A", 17)
 		}), svc + "check.dicom.called_ae", "16", Invalid},
-		"hl7 message":     {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorHL7); s.Monitor.HL7.Message = "PID|" }), svc + "check.hl7.message", "MSH|", Invalid},
+		"hl7 message": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorHL7); s.Monitor.HL7.Message = "PID|" }), svc + "check.hl7.message", "MSH|", Invalid},
+		"ehlo name":   {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorSMTP); s.Monitor.SMTP.Name = "a\r\nQUIT" }), svc + "check.smtp.name", "EHLO", Invalid},
+		"redis password": {vs(func(s *VirtualService) {
+			s.Monitor = NewMonitor(MonitorRedis)
+			s.Monitor.Redis.Password = "a\nb"
+		}), svc + "check.redis.password", "line break", Invalid},
 		"script":          {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorScript) }), svc + "check.script", "Choose one", Invalid},
 		"limit":           {vs(func(s *VirtualService) { s.Limits.MaxConnections = 0 }), svc + "limits.max_connections", "1 to", Invalid},
 		"timeout":         {vs(func(s *VirtualService) { s.Limits.ClientTimeout = Duration(400 * 24 * time.Hour) }), svc + "limits.client_timeout", "to 8760h", Invalid},

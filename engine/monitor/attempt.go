@@ -55,6 +55,10 @@ func (a *attempt) run(ctx context.Context) outcome {
 		return a.echo(ctx)
 	case appliance.MonitorHL7:
 		return a.hl7Probe(ctx)
+	case appliance.MonitorSMTP:
+		return a.mail(ctx)
+	case appliance.MonitorRedis:
+		return a.ping(ctx)
 	case appliance.MonitorScript:
 		return a.runScript(ctx)
 	}

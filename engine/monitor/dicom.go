@@ -16,6 +16,11 @@ func (a *attempt) echo(ctx context.Context) outcome {
 	if o, ok := a.open(ctx); !ok {
 		return o
 	}
+	if a.dicom.TLS {
+		if o, ok := a.secure(ctx, a.host, a.dicom.Verify); !ok {
+			return o
+		}
+	}
 	_, err := dicom.Echo(a.peer, dicom.EchoOptions{Calling: a.dicom.Calling, Called: a.dicom.Called})
 	var rejected *dicom.Rejected
 	var refused *dicom.ContextRefused

@@ -1,8 +1,10 @@
 package monitor
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,5 +116,46 @@ func TestDICOMAgainstOtherServers(t *testing.T) {
 			p, _ := try(t, to, m)
 			expect(t, p, false, c.want)
 		})
+	}
+}
+
+func TestDICOMOverTLS(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		named  string
+		probe  appliance.DICOMProbe
+		good   bool
+		want   string
+		closed string
+	}{
+		"answered":     {"pacs.example", appliance.DICOMProbe{Called: "PACS1", TLS: true}, true, "C-ECHO answered in # ms.", "released EVENKEEL"},
+		"verified":     {"127.0.0.1", appliance.DICOMProbe{Called: "PACS1", TLS: true, Verify: true}, true, "C-ECHO answered in # ms.", "released EVENKEEL"},
+		"another name": {"pacs.example", appliance.DICOMProbe{Called: "PACS1", TLS: true, Verify: true}, false, `The certificate is for "pacs.example", not for 127.0.0.1.`, "no request"},
+		"in clear":     {"127.0.0.1", appliance.DICOMProbe{Called: "PACS1"}, false, "*", "no request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ends := make(chan string, 1)
+			config := &tls.Config{Certificates: []tls.Certificate{trusted.issue(t, c.named, now.Add(-time.Hour), now.Add(time.Hour))}}
+			to := peer(t, tls.NewListener(listen(t, "127.0.0.1:0"), config), imaging(ends, true))
+			m := check(appliance.MonitorDICOM)
+			m.DICOM = c.probe
+			p, transcript := try(t, to, m)
+			expect(t, p, c.good, c.want)
+			if end := <-ends; end != c.closed {
+				t.Errorf("the association ended: %s", end)
+			}
+			if c.good && !strings.Contains(transcript, "TLS 1.3, certificate of CN="+c.named) {
+				t.Errorf("transcript:\n%s", transcript)
+			}
+		})
+	}
+	ends := make(chan string, 1)
+	to := peer(t, listen(t, "127.0.0.1:0"), imaging(ends, true))
+	m := check(appliance.MonitorDICOM)
+	m.DICOM.TLS = true
+	p, _ := try(t, to, m)
+	expect(t, p, false, "*")
+	if end := <-ends; end != "no request" {
+		t.Errorf("a server without TLS saw: %s", end)
 	}
 }

@@ -17,6 +17,8 @@ type subject struct {
 	http    appliance.HTTPProbe
 	dicom   appliance.DICOMProbe
 	hl7     appliance.HL7Probe
+	smtp    appliance.SMTPProbe
+	redis   appliance.RedisProbe
 	script  string // the body
 	vip     string // for scripts only
 	vipPort uint16
@@ -50,6 +52,10 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 		j.dicom = mon.DICOM
 	case appliance.MonitorHL7:
 		j.hl7 = mon.HL7
+	case appliance.MonitorSMTP:
+		j.smtp = mon.SMTP
+	case appliance.MonitorRedis:
+		j.redis = mon.Redis
 	case appliance.MonitorScript:
 		j.vip, j.vipPort = s.Address.String(), firstPort(s)
 		for i := range scripts {

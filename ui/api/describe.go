@@ -42,6 +42,10 @@ func grouped(owner, path string) string {
 		return "Of a check by DICOM C-ECHO."
 	case "check.hl7":
 		return "Of a check by HL7 over MLLP."
+	case "check.smtp":
+		return "Of a check of a mail server."
+	case "check.redis":
+		return "Of a check of Redis."
 	case "persistence":
 		return "How a returning client finds its server again: an object, or only the kind, such as \"source_ip\"."
 	case "fallback":

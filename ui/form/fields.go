@@ -2,6 +2,7 @@ package form
 
 import (
 	"strconv"
+	"strings"
 
 	"evenkeel/appliance"
 )
@@ -9,19 +10,24 @@ import (
 type vs = appliance.VirtualService
 
 func text(path, example string, at func(*vs) *string) Field {
-	return Field{Path: path, Kind: Text, Example: example,
+	return Field{
+		Path: path, Kind: Text, Example: example,
 		get: func(s *vs) string { return *at(s) },
-		set: func(s *vs, t string) error { *at(s) = t; return nil }}
+		set: func(s *vs, t string) error { *at(s) = t; return nil },
+	}
 }
 
 func number(path string, at func(*vs) *int) Field {
-	return Field{Path: path, Kind: Number,
+	return Field{
+		Path: path, Kind: Number,
 		get: func(s *vs) string { return strconv.Itoa(*at(s)) },
-		set: func(s *vs, t string) error { return readNumber(path, t, func(n int) { *at(s) = n }) }}
+		set: func(s *vs, t string) error { return readNumber(path, t, func(n int) { *at(s) = n }) },
+	}
 }
 
 func duration(path string, at func(*vs) *appliance.Duration) Field {
-	return Field{Path: path, Kind: Duration,
+	return Field{
+		Path: path, Kind: Duration,
 		get: func(s *vs) string { return Spaced(*at(s)) },
 		set: func(s *vs, t string) error {
 			d, err := appliance.ParseDuration(t)
@@ -30,19 +36,24 @@ func duration(path string, at func(*vs) *appliance.Duration) Field {
 			}
 			*at(s) = d
 			return nil
-		}}
+		},
+	}
 }
 
 func check(path string, at func(*vs) *bool) Field {
-	return Field{Path: path, Kind: Check,
+	return Field{
+		Path: path, Kind: Check,
 		get: func(s *vs) string { return strconv.FormatBool(*at(s)) },
-		set: func(s *vs, t string) error { *at(s) = t == "true"; return nil }}
+		set: func(s *vs, t string) error { *at(s) = t == "true"; return nil },
+	}
 }
 
 func choice[T ~string](path string, at func(*vs) *T, options ...Option) Field {
-	return Field{Path: path, Kind: Choice, Options: options,
+	return Field{
+		Path: path, Kind: Choice, Options: options,
 		get: func(s *vs) string { return string(*at(s)) },
-		set: func(s *vs, t string) error { *at(s) = T(t); return nil }}
+		set: func(s *vs, t string) error { *at(s) = T(t); return nil },
+	}
 }
 
 func options[T interface {
@@ -56,6 +67,15 @@ func options[T interface {
 	return out
 }
 
+// secret is a text that the form shows to those who may change it, as the API does.
+func secret(path string, at func(*vs) *appliance.Secret) Field {
+	return Field{
+		Path: path, Kind: Text,
+		get: func(s *vs) string { return string(*at(s)) },
+		set: func(s *vs, t string) error { *at(s) = appliance.Secret(t); return nil },
+	}
+}
+
 func with(f Field, values string) Field { f.For = values; return f }
 
 func hinted(f Field, example string) Field { f.Example = example; return f }
@@ -64,17 +84,21 @@ func hinted(f Field, example string) Field { f.Example = example; return f }
 func firstFields() []Field {
 	return []Field{
 		text("label", "VNA_DICOM", func(s *vs) *string { return &s.Label }),
-		{Path: "address", Kind: Text, Example: "192.168.0.188",
+		{
+			Path: "address", Kind: Text, Example: "192.168.0.188",
 			get: func(s *vs) string {
 				if !s.Address.IsValid() {
 					return ""
 				}
 				return s.Address.String()
 			},
-			set: func(s *vs, t string) (err error) { s.Address, err = readAddress("address", t); return err }},
-		{Path: "ports", Kind: Text, Example: "11112",
+			set: func(s *vs, t string) (err error) { s.Address, err = readAddress("address", t); return err },
+		},
+		{
+			Path: "ports", Kind: Text, Example: "11112",
 			get: func(s *vs) string { return s.Ports.String() },
-			set: func(s *vs, t string) (err error) { s.Ports, err = appliance.ParsePorts(t); return err }},
+			set: func(s *vs, t string) (err error) { s.Ports, err = appliance.ParsePorts(t); return err },
+		},
 		choice("protocol", func(s *vs) *appliance.Protocol { return &s.Protocol }, options(appliance.TCP, appliance.HTTP)...),
 	}
 }
@@ -110,10 +134,8 @@ func checkFields(scripts []appliance.Script) []Field {
 	for _, s := range scripts {
 		choices = append(choices, Option{s.ID, s.Label})
 	}
-	const probing = "connect http https dicom_echo hl7 script"
-	return []Field{
-		choice("check.kind", func(s *vs) *appliance.MonitorKind { return &s.Monitor.Kind },
-			options(appliance.MonitorConnect, appliance.MonitorHTTP, appliance.MonitorHTTPS, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorScript, appliance.MonitorNone)...),
+	list := []Field{
+		choice("check.kind", func(s *vs) *appliance.MonitorKind { return &s.Monitor.Kind }, options(appliance.MonitorKinds()...)...),
 		with(choice("check.http.method", func(s *vs) *string { return &s.Monitor.HTTP.Method }, Option{"", "GET"}, Option{"HEAD", "HEAD"}), web),
 		with(text("check.http.path", "/", func(s *vs) *string { return &s.Monitor.HTTP.Path }), web),
 		with(text("check.http.host", "the server's address", func(s *vs) *string { return &s.Monitor.HTTP.Host }), web),
@@ -123,13 +145,40 @@ func checkFields(scripts []appliance.Script) []Field {
 		with(check("check.http.verify", func(s *vs) *bool { return &s.Monitor.HTTP.Verify }), "https"),
 		with(text("check.dicom.called_ae", "", func(s *vs) *string { return &s.Monitor.DICOM.Called }), dicom),
 		with(text("check.dicom.calling_ae", "EVENKEEL", func(s *vs) *string { return &s.Monitor.DICOM.Calling }), dicom),
+		with(check("check.dicom.tls", func(s *vs) *bool { return &s.Monitor.DICOM.TLS }), dicom),
+		with(check("check.dicom.verify", func(s *vs) *bool { return &s.Monitor.DICOM.Verify }), dicom),
 		with(messageField(), hl7),
 		with(choice("check.hl7.expect", func(s *vs) *string { return &s.Monitor.HL7.Expect },
 			Option{"", "AA"}, Option{"AE", "AE"}, Option{"AR", "AR"}, Option{"CA", "CA"}, Option{"CE", "CE"}, Option{"CR", "CR"}), hl7),
-		with(choice("check.script", func(s *vs) *string { return &s.Monitor.Script }, choices...), "script"),
-		with(Field{Path: "check.port", Kind: Number, Example: "the service's",
+	}
+	list = append(list, protocolFields()...)
+	list = append(list, with(choice("check.script", func(s *vs) *string { return &s.Monitor.Script }, choices...), "script"))
+	return append(list, cadenceFields()...)
+}
+
+// protocolFields lists the options of the checks that speak one application's protocol.
+func protocolFields() []Field {
+	return []Field{
+		with(text("check.smtp.name", "evenkeel", func(s *vs) *string { return &s.Monitor.SMTP.Name }), "smtp"),
+		with(secret("check.redis.password", func(s *vs) *appliance.Secret { return &s.Monitor.Redis.Password }), "redis"),
+	}
+}
+
+// cadenceFields lists what counts with every check that checks something.
+func cadenceFields() []Field {
+	kinds := make([]string, 0, len(appliance.MonitorKinds()))
+	for _, k := range appliance.MonitorKinds() {
+		if k != appliance.MonitorNone {
+			kinds = append(kinds, string(k))
+		}
+	}
+	probing := strings.Join(kinds, " ")
+	return []Field{
+		with(Field{
+			Path: "check.port", Kind: Number, Example: "the service's",
 			get: func(s *vs) string { return portText(s.Monitor.Port) },
-			set: func(s *vs, t string) (err error) { s.Monitor.Port, err = readPort("check.port", t); return err }}, probing),
+			set: func(s *vs, t string) (err error) { s.Monitor.Port, err = readPort("check.port", t); return err },
+		}, probing),
 		with(duration("check.interval", func(s *vs) *appliance.Duration { return &s.Monitor.Interval }), probing),
 		with(duration("check.timeout", func(s *vs) *appliance.Duration { return &s.Monitor.Timeout }), probing),
 		with(number("check.rise", func(s *vs) *int { return &s.Monitor.Rise }), probing),
@@ -139,9 +188,11 @@ func checkFields(scripts []appliance.Script) []Field {
 }
 
 func messageField() Field {
-	return Field{Path: "check.hl7.message", Kind: Area, Example: "MSH|^~\\&|…",
+	return Field{
+		Path: "check.hl7.message", Kind: Area, Example: "MSH|^~\\&|…",
 		get: func(s *vs) string { return s.Monitor.HL7.Message },
-		set: func(s *vs, t string) error { s.Monitor.HL7.Message = lines(t); return nil }}
+		set: func(s *vs, t string) error { s.Monitor.HL7.Message = lines(t); return nil },
+	}
 }
 
 func fallbackFields() []Field {
@@ -149,14 +200,16 @@ func fallbackFields() []Field {
 		choice("fallback.kind", func(s *vs) *appliance.FallbackKind { return &s.Fallback.Kind },
 			Option{"", "as usual: own page in HTTP Mode, none in TCP Mode"}, Option{string(appliance.FallbackNone), "none: closed at once"},
 			Option{string(appliance.FallbackPage), "the appliance's own page (HTTP Mode)"}, Option{string(appliance.FallbackServer), "another server"}),
-		with(Field{Path: "fallback.address", Kind: Text, Example: "192.168.0.9:80",
+		with(Field{
+			Path: "fallback.address", Kind: Text, Example: "192.168.0.9:80",
 			get: func(s *vs) string {
 				if !s.Fallback.Address.IsValid() {
 					return ""
 				}
 				return s.Fallback.Address.String()
 			},
-			set: setFallback}, string(appliance.FallbackServer)),
+			set: setFallback,
+		}, string(appliance.FallbackServer)),
 	}
 }
 

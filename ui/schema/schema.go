@@ -133,8 +133,7 @@ func choices(t reflect.Type) []string {
 	case appliance.State:
 		return words(appliance.Online, appliance.Drain, appliance.Halt)
 	case appliance.MonitorKind:
-		return words(appliance.MonitorConnect, appliance.MonitorHTTP, appliance.MonitorHTTPS, appliance.MonitorDICOM, appliance.MonitorHL7,
-			appliance.MonitorScript, appliance.MonitorNone)
+		return words(appliance.MonitorKinds()...)
 	case appliance.PersistenceKind:
 		return words(appliance.PersistNone, appliance.PersistSourceIP, appliance.PersistCookie)
 	case appliance.FallbackKind:
