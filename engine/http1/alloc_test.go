@@ -25,13 +25,14 @@ func (l *flatLoop) Dial(netip.AddrPort, wire.Core) (wire.Conn, error) {
 }
 
 type flatConn struct {
-	sent int
-	core wire.Core
+	sent  int
+	asked int // for what is not acknowledged
+	core  wire.Core
 }
 
 func (c *flatConn) Send(b []byte) int         { c.sent += len(b); return 0 }
 func (c *flatConn) Queued() int               { return 0 }
-func (c *flatConn) Unacknowledged() int       { return 0 }
+func (c *flatConn) Unacknowledged() int       { c.asked++; return 0 }
 func (c *flatConn) Pause()                    {}
 func (c *flatConn) Resume()                   {}
 func (c *flatConn) CloseWrite()               {}
@@ -62,6 +63,9 @@ func flat(t testing.TB, request, response string) func() {
 	in, out := []byte(request), []byte(response)
 	return func() {
 		before := client.sent
+		if client.asked > 0 || loop.dialed != nil && loop.dialed.asked > 0 {
+			t.Fatal("a message costs a system call for what is not acknowledged")
+		}
 		if n := k.Received(client, in); n != len(in) {
 			t.Fatalf("took %d of the request", n)
 		}

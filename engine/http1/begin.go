@@ -159,7 +159,7 @@ func (k *core) dial() error {
 		return err
 	}
 	x.link = &link{pool: k.pool, conn: conn, server: x.choice.Server, address: x.choice.Address}
-	x.connecting, x.pooled = true, false
+	x.connecting, x.pooled, x.unread = true, false, backlog{}
 	x.serverAt = k.now()
 	k.arm(k.limits().ConnectTimeout.D())
 	return nil

@@ -10,8 +10,8 @@ import (
 // spliceFrom is how much of a body must be left for moving it inside the kernel.
 const spliceFrom = 16 << 10
 
-// watchSplice is how often a splice is looked at, for the counters.
-const watchSplice = 2 * time.Second
+// watchTime is how often a splice is looked at, for the counters, and a peer that does not take all at once, for its progress.
+const watchTime = 2 * time.Second
 
 // forwardBody passes on what it can of the request's body and returns how much was taken.
 func (k *core) forwardBody(b []byte) int {
@@ -34,7 +34,7 @@ func (k *core) forwardBody(b []byte) int {
 	case x.upLeft > spliceFrom:
 		k.resume()
 		x.upSplice, x.replay, x.upMoved = true, false, 0
-		k.arm(watchSplice)
+		k.arm(watchTime)
 		k.client.SpliceTo(k.server(), x.upLeft)
 	default:
 		k.arm(k.limits().ClientTimeout.D())
@@ -83,6 +83,7 @@ func (k *core) sendUp(b []byte) {
 	}
 	if k.server().Send(b) > 0 {
 		k.pause()
+		k.watch(k.limits().ServerTimeout)
 	}
 }
 
@@ -104,7 +105,7 @@ func (k *core) sendDown(b []byte) {
 	if k.client.Send(b) > 0 && !x.downPaused {
 		x.downPaused, x.clientAt = true, k.now()
 		k.server().Pause()
-		k.arm(k.limits().ClientTimeout.D())
+		k.watch(k.limits().ClientTimeout)
 	}
 }
 
@@ -177,7 +178,7 @@ func (k *core) spliceDown(n int64) {
 		k.server().Resume()
 	}
 	x.downSplice, x.downMoved, x.link.spliced = true, 0, true
-	k.arm(watchSplice)
+	k.arm(watchTime)
 	k.server().SpliceTo(k.client, n)
 }
 

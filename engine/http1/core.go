@@ -29,6 +29,7 @@ type core struct {
 	begun    wire.Time // when the first byte of an incomplete head was seen, or zero
 	armed    wire.Time // when the client's timer fires, or zero; never later than what is due
 	search   search    // for the end of an incomplete head
+	unread   backlog   // what the client has still to take
 	secure   bool
 	ended    bool // the client has finished sending
 	leftover bool // the driver keeps bytes of the client that were offered and not taken

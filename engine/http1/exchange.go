@@ -40,9 +40,8 @@ type exchange struct {
 	sentAt   wire.Time      // when the head was sent
 	evictBy  wire.Time      // when the grace of an eviction ends, or zero
 
-	upMoved, downMoved int64 // what the splices had moved when they were looked at
-	clientQueue        int   // what was queued then
-	serverQueue        int
+	upMoved, downMoved int64   // what the splices had moved when they were looked at
+	unread             backlog // what the server has still to take
 
 	upChunks, downChunks chunks
 	search               search // for the end of the response head

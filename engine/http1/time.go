@@ -3,6 +3,7 @@ package http1
 import (
 	"syscall"
 
+	"evenkeel/appliance"
 	"evenkeel/engine/request"
 	"evenkeel/engine/wire"
 )
@@ -26,11 +27,16 @@ func (k *core) Woken(c wire.Conn) {
 
 func (k *core) wokenIdle() {
 	config, now := k.service.Config(), k.now()
+	if k.unread.look(k.client) && !k.unread.empty() { // it still reads its last answer
+		k.since = now
+	}
 	due := k.since.Add(config.Limits.ClientTimeout.D())
 	if k.begun != 0 {
 		due = k.begun.Add(config.HTTP.HeadTimeout.D())
 	}
 	switch {
+	case now < due && k.client.Queued() > 0:
+		k.armAt(min(due, now.Add(watchTime)))
 	case now < due:
 		k.armAt(due)
 	case k.begun != 0:
@@ -45,6 +51,7 @@ func (k *core) wokenIdle() {
 func (k *core) wokenBusy() {
 	x, now, limits := k.x, k.now(), k.limits()
 	k.look(now)
+	k.lookAtPeers(now)
 	if x.evictBy != 0 && now >= x.evictBy {
 		k.refuse(request.Verdict{Status: 503, Reason: "the request did not end in time after its server was halted"})
 		return
@@ -56,7 +63,7 @@ func (k *core) wokenBusy() {
 		return now >= due
 	}
 	client, server := wire.Time(limits.ClientTimeout), wire.Time(limits.ServerTimeout)
-	blocked := k.client.Queued() > 0
+	blocked := k.unread.queued > 0 || x.downSplice && !k.unread.empty() // the client has to move first
 	switch {
 	case x.connecting:
 		if check(x.serverAt, wire.Time(limits.ConnectTimeout)) {
@@ -73,7 +80,7 @@ func (k *core) wokenBusy() {
 	case blocked && check(x.clientAt, client):
 		k.refuse(request.Verdict{Status: 408, Reason: "the client does not read its answer"})
 		return
-	case !blocked && x.up != upDone && k.server().Queued() == 0 && x.down == downHead:
+	case !blocked && x.up != upDone && x.unread.empty() && x.down == downHead:
 		if check(x.clientAt, client) {
 			k.refuse(request.Verdict{Status: 408, Reason: "the request body did not arrive in time"})
 			return
@@ -85,13 +92,16 @@ func (k *core) wokenBusy() {
 	if x.evictBy != 0 {
 		next = min(next, x.evictBy)
 	}
-	if x.upSplice || x.downSplice || x.tunnel {
-		next = min(next, now.Add(watchSplice))
+	if x.upSplice || x.downSplice || x.tunnel || blocked || !x.unread.empty() {
+		next = min(next, now.Add(watchTime))
 	}
 	k.armAt(max(next, now+1))
 }
 
-// look takes note of progress that nobody reports: of splices, and of queues that shrink.
+// watch begins to look at a peer that does not take all at once, and has limit for it.
+func (k *core) watch(limit appliance.Duration) { k.arm(min(watchTime, limit.D())) }
+
+// look takes note of what splices have moved, which nobody reports.
 func (k *core) look(now wire.Time) {
 	x := k.x
 	if x.upSplice || x.tunnel {
@@ -106,13 +116,38 @@ func (k *core) look(now wire.Time) {
 			x.downMoved, x.clientAt, x.serverAt = moved, now, now
 		}
 	}
-	if q := k.client.Queued(); q != x.clientQueue {
-		x.clientQueue, x.clientAt = q, now
-	}
-	if x.link != nil && !x.connecting {
-		if q := k.server().Queued(); q != x.serverQueue {
-			x.serverQueue, x.serverAt = q, now
-		}
-	}
 	k.count()
 }
+
+// lookAtPeers takes note of peers that read slowly: kernels take megabytes at once and ask for more only when a third of that has gone, which may last longer
+// than a peer may be silent. Whoever waits for such a peer is not to blame meanwhile.
+func (k *core) lookAtPeers(now wire.Time) {
+	x := k.x
+	if x.tunnel { // has an hour
+		return
+	}
+	if k.unread.look(k.client) && !k.unread.empty() {
+		x.clientAt = now
+		if x.downSplice {
+			x.serverAt = now
+		}
+	}
+	if x.link != nil && !x.connecting && x.unread.look(k.server()) {
+		x.serverAt = now
+		if x.up != upDone {
+			x.clientAt = now
+		}
+	}
+}
+
+// backlog is what a peer had still to take when it was looked at: bytes that the driver queues and bytes that the kernel holds.
+type backlog struct{ queued, held int }
+
+// look asks anew and tells whether anything has changed. It costs a system call: it is for timers.
+func (l *backlog) look(c wire.Conn) bool {
+	last := *l
+	*l = backlog{c.Queued(), c.Unacknowledged()}
+	return *l != last
+}
+
+func (l backlog) empty() bool { return l == backlog{} }

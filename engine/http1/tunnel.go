@@ -31,7 +31,7 @@ func (k *core) switchOver(out, b []byte, taken int) int {
 	k.resume()
 	k.client.SpliceTo(k.server(), -1)
 	k.server().SpliceTo(k.client, -1)
-	k.arm(watchSplice)
+	k.arm(watchTime)
 	return len(b)
 }
 
