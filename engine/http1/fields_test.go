@@ -52,3 +52,21 @@ func TestSecureClientIsTold(t *testing.T) {
 	r.client.Arrive([]byte(get))
 	r.equal("forwarded", take(r.connected(0)), "GET /a HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n\r\n")
 }
+
+func TestEveryFieldThatConnectionNamesIsDropped(t *testing.T) {
+	for _, fields := range [][]string{
+		{"X-Foo: 1", "X-Bar: 2", "X-Baz: 3", "Connection: X-Foo, X-Bar, X-Baz"},
+		{"Connection: X-Foo, X-Bar, X-Baz", "X-Foo: 1", "X-Bar: 2", "X-Baz: 3"},
+		{"X-Foo: 1", "Connection: X-Foo", "X-Bar: 2", "TE: trailers", "Connection: x-baz, X-Bar, TE", "X-Baz: 3", "x-foo: 4"},
+	} {
+		bothWays(t, func(t *testing.T, bytewise bool) {
+			r := newRig(t)
+			hop := strings.Join(fields, "\r\n") + "\r\n"
+			feed(r.client, "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\n"+hop+"B: 2\r\n\r\n", bytewise)
+			s := r.connected(0)
+			r.equal("forwarded", take(s), "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: 2\r\n\r\n")
+			feed(s, "HTTP/1.1 200 OK\r\nA: 1\r\n"+hop+"Content-Length: 2\r\n\r\nhi", bytewise)
+			r.equal("answer", take(r.client), "HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 2\r\n\r\nhi")
+		})
+	}
+}

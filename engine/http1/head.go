@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"slices"
 
 	"evenkeel/engine/request"
 )
@@ -189,19 +190,22 @@ func (h *head) drop(from, to int, field request.Field) {
 
 // dropNamed cuts the fields that Connection names as well; it is seldom needed and walks the lines again.
 func (h *head) dropNamed(b []byte) {
-	known := len(h.cuts)
+	known := h.cuts // what is cut now stands behind them until all lines were seen
 	for i := h.lines; i < h.end; {
 		name := i + request.TokenLen(b[i:])
 		next := i + bytes.IndexByte(b[i:], '\n') + 1
-		if h.isNamed(b, b[i:name], known) && !request.Protected(b[i:name]) {
-			h.insert(cut{i, next, request.HopByHop})
+		if isNamed(known, b, b[i:name]) && !request.Protected(b[i:name]) {
+			h.drop(i, next, request.HopByHop)
 		}
 		i = next
 	}
+	slices.SortFunc(h.cuts, func(c, d cut) int { return c.from - d.from })
+	h.cuts = slices.CompactFunc(h.cuts, func(c, d cut) bool { return d.from < c.to }) // lines that were cut already
 }
 
-func (h *head) isNamed(b, name []byte, known int) bool {
-	for _, c := range h.cuts[:known] {
+// isNamed tells whether one of the Connection fields that were cut has name among its options.
+func isNamed(cuts []cut, b, name []byte) bool {
+	for _, c := range cuts {
 		if c.field != request.Connection {
 			continue
 		}
@@ -213,20 +217,6 @@ func (h *head) isNamed(b, name []byte, known int) bool {
 		}
 	}
 	return false
-}
-
-// insert keeps the cuts ascending and lets a whole line take the place of cuts within it.
-func (h *head) insert(whole cut) {
-	kept := h.cuts[:0]
-	for _, c := range h.cuts {
-		if c.from < whole.from || c.from >= whole.to {
-			kept = append(kept, c)
-		}
-	}
-	h.cuts = append(kept, whole)
-	for i := len(h.cuts) - 1; i > 0 && h.cuts[i-1].from > h.cuts[i].from; i-- {
-		h.cuts[i-1], h.cuts[i] = h.cuts[i], h.cuts[i-1]
-	}
 }
 
 // lineValue returns the value of a field line.
