@@ -200,7 +200,7 @@ func (h *head) dropNamed(b []byte) {
 		i = next
 	}
 	slices.SortFunc(h.cuts, func(c, d cut) int { return c.from - d.from })
-	h.cuts = slices.CompactFunc(h.cuts, func(c, d cut) bool { return d.from < c.to }) // lines that were cut already
+	h.cuts = slices.CompactFunc(h.cuts, func(c, d cut) bool { return c.from == d.from }) // cut twice; parts are cut only of protected lines
 }
 
 // isNamed tells whether one of the Connection fields that were cut has name among its options.
