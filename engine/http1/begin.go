@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"slices"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/request"
@@ -125,16 +126,20 @@ func (x *exchange) firstBody(out, b []byte, h *requestHead) (taken int, _ []byte
 	return h.size, out, complete
 }
 
-// choose picks a server and takes or opens a connection to it; when none can serve the request is refused.
+// choose picks a server and takes or opens a connection to it; when none can serve the request is refused. Each server is tried once, so that the fallback is
+// reached behind the last of them.
 func (k *core) choose(cookie []byte) bool {
 	x, q := k.x, &k.pool.query
-	for len(x.tried) < maxTries {
+	for {
 		*q = wire.Query{Client: k.client.Peer(), Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried}
 		choice, ok := k.service.Pick(q)
 		if !ok {
 			break
 		}
 		x.choice, x.picked = choice, true
+		if slices.Contains(x.tried, choice.Server) { // there is no other
+			break
+		}
 		if x.link = k.pool.take(choice.Server, choice.Address, k, x.idempotent); x.link != nil {
 			x.pooled = true
 			return true
@@ -148,9 +153,6 @@ func (k *core) choose(cookie []byte) bool {
 	k.refuse(request.Verdict{Status: 503, Reason: "no server can serve the request"})
 	return false
 }
-
-// maxTries bounds the servers that are tried for one request.
-const maxTries = 8
 
 func (k *core) dial() error {
 	x := k.x

@@ -13,6 +13,9 @@ const idleTime = 30 * time.Second
 // heldLimit is the most bytes of a request that are kept for another try.
 const heldLimit = 16 << 10
 
+// triedKept is how much room for servers that failed an exchange keeps for its next use.
+const triedKept = 16
+
 // IdlePool keeps the idle server connections of one loop, and what its cores share: nothing in it is used by two loops. While a connection is parked
 // the pool's link is its core: bytes, FIN and errors close it.
 type IdlePool struct {
@@ -231,6 +234,9 @@ func (p *IdlePool) release(x *exchange) {
 	clear(x.tried)
 	if cap(held) > 2*heldLimit {
 		held = nil
+	}
+	if cap(tried) > triedKept {
+		tried = nil
 	}
 	*x = exchange{held: held, tried: tried}
 	if p.spares < 1024 {

@@ -33,6 +33,7 @@ type service struct {
 	failed   []string
 	open     int
 	picks    int
+	again    bool // Pick gives what was tried, too
 }
 
 func (s *service) Loop() wire.Loop                   { return s.loop }
@@ -47,7 +48,7 @@ func (s *service) Pick(q *wire.Query) (wire.Choice, bool) {
 		s.cookies = append(s.cookies, string(q.Cookie))
 	}
 	for i, server := range s.servers {
-		if !slices.Contains(q.Tried, server) {
+		if s.again || !slices.Contains(q.Tried, server) {
 			s.open++
 			c := s.choice
 			c.Server, c.Address = server, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + i)}), 8080)

@@ -129,3 +129,31 @@ func TestSplicedConnectionIsNotReusedInTheSameTurn(t *testing.T) {
 	r.true("not taken for an answer", s.Aborted && len(r.client.Sent) == len("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n")+50000)
 	r.equal("second request", take(r.connected(1)), get)
 }
+
+func TestEveryServerIsTriedBeforeTheRequestIsRefused(t *testing.T) {
+	const dead = 40
+	r := newRig(t)
+	r.service.servers = nil
+	for i := range dead + 1 {
+		r.service.servers = append(r.service.servers, &wire.Server{ID: fmt.Sprint(i)})
+	}
+	r.client.Arrive([]byte(get))
+	for i := range dead {
+		r.server(i).Break(syscall.ECONNREFUSED)
+	}
+	s := r.connected(dead)
+	r.equal("the last one is reached", take(s), get)
+	s.Arrive([]byte(ok2))
+	r.equal("answer", take(r.client), ok2)
+	r.true("each told once", len(r.service.failed) == dead)
+	r.balanced()
+}
+
+func TestServerThatIsPickedAgainIsNotTriedAgain(t *testing.T) {
+	r := newRig(t)
+	r.service.again = true
+	r.client.Arrive([]byte(get))
+	r.server(0).Break(syscall.ECONNREFUSED)
+	r.refusedWith("503")
+	r.true("one try", len(r.loop.Dialed) == 1)
+}
