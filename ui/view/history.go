@@ -83,15 +83,6 @@ func outcomeWord(r appliance.Revision, running int64) string {
 	return word
 }
 
-func (w Wizard) value(path string) string {
-	for _, f := range w.Fields {
-		if f.Path == path {
-			return f.Value
-		}
-	}
-	return ""
-}
-
 func (w Wizard) bad() int {
 	n := 0
 	for _, s := range w.Review {
