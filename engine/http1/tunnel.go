@@ -29,8 +29,12 @@ func (k *core) switchOver(out, b []byte, taken int) int {
 		k.server().Resume()
 	}
 	k.resume()
-	k.client.SpliceTo(k.server(), -1)
 	k.server().SpliceTo(k.client, -1)
+	if k.ended { // told before, and not once more
+		k.tunnelEnded(k.client)
+	} else {
+		k.client.SpliceTo(k.server(), -1)
+	}
 	k.arm(watchTime)
 	return len(b)
 }

@@ -45,6 +45,20 @@ func TestWebSocketBecomesATunnel(t *testing.T) {
 		r.true("counted", r.service.counters.BytesIn == uint64(len(handshake)+len("earlyping")) && r.service.counters.BytesOut > 1000 && r.server(0).Over())
 		r.balanced()
 	})
+	t.Run("ended by the client before the answer", func(t *testing.T) {
+		r := newRig(t)
+		r.client.Arrive([]byte(handshake))
+		s := r.connected(0)
+		r.core.Ended(r.client) // told once, long before there is a tunnel
+		s.Arrive([]byte("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"))
+		r.true("passed on", s.FIN && !s.Over() && !r.client.Over())
+		take(r.client)
+		s.Arrive([]byte("rest"))
+		s.Finish()
+		r.equal("down", take(r.client), "rest")
+		r.true("closed", r.client.Closed && s.Closed)
+		r.balanced()
+	})
 	t.Run("silent", func(t *testing.T) {
 		r := begin(t)
 		r.server(0).Arrive([]byte("HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"))
