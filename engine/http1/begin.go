@@ -160,7 +160,7 @@ func (k *core) dial() error {
 	if err != nil {
 		return err
 	}
-	x.link = &link{pool: k.pool, conn: conn, server: x.choice.Server, address: x.choice.Address}
+	x.link = &link{pool: k.pool, conn: conn, server: x.choice.Server, address: x.choice.Address, drops: k.pool.drops}
 	x.connecting, x.pooled, x.unread = true, false, backlog{}
 	x.serverAt = k.now()
 	k.arm(k.limits().ConnectTimeout.D())

@@ -25,7 +25,8 @@ type IdlePool struct {
 	stacks   map[stackKey]*stack
 	last     *stack // of lastKey: most loops talk to few servers
 	lastKey  stackKey
-	order    link // ring of all parked links: order.newer is the oldest
+	drops    uint64 // how often DropServer was called
+	order    link   // ring of all parked links: order.newer is the oldest
 	spare    *exchange
 	spares   int
 	request  requestHead
@@ -49,7 +50,8 @@ type link struct {
 	address      netip.AddrPort
 	parked       wire.Time // since when; zero while in use
 	armed        wire.Time
-	spliced      bool // its last response was spliced: whether the server sent more than that is not known at once
+	drops        uint64 // the pool's when it was dialed or taken
+	spliced      bool   // its last response was spliced: whether the server sent more than that is not known at once
 	stack        *stack
 	above, below *link // in its stack
 	newer, older *link // in the pool
@@ -99,15 +101,16 @@ func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, core wire.C
 	if l.spliced && age == 0 || !repeatable && age > freshTime { // what is wrong with a spliced one would show in the next turn
 		return nil
 	}
-	l.spliced = false
+	l.spliced, l.drops = false, p.drops
 	p.unlink(l)
 	l.conn.Bind(core)
 	return l
 }
 
-// park takes a connection whose last response is complete.
+// park takes a connection whose last response is complete. One that was in use while any server was dropped may be a connection to that server: it is closed,
+// which costs the others one connect each.
 func (p *IdlePool) park(l *link) {
-	if p.max <= 0 {
+	if p.max <= 0 || l.drops != p.drops {
 		l.conn.Close()
 		return
 	}
@@ -147,8 +150,9 @@ func (p *IdlePool) unlink(l *link) {
 	p.count--
 }
 
-// DropServer closes every parked connection to a server, which was removed or is down.
+// DropServer closes every parked connection to a server, which was removed or is down; those in use are closed behind their answer.
 func (p *IdlePool) DropServer(server *wire.Server) {
+	p.drops++
 	for l := p.order.newer; l != &p.order; {
 		next := l.newer
 		if l.server == server {
@@ -156,6 +160,12 @@ func (p *IdlePool) DropServer(server *wire.Server) {
 		}
 		l = next
 	}
+	for key := range p.stacks { // what is left is empty: all its connections are in use
+		if key.server == server {
+			delete(p.stacks, key)
+		}
+	}
+	p.last = nil
 }
 
 // Close closes every parked connection; connections that are in use are closed when they would be parked.

@@ -19,7 +19,7 @@ func parkedLink(t *testing.T, p *IdlePool, loop *wiretest.Loop, server *wire.Ser
 		t.Fatal(err)
 	}
 	c := conn.(*wiretest.Conn)
-	p.park(&link{pool: p, conn: c, server: server, address: to})
+	p.park(&link{pool: p, conn: c, server: server, address: to, drops: p.drops})
 	c.Connect()
 	return c
 }
@@ -141,5 +141,40 @@ func TestDropServerAndCloseEndParkedConnections(t *testing.T) {
 	}
 	if late := parkedLink(t, p, loop, b, vipAddr); !late.Closed {
 		t.Fatal("a closed pool keeps a connection")
+	}
+}
+
+func TestConnectionInUseWhenItsServerIsDroppedIsNotParked(t *testing.T) {
+	r := newRig(t)
+	r.client.Arrive([]byte(get))
+	s := r.connected(0)
+	r.pool.DropServer(r.service.servers[0])
+	s.Arrive([]byte(ok2))
+	r.equal("answered", take(r.client), ok2)
+	r.true("closed", s.Closed && r.pool.Len() == 0 && !r.client.Over())
+	r.client.Arrive([]byte(get)) // the server is back
+	r.connected(1).Arrive([]byte(ok2))
+	r.true("parked", r.pool.Len() == 1)
+	r.client.Arrive([]byte(get))
+	r.pool.DropServer(r.service.servers[0])
+	r.server(1).Arrive([]byte(ok2))
+	r.true("used before, then closed", r.server(1).Closed && r.pool.Len() == 0)
+}
+
+func TestPoolForgetsServersThatAreDropped(t *testing.T) {
+	loop := wiretest.NewLoop()
+	p := NewIdlePool(loop, 10)
+	stays := &wire.Server{ID: "stays"}
+	parkedLink(t, p, loop, stays, vipAddr)
+	for range 50 {
+		gone := &wire.Server{ID: "gone"}
+		parkedLink(t, p, loop, gone, vipAddr)
+		if c := taken(p, gone, vipAddr); c == nil {
+			t.Fatal("nothing to take")
+		}
+		p.DropServer(gone)
+	}
+	if len(p.stacks) != 1 || p.Len() != 1 || taken(p, stays, vipAddr) == nil {
+		t.Fatalf("%d stacks, %d connections are left", len(p.stacks), p.Len())
 	}
 }
