@@ -41,6 +41,9 @@ func (k *core) fromServer(b []byte) int {
 			k.badAnswer("the server sends interim answers without end")
 			return len(b)
 		}
+		if h.status == 100 && x.expects {
+			x.expects, x.clientAt = false, k.now()
+		}
 		if x.minor == 1 {
 			out = h.emit(out, b[taken:], false, staysOpen, nil)
 		}

@@ -76,6 +76,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
 	}
 	taken, out, p := x.firstBody(out, b, h)
+	x.expects = h.expect && h.minor == 1 && x.up != upDone && taken == h.size
 	k.x = x
 	switch p {
 	case refused:

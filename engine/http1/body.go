@@ -25,6 +25,7 @@ func (k *core) forwardBody(b []byte) int {
 	}
 	n := int(min(int64(len(b)), x.upLeft))
 	if n > 0 {
+		x.expects = false
 		x.upLeft -= int64(n)
 		k.sendUp(b[:n])
 	}
@@ -60,6 +61,7 @@ func (k *core) forwardChunks(b []byte) int {
 		}
 		taken += n
 	}
+	x.expects = x.expects && taken == 0
 	if x.upChunks.state == chunkDone {
 		k.requestDone()
 	} else {

@@ -52,6 +52,7 @@ type exchange struct {
 	isHead               bool
 	idempotent           bool
 	wantsWS              bool
+	expects              bool // the client waits for 100 before it sends its body
 	picked               bool // to be released
 	connecting           bool
 	pooled               bool // the server connection was used before

@@ -80,7 +80,7 @@ func (k *core) wokenBusy() {
 	case blocked && check(x.clientAt, client):
 		k.refuse(request.Verdict{Status: 408, Reason: "the client does not read its answer"})
 		return
-	case !blocked && x.up != upDone && x.unread.empty() && x.down == downHead:
+	case !blocked && x.up != upDone && x.unread.empty() && x.down == downHead && !x.expects:
 		if check(x.clientAt, client) {
 			k.refuse(request.Verdict{Status: 408, Reason: "the request body did not arrive in time"})
 			return
@@ -107,6 +107,7 @@ func (k *core) look(now wire.Time) {
 	if x.upSplice || x.tunnel {
 		if moved := k.client.Moved(); moved > x.upMoved {
 			x.in += uint64(moved - x.upMoved)
+			x.expects = false
 			x.upMoved, x.clientAt, x.serverAt = moved, now, now
 		}
 	}

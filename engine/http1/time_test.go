@@ -66,6 +66,42 @@ func TestTimeouts(t *testing.T) {
 		r.refusedWith("408")
 		r.true("server destroyed", s.Aborted)
 	})
+	t.Run("silent server, the client waits for 100", func(t *testing.T) {
+		for _, length := range []string{"5", "50000"} {
+			r := newRig(t, limits)
+			r.client.Arrive([]byte("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: " + length + "\r\n\r\n"))
+			s := r.connected(0)
+			r.loop.Advance(29 * time.Second)
+			r.true("still open", !r.client.Over())
+			r.loop.Advance(2 * time.Second)
+			r.refusedWith("504")
+			r.true("server destroyed", s.Aborted)
+		}
+	})
+	t.Run("slow body behind 100", func(t *testing.T) {
+		for _, length := range []string{"5", "50000"} {
+			r := newRig(t, limits)
+			r.client.Arrive([]byte("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: " + length + "\r\n\r\n"))
+			s := r.connected(0)
+			r.loop.Advance(25 * time.Second)
+			s.Arrive([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+			take(r.client)
+			r.loop.Advance(19 * time.Second)
+			r.true("its time begins with the 100", !r.client.Over())
+			r.loop.Advance(4 * time.Second)
+			r.refusedWith("408")
+		}
+	})
+	t.Run("body that does not wait for 100", func(t *testing.T) {
+		for _, length := range []string{"5", "50000"} {
+			r := newRig(t, limits)
+			r.client.Arrive([]byte("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: " + length + "\r\n\r\n"))
+			r.connected(0)
+			r.client.Arrive([]byte("h"))
+			r.loop.Advance(24 * time.Second)
+			r.refusedWith("408")
+		}
+	})
 	t.Run("silent server", func(t *testing.T) {
 		r := newRig(t, limits)
 		r.client.Arrive([]byte(get))
