@@ -60,6 +60,7 @@ func refusals() []refusal {
 		"chunked\r\nTransfer-Encoding: identity", "\r\n chunked", "chunked\r\n ,identity", "\xa0chunked")
 	each("4 name", "400", req(line, host, "%s chunked")+"0\r\n\r\n", "Transfer-Encoding :", "Transfer-Encoding\t:", " Transfer-Encoding:", "Transfer\x00-Encoding:", "Transfer-Encoding")
 	each("4 in HTTP/1.0", "400", req("POST / HTTP/1.0", host, "%s")+"0\r\n\r\n", chunked)
+	each("4 underscore", "400", req(line, host, "%s")+"0\r\n\r\n", "Transfer_Encoding: chunked", "TRANSFER_ENCODING: chunked", "transfer_encoding:", "Content_Length: 5", "content_length: 0", "Content-Length: 5\r\nContent_Length: 5")
 	each("5 chunk", "400", req(line, host, chunked)+"%s\r\nhello\r\n0\r\n\r\n", "+5", "-5", "", "0x5", "x5", " 5", "5 ", "5\t", "5 ;a", "00000000000000005", "8000000000000000", "ffffffffffffffff", "g",
 		"5;a\rb", "5;a\nb", "5;a\x00b", "5\n", "5\r", "5;"+strings.Repeat("a", 300))
 	each("5 end of data", "400", req(line, host, chunked)+"5\r\nhello%s0\r\n\r\n", "", "\n", "\r", "XX", "X\n", "\r\r\n", "world\r\n")
@@ -75,7 +76,7 @@ func refusals() []refusal {
 		"GET / HTTP/1.1.1", "GET / HTTP/1.01", "GET / HTTPS/1.1", "GET / HTTP/ 1.1", "G(T / HTTP/1.1", "G\x00T / HTTP/1.1", "/ HTTP/1.1", strings.Repeat("A", 40)+" / HTTP/1.1", "GET / HTTP/1,1", "GET / HTTP/1.1\r")
 	each("10 version", "505", "GET / %s\r\nHost: x\r\n\r\n", "HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9")
 	each("11 connection", "400", req("GET / HTTP/1.1", host, "Connection: close, %s"), "Host", "content-length", "X-Forwarded-For", "Cookie", "Transfer-Encoding", "Authorization", "X-Real-IP", "Forwarded",
-		"X-Forwarded-Proto", "X_Forwarded_For", "Connection", "Expect", "a b", "a=b", "\"close\"", "Cache-Control", "X-Forwarded-For,close")
+		"X-Forwarded-Proto", "X_Forwarded_For", "Connection", "Expect", "Content_Length", "Transfer_Encoding", "a b", "a=b", "\"close\"", "Cache-Control", "X-Forwarded-For,close")
 	each("13 expect", "417", req("POST / HTTP/1.1", host, "Content-Length: 0", "Expect: %s"), "", "100", "continue", "100-continue;a", "100-continue, 100-continue")
 	return list
 }
@@ -160,7 +161,7 @@ func TestGoodRequestBeforeABadOneIsAnswered(t *testing.T) {
 
 func TestHostileTrailersAreDropped(t *testing.T) {
 	for _, name := range []string{
-		"Content-Length", "Transfer-Encoding", "Host", "Authorization", "Cookie", "Set-Cookie", "Connection", "X-Forwarded-For", "X-Real-Ip", "Forwarded", "TE", "Trailer",
+		"Content-Length", "Transfer-Encoding", "Host", "Authorization", "Cookie", "Set-Cookie", "Connection", "X-Forwarded-For", "X-Real-Ip", "Forwarded", "TE", "Trailer", "Content_Length", "Transfer_Encoding",
 		"Content-Type", "Content-Encoding", "If-Match", "Proxy-Authorization", "Expect", "Cache-Control", "Upgrade", "Keep-Alive", "Range",
 	} {
 		bothWays(t, func(t *testing.T, bytewise bool) {
@@ -265,7 +266,7 @@ func TestOnlyGoodRequestsBuiltLikeHostileOnesPass(t *testing.T) {
 		req("GET / HTTP/1.1", "Host: x:65535"), req("GET / HTTP/1.1", "Host: [2001:db8::1]:80"), req("GET / HTTP/1.1", "Host: a_b.c-d.example"),
 		req("GET /a?b=%7c|{}\"<>^`\\ HTTP/1.1", "Host: x"), req("OPTIONS /a HTTP/1.1", "Host: x"), req("PROPFIND / HTTP/1.1", "Host: x"),
 		req("GET / HTTP/1.1", "Host: x", "A: \xc3\xa4 \t b"), req("GET / HTTP/1.1", "Host:x", "A:", "!#$%&'*+-.^_`|~09: z"),
-		req("GET / HTTP/1.1", "Host: x", "Upgrade-Insecure-Requests: 1", "TE-X: 1", "Cookies: 1"),
+		req("GET / HTTP/1.1", "Host: x", "Upgrade-Insecure-Requests: 1", "TE-X: 1", "Cookies: 1", "Content_Type: 1", "Content_Lengths: 1", "X_Transfer_Encoding: 1"),
 		req("POST / HTTP/1.1", "Host: x", "Content-Length: 0"), "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
 	} {
 		bothWays(t, func(t *testing.T, bytewise bool) {

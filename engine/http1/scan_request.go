@@ -162,6 +162,8 @@ func (h *requestHead) field(b []byte, field request.Field, from, to int, value [
 		}
 	case request.HopByHop:
 		h.drop(from, to, field)
+	case request.Disguised:
+		return h.bad("a field that frames is spelled with an underscore")
 	case request.WebSocketKey:
 		h.keyWS = len(value) > 0
 	case request.WebSocketVersion:

@@ -18,6 +18,7 @@ const (
 	HopByHop          // Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, HTTP2-Settings: never forwarded
 	WebSocketKey
 	WebSocketVersion
+	Disguised // Content_Length, Transfer_Encoding: servers that hand fields to programs as variables cannot tell them from those that frame
 )
 
 // FieldOf returns the class of a field name, which must be a token.
@@ -31,7 +32,7 @@ func FieldOf(name []byte) Field {
 	case 'c':
 		return fieldC(name)
 	case 't':
-		return pick(name, "transfer-encoding", TransferEncoding, "te", HopByHop)
+		return fieldT(name)
 	case 'e':
 		return pick(name, "expect", Expect, "", Plain)
 	case 'u':
@@ -68,6 +69,20 @@ func fieldC(name []byte) Field {
 		return ContentLength
 	case Equal(name, "cookie"):
 		return Cookie
+	case equalLoose(name, "content-length"):
+		return Disguised
+	}
+	return Plain
+}
+
+func fieldT(name []byte) Field {
+	switch {
+	case Equal(name, "transfer-encoding"):
+		return TransferEncoding
+	case Equal(name, "te"):
+		return HopByHop
+	case equalLoose(name, "transfer-encoding"):
+		return Disguised
 	}
 	return Plain
 }
@@ -101,7 +116,7 @@ func equalLoose(name []byte, lower string) bool {
 // Protected tells whether a Connection header must not name the field: framing, identity, and what is meant for the server at the end (RFC 9110, 7.6.1).
 func Protected(name []byte) bool {
 	switch FieldOf(name) {
-	case Host, ContentLength, TransferEncoding, Connection, Cookie, Expect, ForwardedForField, Forwarding, WebSocketKey, WebSocketVersion:
+	case Host, ContentLength, TransferEncoding, Connection, Cookie, Expect, ForwardedForField, Forwarding, WebSocketKey, WebSocketVersion, Disguised:
 		return true
 	case Upgrade, HopByHop:
 		return false

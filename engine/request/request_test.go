@@ -115,7 +115,7 @@ func TestFieldClasses(t *testing.T) {
 		"Cookie": Cookie, "Upgrade": Upgrade, "X-Forwarded-For": ForwardedForField, "x-forwarded-proto": Forwarding, "X-Real-IP": Forwarding, "Forwarded": Forwarding,
 		"X_Forwarded_For": Forwarding, "X-Forwarded_For": Forwarding, "x_real-ip": Forwarding, "Keep-Alive": HopByHop, "TE": HopByHop, "Proxy-Connection": HopByHop, "Proxy-Authorization": HopByHop,
 		"HTTP2-Settings": HopByHop, "Sec-WebSocket-Key": WebSocketKey, "Sec-WebSocket-Version": WebSocketVersion,
-		"": Plain, "Hos": Plain, "Hosts": Plain, "Content-Lengths": Plain, "Content_Length": Plain, "Cookie2": Plain, "X-Forwarded-": Plain, "Upgrade-Insecure-Requests": Plain, "Trailer": Plain, "Set-Cookie": Plain,
+		"": Plain, "Hos": Plain, "Hosts": Plain, "Content-Lengths": Plain, "Content_Lengths": Plain, "Content_Length": Disguised, "content_LENGTH": Disguised, "TRANSFER_ENCODING": Disguised, "transfer_encoding": Disguised, "Cookie2": Plain, "X-Forwarded-": Plain, "Upgrade-Insecure-Requests": Plain, "Trailer": Plain, "Set-Cookie": Plain,
 	} {
 		if got := FieldOf([]byte(name)); got != want {
 			t.Errorf("%s is %d, not %d", name, got, want)
