@@ -93,7 +93,7 @@ func TestRequestsDoNotAllocate(t *testing.T) {
 		"browser":     {browser, page},
 		"chunked":     {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
 		"long cookie": {"GET / HTTP/1.1\r\nHost: x\r\nCookie: a=" + strings.Repeat("b", 300) + "; A_rather_long_name_of_a_persistence_cookie=c\r\n\r\n", ok2},
-		"named":       {"GET / HTTP/1.1\r\nHost: x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n", ok2},
+		"named":       {"GET / HTTP/1.1\r\nHost: x\r\nX-Hop: 1\r\nX-Skip: 2\r\nX-Jump: 3\r\nConnection: X-Hop, X-Jump, X-Skip\r\nX-Hop: 4\r\n\r\n", ok2},
 	} {
 		serve := flat(t, c[0], c[1])
 		serve()
