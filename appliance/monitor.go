@@ -16,7 +16,9 @@ const (
 	MonitorHTTPS   MonitorKind = "https"
 	MonitorDICOM   MonitorKind = "dicom_echo" // DICOM PS3.4 annex A, verification
 	MonitorHL7     MonitorKind = "hl7"        // HL7 v2 over MLLP
+	MonitorLDAP    MonitorKind = "ldap"       // a simple bind
 	MonitorSMTP    MonitorKind = "smtp"
+	MonitorDNS     MonitorKind = "dns" // a question over UDP
 	MonitorRedis   MonitorKind = "redis"
 	MonitorScript  MonitorKind = "script"
 	MonitorNone    MonitorKind = "none" // always up
@@ -26,7 +28,7 @@ const (
 func MonitorKinds() []MonitorKind {
 	return []MonitorKind{
 		MonitorConnect, MonitorHTTP, MonitorHTTPS, MonitorDICOM, MonitorHL7,
-		MonitorSMTP, MonitorRedis,
+		MonitorLDAP, MonitorSMTP, MonitorDNS, MonitorRedis,
 		MonitorScript, MonitorNone,
 	}
 }
@@ -47,8 +49,12 @@ func (k MonitorKind) String() string {
 		return "DICOM C-ECHO"
 	case MonitorHL7:
 		return "HL7 over MLLP"
+	case MonitorLDAP:
+		return "LDAP bind"
 	case MonitorSMTP:
 		return "SMTP"
+	case MonitorDNS:
+		return "DNS"
 	case MonitorRedis:
 		return "Redis"
 	case MonitorScript:
@@ -72,7 +78,9 @@ type Monitor struct {
 	HTTP        HTTPProbe  `json:"http,omitzero"`
 	DICOM       DICOMProbe `json:"dicom,omitzero"`
 	HL7         HL7Probe   `json:"hl7,omitzero"`
+	LDAP        LDAPProbe  `json:"ldap,omitzero"`
 	SMTP        SMTPProbe  `json:"smtp,omitzero"`
+	DNS         DNSProbe   `json:"dns,omitzero"`
 	Redis       RedisProbe `json:"redis,omitzero"`
 	Script      string     `json:"script,omitempty"` // id of a Script
 }

@@ -22,9 +22,22 @@ func (s Secret) GoString() string { return s.String() }
 // LogValue keeps the text out of logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
+// LDAPProbe holds for MonitorLDAP.
+type LDAPProbe struct {
+	BindDN   string `json:"bind_dn,omitempty"`  // empty: an anonymous bind, and its refusal counts as a sign of life
+	Password Secret `json:"password,omitempty"` // of BindDN
+}
+
 // SMTPProbe holds for MonitorSMTP.
 type SMTPProbe struct {
 	Name string `json:"name,omitempty"` // what EHLO says; empty: evenkeel
+}
+
+// DNSProbe holds for MonitorDNS.
+type DNSProbe struct {
+	Name   string `json:"name,omitempty"`   // what is asked for; must be given
+	Type   string `json:"type,omitempty"`   // A (also when empty), AAAA, CNAME, MX, NS, PTR, SOA, SRV or TXT
+	Expect string `json:"expect,omitempty"` // an address that must be in the answer to A or AAAA; empty: any answer without an error is good
 }
 
 // RedisProbe holds for MonitorRedis.

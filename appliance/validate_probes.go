@@ -1,7 +1,10 @@
 package appliance
 
 import (
+	"net/netip"
 	"regexp"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -14,12 +17,51 @@ var validMailName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])
 // protocolProbe checks the options of the kinds that speak one application's protocol.
 func (v *validation) protocolProbe(m *Monitor) {
 	switch m.Kind {
+	case MonitorLDAP:
+		v.ldapProbe(&m.LDAP)
 	case MonitorSMTP:
 		if name := m.SMTP.Name; name != "" && (len(name) > maxProbeText || !validMailName.MatchString(name)) {
 			v.refuse("check.smtp.name", "This is not a host name that EHLO can say.")
 		}
+	case MonitorDNS:
+		v.dnsProbe(&m.DNS)
 	case MonitorRedis:
 		v.plain("check.redis.password", string(m.Redis.Password))
+	}
+}
+
+func (v *validation) ldapProbe(p *LDAPProbe) {
+	v.plain("check.ldap.bind_dn", p.BindDN)
+	v.plain("check.ldap.password", string(p.Password))
+	switch {
+	case p.BindDN != "" && p.Password == "":
+		v.refuse("check.ldap.password", "A bind DN needs its password; without one every server takes the bind for an anonymous one.")
+	case p.BindDN == "" && p.Password != "":
+		v.refuse("check.ldap.bind_dn", "The password needs the bind DN that it belongs to.")
+	}
+}
+
+func (v *validation) dnsProbe(p *DNSProbe) {
+	name := strings.TrimSuffix(p.Name, ".")
+	if p.Name == "" {
+		v.refuse("check.dns.name", "Write the name to ask for, such as pacs.example.org.")
+	} else if len(name) > 253 || !visible(name) || name != "" && slices.ContainsFunc(strings.Split(name, "."), func(part string) bool { return part == "" || len(part) > 63 }) {
+		v.refuse("check.dns.name", "This is not a name that DNS can hold.")
+	}
+	switch p.Type {
+	case "", "A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT":
+	default:
+		v.oneOf("check.dns.type", false, p.Type)
+	}
+	if p.Expect == "" {
+		return
+	}
+	a, err := netip.ParseAddr(p.Expect)
+	switch {
+	case err != nil || a.Zone() != "":
+		v.refuse("check.dns.expect", "%.60q is not an IP address.", p.Expect)
+	case a.Unmap().Is4() && p.Type != "" && p.Type != "A", a.Unmap().Is6() && p.Type != "AAAA":
+		v.refuse("check.dns.expect", "An IPv4 address is the answer to type A, an IPv6 address to type AAAA.")
 	}
 }
 

@@ -84,6 +84,22 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 		}), svc + "check.dicom.called_ae", "16", Invalid},
 		"hl7 message": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorHL7); s.Monitor.HL7.Message = "PID|" }), svc + "check.hl7.message", "MSH|", Invalid},
 		"ehlo name":   {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorSMTP); s.Monitor.SMTP.Name = "a\r\nQUIT" }), svc + "check.smtp.name", "EHLO", Invalid},
+		"bind without password": {vs(func(s *VirtualService) {
+			s.Monitor = NewMonitor(MonitorLDAP)
+			s.Monitor.LDAP.BindDN = "cn=a"
+		}), svc + "check.ldap.password", "needs its password", Invalid},
+		"password without bind": {vs(func(s *VirtualService) {
+			s.Monitor = NewMonitor(MonitorLDAP)
+			s.Monitor.LDAP.Password = "a"
+		}), svc + "check.ldap.bind_dn", "belongs to", Invalid},
+		"dns without name": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS) }), svc + "check.dns.name", "name to ask for", Invalid},
+		"dns name":         {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS); s.Monitor.DNS.Name = "a..b" }), svc + "check.dns.name", "can hold", Invalid},
+		"dns type":         {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS); s.Monitor.DNS = DNSProbe{"a", "AXFR", ""} }), svc + "check.dns.type", "not a choice", Invalid},
+		"dns address":      {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS); s.Monitor.DNS = DNSProbe{"a", "", "x"} }), svc + "check.dns.expect", "not an IP address", Invalid},
+		"dns family": {vs(func(s *VirtualService) {
+			s.Monitor = NewMonitor(MonitorDNS)
+			s.Monitor.DNS = DNSProbe{"a", "MX", "10.0.0.1"}
+		}), svc + "check.dns.expect", "type AAAA", Invalid},
 		"redis password": {vs(func(s *VirtualService) {
 			s.Monitor = NewMonitor(MonitorRedis)
 			s.Monitor.Redis.Password = "a\nb"

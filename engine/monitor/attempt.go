@@ -55,8 +55,12 @@ func (a *attempt) run(ctx context.Context) outcome {
 		return a.echo(ctx)
 	case appliance.MonitorHL7:
 		return a.hl7Probe(ctx)
+	case appliance.MonitorLDAP:
+		return a.bind(ctx)
 	case appliance.MonitorSMTP:
 		return a.mail(ctx)
+	case appliance.MonitorDNS:
+		return a.resolve(ctx)
 	case appliance.MonitorRedis:
 		return a.ping(ctx)
 	case appliance.MonitorScript:
@@ -80,12 +84,15 @@ func (a *attempt) connect(ctx context.Context) outcome {
 }
 
 // open connects; reading and writing then end with the context. When it cannot, it returns why and false.
-func (a *attempt) open(ctx context.Context) (outcome, bool) {
+func (a *attempt) open(ctx context.Context) (outcome, bool) { return a.openOver(ctx, "tcp") }
+
+// openOver is open with a network of its own, such as "udp".
+func (a *attempt) openOver(ctx context.Context, network string) (outcome, bool) {
 	if a.port == 0 || a.host == "" {
 		return bad("There is no port or address to check"), false
 	}
 	a.trace.say("connect to %s", a.address())
-	conn, err := a.dial(ctx, "tcp", a.address())
+	conn, err := a.dial(ctx, network, a.address())
 	if err != nil {
 		a.trace.say("no connection: %s", inert(err.Error()))
 		return a.unopened(err), false

@@ -17,7 +17,9 @@ type subject struct {
 	http    appliance.HTTPProbe
 	dicom   appliance.DICOMProbe
 	hl7     appliance.HL7Probe
+	ldap    appliance.LDAPProbe
 	smtp    appliance.SMTPProbe
+	dns     appliance.DNSProbe
 	redis   appliance.RedisProbe
 	script  string // the body
 	vip     string // for scripts only
@@ -52,8 +54,12 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 		j.dicom = mon.DICOM
 	case appliance.MonitorHL7:
 		j.hl7 = mon.HL7
+	case appliance.MonitorLDAP:
+		j.ldap = mon.LDAP
 	case appliance.MonitorSMTP:
 		j.smtp = mon.SMTP
+	case appliance.MonitorDNS:
+		j.dns = mon.DNS
 	case appliance.MonitorRedis:
 		j.redis = mon.Redis
 	case appliance.MonitorScript:

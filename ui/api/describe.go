@@ -42,6 +42,10 @@ func grouped(owner, path string) string {
 		return "Of a check by DICOM C-ECHO."
 	case "check.hl7":
 		return "Of a check by HL7 over MLLP."
+	case "check.ldap":
+		return "Of a check by LDAP bind."
+	case "check.dns":
+		return "Of a check of a name server."
 	case "check.smtp":
 		return "Of a check of a mail server."
 	case "check.redis":

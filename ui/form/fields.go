@@ -67,6 +67,16 @@ func options[T interface {
 	return out
 }
 
+// words are choices that are called what they are; the first is the default, which is saved as nothing.
+func words(list ...string) []Option {
+	out := make([]Option, len(list))
+	for i, w := range list {
+		out[i] = Option{w, w}
+	}
+	out[0].Value = ""
+	return out
+}
+
 // secret is a text that the form shows to those who may change it, as the API does.
 func secret(path string, at func(*vs) *appliance.Secret) Field {
 	return Field{
@@ -159,7 +169,12 @@ func checkFields(scripts []appliance.Script) []Field {
 // protocolFields lists the options of the checks that speak one application's protocol.
 func protocolFields() []Field {
 	return []Field{
+		with(text("check.ldap.bind_dn", "anonymous", func(s *vs) *string { return &s.Monitor.LDAP.BindDN }), "ldap"),
+		with(secret("check.ldap.password", func(s *vs) *appliance.Secret { return &s.Monitor.LDAP.Password }), "ldap"),
 		with(text("check.smtp.name", "evenkeel", func(s *vs) *string { return &s.Monitor.SMTP.Name }), "smtp"),
+		with(text("check.dns.name", "pacs.example.org", func(s *vs) *string { return &s.Monitor.DNS.Name }), "dns"),
+		with(choice("check.dns.type", func(s *vs) *string { return &s.Monitor.DNS.Type }, words("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")...), "dns"),
+		with(text("check.dns.expect", "any", func(s *vs) *string { return &s.Monitor.DNS.Expect }), "dns"),
 		with(secret("check.redis.password", func(s *vs) *appliance.Secret { return &s.Monitor.Redis.Password }), "redis"),
 	}
 }
