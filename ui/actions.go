@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/ui/view"
@@ -44,8 +45,42 @@ func bringOnline(p *page) error {
 	return p.setState(appliance.Online, "%s of %s is online: it gets new clients again.%.0s")
 }
 
+// drainServer drains until told otherwise, or, when the form has a time limit, halts after it.
 func drainServer(p *page) error {
-	return p.setState(appliance.Drain, "%s of %s is draining: no new clients; %s may finish.")
+	if !p.Request().PostForm.Has("limit") {
+		return p.setState(appliance.Drain, "%s of %s is draining: no new clients; %s may finish.")
+	}
+	s, r, _ := p.useOf(p.Param("service"), p.Param("server"))
+	if s == nil {
+		return errNoServer()
+	}
+	limit, err := p.limit()
+	if err == nil {
+		err = p.act(appliance.Act{Service: s.ID, Server: r.ID, State: appliance.Drain, Limit: limit})
+	}
+	if refused := appliance.ErrorsOf(err); len(refused) > 0 && refused[0].Field == "limit" {
+		return p.showServer(http.StatusUnprocessableEntity, func(v *view.Server) { v.Limit = p.refusedLimit(refused[0]) })
+	}
+	if err != nil {
+		return err
+	}
+	return p.done(p.after(s, r), "%s of %s is draining: no new clients; what is open may finish. It is halted in %s.", r.Label, s.Label, view.Span(limit))
+}
+
+// limit reads how long a drain may last.
+func (p *page) limit() (time.Duration, error) {
+	limit, err := appliance.ParseDuration(p.FormValue("limit"))
+	if err != nil {
+		return 0, appliance.Refuse("limit", "%s.", strings.ToUpper(err.Error()[:1])+err.Error()[1:])
+	}
+	if limit < appliance.Duration(time.Second) {
+		return 0, appliance.Refuse("limit", "A time limit is at least 1 s; write for example 30 m or 2 h.")
+	}
+	return limit.D(), nil
+}
+
+func (p *page) refusedLimit(e *appliance.Error) view.Limit {
+	return view.Limit{Typed: typed(p, "limit"), Wrong: e.Text()}
 }
 
 func haltServer(p *page) error {
@@ -133,14 +168,24 @@ func actOnLabel(p *page) error {
 	if !state.Valid() {
 		return appliance.Refuse("state", "Choose Online, Drain or Halt.")
 	}
+	limit, err := time.Duration(0), error(nil)
+	if p.Request().PostForm.Has("limit") {
+		limit, err = p.limit()
+	}
 	var acts []appliance.Act
 	for _, u := range p.usesOf(label) {
-		acts = append(acts, appliance.Act{Service: u.service.ID, Server: u.server.ID, State: state})
+		acts = append(acts, appliance.Act{Service: u.service.ID, Server: u.server.ID, State: state, Limit: limit})
 	}
 	if len(acts) == 0 {
 		return errNoServer()
 	}
-	if err := p.act(acts...); err != nil {
+	if err == nil {
+		err = p.act(acts...)
+	}
+	if refused := appliance.ErrorsOf(err); len(refused) > 0 && refused[0].Field == "limit" {
+		return p.showLabel(http.StatusUnprocessableEntity, label, p.refusedLimit(refused[0]))
+	}
+	if err != nil {
 		return err
 	}
 	word := map[appliance.State]string{appliance.Online: "online", appliance.Drain: "draining", appliance.Halt: "halted"}[state]

@@ -33,7 +33,7 @@ func TestLook(t *testing.T) {
 	paint(r)
 	pages := map[string]func(context.Context) error{
 		"overview": r.open("/lbadmin/"), "server": r.open(serverPath(r.id("HL7"), r.id("HL7", "Corepoint2"))), "halt": r.open(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")) + "/halt"),
-		"label": r.open("/lbadmin/servers?label=VNA2"), "services": r.open(layer7), "new": r.open(layer7 + "/new"), "modify": r.open(layer7 + "/" + r.id("VNA_DICOM")),
+		"draining": r.open(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA2"))), "limit": r.typing(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")), map[string]string{"#limit": "soon"}, "#drain-limit button"), "label": r.open("/lbadmin/servers?label=VNA2"), "services": r.open(layer7), "new": r.open(layer7 + "/new"), "modify": r.open(layer7 + "/" + r.id("VNA_DICOM")),
 		"errors": r.typing(layer7+"/new", map[string]string{"#f-label": "VNA_DICOM", "#f-address": "192.168.0.1888", "#f-ports": "70000"}, "#save"),
 		"check":  r.typing(layer7+"/"+r.id("VNA_DICOM"), nil, "#check-now"), "api": r.typing(layer7+"/"+r.id("DMWL"), nil, "#show-api"), "delete": r.open(layer7 + "/" + r.id("HL7") + "/delete"),
 		"scripts": r.open("/lbadmin/scripts"), "script": r.open("/lbadmin/scripts/new"), "commit": r.open("/lbadmin/commit"), "wizard": r.open("/lbadmin/wizard"), "imaging": r.open("/lbadmin/wizard/imaging"),
@@ -148,7 +148,7 @@ func paint(r *rig) {
 		s.Check.Changes = append(s.Check.Changes, appliance.HealthChange{At: now.Add(-3 * time.Minute), Health: appliance.Down, Sentence: "Connection refused on port 6667. The machine answers, the service does not."})
 	})
 	o := appliance.Origin{Operator: "loadbalancer", Via: "webui", From: netip.MustParseAddr("192.168.0.17")}
-	if _, err := r.control.Act(r.t.Context(), o, []appliance.Act{{Service: r.id("VNA_DICOM"), Server: r.id("VNA_DICOM", "VNA2"), State: appliance.Drain}}); err != nil {
+	if _, err := r.control.Act(r.t.Context(), o, []appliance.Act{{Service: r.id("VNA_DICOM"), Server: r.id("VNA_DICOM", "VNA2"), State: appliance.Drain, Limit: 30 * time.Minute}}); err != nil {
 		r.t.Fatal(err)
 	}
 	_, err := r.control.Commit(r.t.Context(), o, nil, func(c *appliance.Config) error {

@@ -216,8 +216,16 @@ func tabs(c choice, all []listed) []view.Tab {
 
 func heads(c choice) []view.Head {
 	list := []struct{ name, class, sort string }{
-		{"State", "c-state", "state"}, {"VIRTUAL SERVICE", "c-name", "label"}, {"IP", "c-ip", "ip"}, {"PORTS", "c-ports", "ports"}, {"CONNS", "c-conns num", "conns"},
-		{"PROTOCOL", "c-proto", "protocol"}, {"METHOD", "c-method", ""}, {"MODE", "c-mode", ""}, {"LAST 15 MIN", "c-chart", ""}, {"", "c-acts", ""},
+		{"State", "c-state", "state"},
+		{"VIRTUAL SERVICE", "c-name", "label"},
+		{"IP", "c-ip", "ip"},
+		{"PORTS", "c-ports", "ports"},
+		{"CONNS", "c-conns num", "conns"},
+		{"PROTOCOL", "c-proto", "protocol"},
+		{"METHOD", "c-method", ""},
+		{"MODE", "c-mode", ""},
+		{"LAST 15 MIN", "c-chart", ""},
+		{"", "c-acts", ""},
 	}
 	out := make([]view.Head, len(list))
 	for i, h := range list {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/appliance"
 )
@@ -222,6 +223,44 @@ func TestActionsOnALiveServer(t *testing.T) {
 		if status, _, _ := r.post(r.client, gone+"/halt"); status != http.StatusNotFound {
 			t.Errorf("%s: %d", gone, status)
 		}
+	}
+}
+
+func TestADrainWithATimeLimitFromThePages(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	paint(r)
+	path := serverPath(r.id("HL7"), r.id("HL7", "Corepoint1"))
+	server := func() appliance.RealServer {
+		running := r.control.Running().Config.Cluster
+		return *running.Service(r.id("HL7")).Server(r.id("HL7", "Corepoint1"))
+	}
+	if _, _, body := r.get(r.client, path); !strings.Contains(body, "Drain, and halt after") {
+		t.Error("the page does not offer a time limit")
+	}
+	for _, bad := range []string{"", "soon", "-5 m", "0", "999999 h", "<b>", "31 d"} {
+		if status, _, body := r.post(r.client, path+"/drain", "back", "server", "limit", bad); status != http.StatusUnprocessableEntity || !strings.Contains(body, `name="limit" value="`+html.EscapeString(bad)+`"`) ||
+			!strings.Contains(body, `<p class="err" role="alert">`) || server().State != appliance.Online {
+			t.Errorf("limit %q: %d, %s", bad, status, server().State)
+		}
+		if status, _, body := r.post(r.client, "/lbadmin/servers", "label", "Corepoint1", "state", "drain", "limit", bad); status != http.StatusUnprocessableEntity || !strings.Contains(body, `<p class="err" role="alert">`) {
+			t.Errorf("limit %q on all services: %d", bad, status)
+		}
+	}
+	status, h, _ := r.post(r.client, path+"/drain", "back", "server", "limit", " 30 m ")
+	if left := time.Until(server().DrainUntil); status != http.StatusSeeOther || h.Get("Location") != path || server().State != appliance.Drain || left < 29*time.Minute || left > 30*time.Minute {
+		t.Errorf("%d, %s until %s", status, server().State, server().DrainUntil)
+	}
+	for _, page := range []string{"/lbadmin/", path, "/lbadmin/servers?label=Corepoint1"} {
+		if _, _, body := r.get(r.client, page); !regexp.MustCompile(`halted at\s+<time datetime="`+server().DrainUntil.Format(time.RFC3339)).MatchString(body) {
+			t.Errorf("%s does not say until when", page)
+		}
+	}
+	r.engine.see(r.id("HL7", "Corepoint1"), func(s *appliance.ServerStatus) { s.Connections = 0 })
+	if _, _, body := r.get(r.client, path); !strings.Contains(body, "safe to power off") || strings.Contains(body, "halted at") {
+		t.Error("an empty server is not safe to power off")
+	}
+	if r.post(r.client, path+"/drain", "back", "server"); !server().DrainUntil.IsZero() {
+		t.Error("a drain without a limit keeps the old one")
 	}
 }
 

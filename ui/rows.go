@@ -56,6 +56,9 @@ func (p *page) serverRow(s *appliance.VirtualService, r *appliance.RealServer, s
 	}
 	row.Note, row.Safe = p.note(status)
 	row.Said = row.Note
+	if status.State == appliance.Drain && status.Connections > 0 {
+		row.Until = r.DrainUntil
+	}
 	if probes := status.Check.Probes; len(probes) > 0 && status.State == appliance.Online && status.Check.Health == appliance.Up {
 		newest := probes[len(probes)-1]
 		row.Note, row.NoteAt, row.Said = brief(s.Monitor.Kind)+" "+view.Took(newest.Took)+",", newest.At, newest.Sentence

@@ -14,14 +14,15 @@ func errNoServer() error {
 }
 
 // serverPage says why a real server is up or down, and what can be done.
-func serverPage(p *page) error { return p.showServer(http.StatusOK, nil) }
+func serverPage(p *page) error { return p.showServer(http.StatusOK, func(*view.Server) {}) }
 
-func (p *page) showServer(status int, test *view.Test) error {
+// showServer shows the page with what the request adds to it.
+func (p *page) showServer(status int, add func(*view.Server)) error {
 	s, err := p.server(p.Param("service"), p.Param("server"))
 	if err != nil {
 		return err
 	}
-	s.Test = test
+	add(&s)
 	topic := url.Values{"on": {"server"}, "service": {s.Row.Service}, "server": {s.Row.ID}}
 	f := p.liveFrame(s.Row.Label+" of "+s.Service, "/lbadmin/", topic, p.partsOfServer(s))
 	return p.show(status, view.ServerPage(f, s))
@@ -87,17 +88,20 @@ func testServer(p *page) error {
 	if err != nil {
 		return err
 	}
-	return p.showServer(http.StatusOK, &view.Test{Probe: probe, Transcript: transcript})
+	return p.showServer(http.StatusOK, func(v *view.Server) { v.Test = &view.Test{Probe: probe, Transcript: transcript} })
 }
 
 // serversByLabel shows one label on all services: usually one machine.
 func serversByLabel(p *page) error {
-	label := p.QueryParam("label")
+	return p.showLabel(http.StatusOK, p.QueryParam("label"), view.Limit{})
+}
+
+func (p *page) showLabel(status int, label string, limit view.Limit) error {
 	uses := p.usesOf(label)
 	if len(uses) == 0 {
 		return errNoServer()
 	}
-	v := view.Label{Label: uses[0].server.Label, Act: p.may(appliance.OperatorRole)}
+	v := view.Label{Label: uses[0].server.Label, Act: p.may(appliance.OperatorRole), Limit: limit}
 	for _, u := range uses {
 		seen := appliance.ServiceStatus{Servers: []appliance.ServerStatus{u.status}}
 		v.Rows = append(v.Rows, p.serverRow(&u.service, &u.server, &seen, &u.service))
@@ -107,7 +111,7 @@ func serversByLabel(p *page) error {
 		v.Entries += u.status.PersistenceEntries
 	}
 	f := p.frame(v.Label+" on all services", "/lbadmin/")
-	return p.show(http.StatusOK, view.LabelPage(f, v))
+	return p.show(status, view.LabelPage(f, v))
 }
 
 func boolCount(b bool) int {

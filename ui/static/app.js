@@ -17,10 +17,12 @@
     if (d < 86400) return Math.floor(d / 3600) + ' h' + (Math.floor(d / 60) % 60 ? ' ' + Math.floor(d / 60) % 60 + ' min' : '');
     return Math.floor(d / 86400) + (d < 172800 ? ' day' : ' days');
   };
+  const clock = at => new Date(at).toLocaleString(undefined, Math.abs(at - Date.now()) < 43200000 ? { hour: '2-digit', minute: '2-digit' } : { dateStyle: 'medium', timeStyle: 'short' });
   let ahead = 0; // how far the appliance's clock is ahead of the browser's, in seconds
   const tellTime = element => {
     const at = Date.parse(element.dateTime);
     if (Number.isNaN(at)) return;
+    if (element.hasAttribute('data-clock')) { element.textContent = clock(at); return }
     if (!element.hasAttribute('data-relative')) { element.textContent = wall.format(at); return }
     const distance = Date.now() / 1000 + ahead - at / 1000;
     const text = distance < -1 ? 'in ' + span(distance) : span(Math.max(0, distance)) + ' ago';

@@ -87,6 +87,7 @@ type ServerRow struct {
 	Weight             int
 	Note               string    // beside the numbers, or why it is down
 	NoteAt             time.Time // of the check that the note is about
+	Until              time.Time // a drain with a time limit ends then; zero: none
 	Said               string    // the whole sentence of the last check
 	Why                bool      // the note says why it does not serve
 	Safe               bool      // drained, and nothing is left

@@ -25,6 +25,17 @@ type Server struct {
 	Probes      []appliance.Probe
 	Changes     []appliance.HealthChange
 	Test        *Test
+	Limit       Limit
+}
+
+// Limit is the form for a drain with a time limit, as typed, and what is wrong with it.
+type Limit struct{ Typed, Wrong string }
+
+func (l Limit) value() string {
+	if l.Typed == "" && l.Wrong == "" {
+		return "30 m"
+	}
+	return l.Typed
 }
 
 // Test is a probe that was asked for, with each of its steps.
@@ -42,6 +53,7 @@ type Label struct {
 	Entries     int
 	Safe        int // rows on which nothing is left
 	Act         bool
+	Limit       Limit
 }
 
 // Confirm asks before something that cannot be taken back.
