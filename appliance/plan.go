@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,10 +114,13 @@ func orNone(s string) string {
 // Diff returns what must change for a to become b: services and scripts are matched by id, real servers by id within their service.
 func Diff(a, b Config) Plan {
 	var p Plan
-	for _, pair := range match(a.Cluster.VirtualServices, b.Cluster.VirtualServices, func(s VirtualService) string { return s.ID }) {
+	for _, pair := range match(a.Cluster.VirtualServices, b.Cluster.VirtualServices, func(s *VirtualService) string { return s.ID }) {
+		if equal(pair) {
+			continue
+		}
 		p.Changes = append(p.Changes, diffService(pair[0], pair[1])...)
 	}
-	for _, pair := range match(a.Cluster.Scripts, b.Cluster.Scripts, func(s Script) string { return s.ID }) {
+	for _, pair := range match(a.Cluster.Scripts, b.Cluster.Scripts, func(s *Script) string { return s.ID }) {
 		if c, differs := diffObject("script", idOf(pair, func(s *Script) (string, string) { return s.ID, s.Label }), pair); differs {
 			p.Changes = append(p.Changes, c)
 		}
@@ -131,23 +135,28 @@ func Diff(a, b Config) Plan {
 }
 
 // match pairs the elements of two lists by key: b's order, then what only a has. A missing side is nil.
-func match[T any](a, b []T, key func(T) string) [][2]*T {
-	var out [][2]*T
-	find := func(list []T, k string) *T {
-		if i := slices.IndexFunc(list, func(x T) bool { return key(x) == k }); i >= 0 {
-			return &list[i]
-		}
-		return nil
+func match[T any](a, b []T, key func(*T) string) [][2]*T {
+	before := make(map[string]*T, len(a))
+	for i := range a {
+		before[key(&a[i])] = &a[i]
 	}
+	out := make([][2]*T, 0, len(b))
 	for i := range b {
-		out = append(out, [2]*T{find(a, key(b[i])), &b[i]})
+		k := key(&b[i])
+		out = append(out, [2]*T{before[k], &b[i]})
+		delete(before, k)
 	}
 	for i := range a {
-		if find(b, key(a[i])) == nil {
+		if before[key(&a[i])] == &a[i] {
 			out = append(out, [2]*T{&a[i], nil})
 		}
 	}
 	return out
+}
+
+// equal tells quickly that nothing of a pair differs; false says nothing.
+func equal[T any](pair [2]*T) bool {
+	return pair[0] != nil && pair[1] != nil && reflect.DeepEqual(pair[0], pair[1])
 }
 
 func idOf[T any](pair [2]*T, names func(*T) (string, string)) [2]string {
@@ -177,7 +186,10 @@ func diffService(old, fresh *VirtualService) []Change {
 	if old == nil || fresh == nil {
 		return out
 	}
-	for _, servers := range match(old.RealServers, fresh.RealServers, func(r RealServer) string { return r.ID }) {
+	for _, servers := range match(old.RealServers, fresh.RealServers, func(r *RealServer) string { return r.ID }) {
+		if equal(servers) {
+			continue
+		}
 		c, differs := diffObject("real_server", idOf(servers, func(r *RealServer) (string, string) { return r.ID, r.Label }), servers)
 		if differs {
 			c.Service, c.Of = name[0], name[1]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -243,6 +244,11 @@ func serverPorts(s *VirtualService, r *RealServer) Ports {
 // cycles refuses services whose servers lead back to themselves.
 func (v *validation) cycles(list []VirtualService) {
 	next := make([][]int, len(list))
+	at := map[netip.Addr][]int{}
+	for i := range list {
+		at[list[i].Address] = append(at[list[i].Address], i)
+	}
+	wildcards := slices.Concat(at[netip.IPv4Unspecified()], at[netip.IPv6Unspecified()])
 	for i := range list {
 		for r := range list[i].RealServers {
 			server := &list[i].RealServers[r]
@@ -250,9 +256,12 @@ func (v *validation) cycles(list []VirtualService) {
 			if !ok {
 				continue
 			}
-			for j := range list {
-				local := list[j].Address == a || list[j].Address.IsUnspecified() && a.IsLoopback()
-				if _, hit := serverPorts(&list[i], server).Overlap(list[j].Ports); hit && local {
+			listening := at[a]
+			if a.IsLoopback() {
+				listening = slices.Concat(listening, wildcards)
+			}
+			for _, j := range listening {
+				if _, hit := serverPorts(&list[i], server).Overlap(list[j].Ports); hit {
 					next[i] = append(next[i], j)
 				}
 			}
