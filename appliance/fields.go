@@ -73,6 +73,8 @@ func Fields() []Field {
 		{vs, "check.dns.name", "Name to ask for", "The server must answer the question for it without an error, over UDP. Choose a name that it always knows."},
 		{vs, "check.dns.type", "Type", "A asks for IPv4 addresses, AAAA for IPv6 addresses."},
 		{vs, "check.dns.expect", "Expected address", "With A or AAAA: an address that must be in the answer. Empty: any answer without an error is good."},
+		{vs, "check.mysql.user", "User", "An account without a password and without rights; the check signs in as it and quits, and the server counts no error. Empty: evenkeel is tried and may be refused; the server counts a failed sign-in (Aborted_connects) but does not block this appliance, as it would after connections that end at the greeting."},
+		{vs, "check.postgresql.user", "User", "The account that the check begins a session as, on the database postgres, without a password. It need not exist: a question for a password or a refusal of the account counts as alive, and the server may log the refusal. Empty: evenkeel."},
 		{vs, "check.redis.password", "Password", "Sent with AUTH before PING; empty: PING alone. It goes over the network in clear, and the saved configuration and its backups hold it."},
 		{vs, "check.script", "Script", "A health check script; exit status 0 means up."},
 		{vs, "fallback.kind", "Fallback", "What serves when no real server can: the appliance's own page, another server, or nothing (closed at once)."},

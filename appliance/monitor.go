@@ -11,24 +11,26 @@ type MonitorKind string
 
 // The kinds of check.
 const (
-	MonitorConnect MonitorKind = "connect" // a TCP connection opens
-	MonitorHTTP    MonitorKind = "http"
-	MonitorHTTPS   MonitorKind = "https"
-	MonitorDICOM   MonitorKind = "dicom_echo" // DICOM PS3.4 annex A, verification
-	MonitorHL7     MonitorKind = "hl7"        // HL7 v2 over MLLP
-	MonitorLDAP    MonitorKind = "ldap"       // a simple bind
-	MonitorSMTP    MonitorKind = "smtp"
-	MonitorDNS     MonitorKind = "dns" // a question over UDP
-	MonitorRedis   MonitorKind = "redis"
-	MonitorScript  MonitorKind = "script"
-	MonitorNone    MonitorKind = "none" // always up
+	MonitorConnect    MonitorKind = "connect" // a TCP connection opens
+	MonitorHTTP       MonitorKind = "http"
+	MonitorHTTPS      MonitorKind = "https"
+	MonitorDICOM      MonitorKind = "dicom_echo" // DICOM PS3.4 annex A, verification
+	MonitorHL7        MonitorKind = "hl7"        // HL7 v2 over MLLP
+	MonitorLDAP       MonitorKind = "ldap"       // a simple bind
+	MonitorSMTP       MonitorKind = "smtp"
+	MonitorDNS        MonitorKind = "dns"   // a question over UDP
+	MonitorMySQL      MonitorKind = "mysql" // MariaDB too
+	MonitorPostgreSQL MonitorKind = "postgresql"
+	MonitorRedis      MonitorKind = "redis"
+	MonitorScript     MonitorKind = "script"
+	MonitorNone       MonitorKind = "none" // always up
 )
 
 // MonitorKinds returns all kinds in the order of the pages.
 func MonitorKinds() []MonitorKind {
 	return []MonitorKind{
 		MonitorConnect, MonitorHTTP, MonitorHTTPS, MonitorDICOM, MonitorHL7,
-		MonitorLDAP, MonitorSMTP, MonitorDNS, MonitorRedis,
+		MonitorLDAP, MonitorSMTP, MonitorDNS, MonitorMySQL, MonitorPostgreSQL, MonitorRedis,
 		MonitorScript, MonitorNone,
 	}
 }
@@ -55,6 +57,10 @@ func (k MonitorKind) String() string {
 		return "SMTP"
 	case MonitorDNS:
 		return "DNS"
+	case MonitorMySQL:
+		return "MySQL"
+	case MonitorPostgreSQL:
+		return "PostgreSQL"
 	case MonitorRedis:
 		return "Redis"
 	case MonitorScript:
@@ -74,15 +80,17 @@ type Monitor struct {
 	Rise     int         `json:"rise"`    // good probes in a row until up
 	Fall     int         `json:"fall"`    // bad probes in a row until down
 	// CloseOnDown ends the open connections to a server that goes down; otherwise they stay.
-	CloseOnDown bool       `json:"close_on_down,omitempty"`
-	HTTP        HTTPProbe  `json:"http,omitzero"`
-	DICOM       DICOMProbe `json:"dicom,omitzero"`
-	HL7         HL7Probe   `json:"hl7,omitzero"`
-	LDAP        LDAPProbe  `json:"ldap,omitzero"`
-	SMTP        SMTPProbe  `json:"smtp,omitzero"`
-	DNS         DNSProbe   `json:"dns,omitzero"`
-	Redis       RedisProbe `json:"redis,omitzero"`
-	Script      string     `json:"script,omitempty"` // id of a Script
+	CloseOnDown bool          `json:"close_on_down,omitempty"`
+	HTTP        HTTPProbe     `json:"http,omitzero"`
+	DICOM       DICOMProbe    `json:"dicom,omitzero"`
+	HL7         HL7Probe      `json:"hl7,omitzero"`
+	LDAP        LDAPProbe     `json:"ldap,omitzero"`
+	SMTP        SMTPProbe     `json:"smtp,omitzero"`
+	DNS         DNSProbe      `json:"dns,omitzero"`
+	MySQL       DatabaseProbe `json:"mysql,omitzero"`
+	PostgreSQL  DatabaseProbe `json:"postgresql,omitzero"`
+	Redis       RedisProbe    `json:"redis,omitzero"`
+	Script      string        `json:"script,omitempty"` // id of a Script
 }
 
 // HTTPProbe holds for MonitorHTTP and MonitorHTTPS.

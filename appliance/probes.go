@@ -40,6 +40,11 @@ type DNSProbe struct {
 	Expect string `json:"expect,omitempty"` // an address that must be in the answer to A or AAAA; empty: any answer without an error is good
 }
 
+// DatabaseProbe holds for MonitorMySQL and MonitorPostgreSQL, each for itself. No password is ever sent.
+type DatabaseProbe struct {
+	User string `json:"user,omitempty"` // empty: evenkeel, which need not exist
+}
+
 // RedisProbe holds for MonitorRedis.
 type RedisProbe struct {
 	Password Secret `json:"password,omitempty"` // AUTH before PING; empty: none

@@ -25,6 +25,10 @@ func (v *validation) protocolProbe(m *Monitor) {
 		}
 	case MonitorDNS:
 		v.dnsProbe(&m.DNS)
+	case MonitorMySQL:
+		v.plain("check.mysql.user", m.MySQL.User)
+	case MonitorPostgreSQL:
+		v.plain("check.postgresql.user", m.PostgreSQL.User)
 	case MonitorRedis:
 		v.plain("check.redis.password", string(m.Redis.Password))
 	}

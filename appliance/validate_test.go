@@ -100,6 +100,11 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 			s.Monitor = NewMonitor(MonitorDNS)
 			s.Monitor.DNS = DNSProbe{"a", "MX", "10.0.0.1"}
 		}), svc + "check.dns.expect", "type AAAA", Invalid},
+		"mysql user": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorMySQL); s.Monitor.MySQL.User = "a\x00b" }), svc + "check.mysql.user", "control character", Invalid},
+		"postgresql user": {vs(func(s *VirtualService) {
+			s.Monitor = NewMonitor(MonitorPostgreSQL)
+			s.Monitor.PostgreSQL.User = strings.Repeat("a", 300)
+		}), svc + "check.postgresql.user", "255 bytes", Invalid},
 		"redis password": {vs(func(s *VirtualService) {
 			s.Monitor = NewMonitor(MonitorRedis)
 			s.Monitor.Redis.Password = "a\nb"

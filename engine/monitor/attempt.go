@@ -61,6 +61,10 @@ func (a *attempt) run(ctx context.Context) outcome {
 		return a.mail(ctx)
 	case appliance.MonitorDNS:
 		return a.resolve(ctx)
+	case appliance.MonitorMySQL:
+		return a.mysql(ctx)
+	case appliance.MonitorPostgreSQL:
+		return a.postgreSQL(ctx)
 	case appliance.MonitorRedis:
 		return a.ping(ctx)
 	case appliance.MonitorScript:

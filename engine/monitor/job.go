@@ -11,19 +11,20 @@ import (
 
 // subject is what is checked and how: when it changes, nothing that was seen before counts. Subjects are equal when they compare equal.
 type subject struct {
-	kind    appliance.MonitorKind
-	host    string
-	port    uint16
-	http    appliance.HTTPProbe
-	dicom   appliance.DICOMProbe
-	hl7     appliance.HL7Probe
-	ldap    appliance.LDAPProbe
-	smtp    appliance.SMTPProbe
-	dns     appliance.DNSProbe
-	redis   appliance.RedisProbe
-	script  string // the body
-	vip     string // for scripts only
-	vipPort uint16
+	kind     appliance.MonitorKind
+	host     string
+	port     uint16
+	http     appliance.HTTPProbe
+	dicom    appliance.DICOMProbe
+	hl7      appliance.HL7Probe
+	ldap     appliance.LDAPProbe
+	smtp     appliance.SMTPProbe
+	dns      appliance.DNSProbe
+	database appliance.DatabaseProbe
+	redis    appliance.RedisProbe
+	script   string // the body
+	vip      string // for scripts only
+	vipPort  uint16
 }
 
 // job is a subject and its cadence.
@@ -60,6 +61,10 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 		j.smtp = mon.SMTP
 	case appliance.MonitorDNS:
 		j.dns = mon.DNS
+	case appliance.MonitorMySQL:
+		j.database = mon.MySQL
+	case appliance.MonitorPostgreSQL:
+		j.database = mon.PostgreSQL
 	case appliance.MonitorRedis:
 		j.redis = mon.Redis
 	case appliance.MonitorScript:

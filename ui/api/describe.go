@@ -48,6 +48,10 @@ func grouped(owner, path string) string {
 		return "Of a check of a name server."
 	case "check.smtp":
 		return "Of a check of a mail server."
+	case "check.mysql":
+		return "Of a check of MySQL or MariaDB."
+	case "check.postgresql":
+		return "Of a check of PostgreSQL."
 	case "check.redis":
 		return "Of a check of Redis."
 	case "persistence":

@@ -175,6 +175,8 @@ func protocolFields() []Field {
 		with(text("check.dns.name", "pacs.example.org", func(s *vs) *string { return &s.Monitor.DNS.Name }), "dns"),
 		with(choice("check.dns.type", func(s *vs) *string { return &s.Monitor.DNS.Type }, words("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")...), "dns"),
 		with(text("check.dns.expect", "any", func(s *vs) *string { return &s.Monitor.DNS.Expect }), "dns"),
+		with(text("check.mysql.user", "evenkeel", func(s *vs) *string { return &s.Monitor.MySQL.User }), "mysql"),
+		with(text("check.postgresql.user", "evenkeel", func(s *vs) *string { return &s.Monitor.PostgreSQL.User }), "postgresql"),
 		with(secret("check.redis.password", func(s *vs) *appliance.Secret { return &s.Monitor.Redis.Password }), "redis"),
 	}
 }
