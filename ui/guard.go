@@ -174,12 +174,23 @@ func (u *UI) guarded(r route) echo.HandlerFunc {
 		case err != nil:
 			return err
 		case !signin.Allows(p.operator.Role, appliance.Role(r.access)):
+			p.recordRefusal(r)
 			return &appliance.Error{Kind: appliance.Denied, Message: "Your role, " + string(p.operator.Role) + ", may look at this appliance but not do this."}
 		}
 		if err := readForm(c.Request()); err != nil {
 			return err
 		}
 		return r.serve(p)
+	}
+}
+
+// recordRefusal writes to the audit that somebody tried what his role does not allow. A record that cannot be written is logged: the attempt is refused all the same.
+func (p *page) recordRefusal(r route) {
+	err := p.ui.Store.Audit(p.ctx(), appliance.AuditEntry{
+		At: p.ui.Now(), Origin: p.origin, Action: "request", Subject: r.method + " " + p.Request().URL.Path, Outcome: "refused", Detail: "The role " + string(p.operator.Role) + " does not allow it; this needs " + string(r.access) + ".",
+	})
+	if err != nil {
+		p.ui.Log.Error("audit entry lost", "action", "request", "operator", p.operator.Name, "error", err)
 	}
 }
 

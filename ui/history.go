@@ -17,6 +17,13 @@ const (
 
 func history(p *page) error {
 	before, _ := strconv.ParseInt(p.QueryParam("before"), 10, 64)
+	if p.exporting() {
+		l, err := p.historyList(max(before, 0))
+		if err != nil {
+			return err
+		}
+		return p.export(l)
+	}
 	list, err := p.ui.Control.Revisions(p.ctx(), max(before, 0), mostListed+1)
 	if err != nil {
 		return err

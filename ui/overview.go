@@ -66,6 +66,9 @@ func (c choice) path() string {
 
 func overview(p *page) error {
 	c := readChoice(p.QueryParams())
+	if p.exporting() {
+		return p.export(p.overviewList(c))
+	}
 	o := p.overview(c)
 	topic := c.values()
 	topic.Set("on", "overview")

@@ -251,7 +251,7 @@ func TestADrainWithATimeLimitFromThePages(t *testing.T) {
 		t.Errorf("%d, %s until %s", status, server().State, server().DrainUntil)
 	}
 	for _, page := range []string{"/lbadmin/", path, "/lbadmin/servers?label=Corepoint1"} {
-		if _, _, body := r.get(r.client, page); !regexp.MustCompile(`halted at\s+<time datetime="`+server().DrainUntil.Format(time.RFC3339)).MatchString(body) {
+		if _, _, body := r.get(r.client, page); !regexp.MustCompile(`halted at\s+<time datetime="` + server().DrainUntil.Format(time.RFC3339)).MatchString(body) {
 			t.Errorf("%s does not say until when", page)
 		}
 	}

@@ -39,9 +39,31 @@ func (p *page) showPeople(status int, v view.People) error {
 			v.Tokens = append(v.Tokens, view.Token{ID: t.ID, Label: t.Label, Operator: t.Operator, Role: t.Role, Created: t.Created, Expires: t.Expires})
 		}
 	}
+	if p.exporting() {
+		return p.exportPeople(v)
+	}
 	f := p.frame("Passwords", passwordsPath)
 	f.Narrow = true
 	return p.show(status, view.PeoplePage(f, v))
+}
+
+// exportPeople sends the users, or the tokens without what makes them work.
+func (p *page) exportPeople(v view.People) error {
+	users := list{name: "users", columns: []string{"name", "role", "created"}}
+	tokens := list{name: "tokens", columns: []string{"id", "label", "user", "role", "created", "expires"}}
+	for _, u := range v.Users {
+		users.add(u.Name, string(u.Role), u.Created)
+	}
+	for _, t := range v.Tokens {
+		tokens.add(t.ID, t.Label, t.Operator, string(t.Role), t.Created, t.Expires)
+	}
+	switch {
+	case p.QueryParam("list") == "tokens":
+		return p.export(tokens)
+	case p.QueryParam("list") == "users" && p.may(appliance.Administrator):
+		return p.export(users)
+	}
+	return &appliance.Error{Kind: appliance.NotFound, Message: "There is no such list."}
 }
 
 func known(paths ...string) func(string) bool {

@@ -23,6 +23,13 @@ const (
 
 func audit(p *page) error {
 	before, _ := strconv.ParseInt(p.QueryParam("before"), 10, 64)
+	if p.exporting() {
+		l, err := p.auditList(max(before, 0))
+		if err != nil {
+			return err
+		}
+		return p.export(l)
+	}
 	list, err := p.ui.Store.AuditEntries(p.ctx(), max(before, 0), mostAudit+1)
 	if err != nil {
 		return err
@@ -47,9 +54,10 @@ func persistence(p *page) error {
 	if v.Service != "" && running.Service(v.Service) == nil {
 		return errNoService()
 	}
-	list := p.ui.Engine.Persistence(v.Service)
-	slices.SortFunc(list, func(a, b appliance.PersistenceEntry) int { return cmp.Compare(b.Remaining, a.Remaining) })
-	for _, e := range list {
+	out := list{name: "persistence", columns: []string{"client", "virtual_service", "real_server", "forgotten_in_seconds"}}
+	known := p.ui.Engine.Persistence(v.Service)
+	slices.SortFunc(known, func(a, b appliance.PersistenceEntry) int { return cmp.Compare(b.Remaining, a.Remaining) })
+	for _, e := range known {
 		row := view.PersistenceRow{ServiceID: e.ServiceID, Service: e.ServiceID, Server: e.ServerID, Client: clientOf(e.Client), Remaining: e.Remaining, ServerPath: serverPath(e.ServiceID, e.ServerID)}
 		if s := running.Service(e.ServiceID); s != nil {
 			row.Service = s.Label
@@ -61,9 +69,13 @@ func persistence(p *page) error {
 			continue
 		}
 		v.Total++
+		out.add(row.Client, row.Service, row.Server, int(row.Remaining.Seconds()))
 		if len(v.Rows) < mostEntries {
 			v.Rows = append(v.Rows, row)
 		}
+	}
+	if p.exporting() {
+		return p.export(out)
 	}
 	return p.show(http.StatusOK, view.PersistencePage(p.frame("Persistence table", persistencePath), v))
 }

@@ -65,6 +65,24 @@ func TestRolesMayDoWhatTheirRoutesSay(t *testing.T) {
 			}
 		}
 	}
+	entries, err := r.store.AuditEntries(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := map[string]bool{}
+	for _, e := range entries {
+		if e.Outcome == "refused" {
+			refused[e.Origin.Operator+" "+e.Subject] = e.Origin.From.IsLoopback() && e.Detail != ""
+		}
+	}
+	for _, want := range []string{"viola POST " + serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")) + "/halt", "otto POST /lbadmin/commit/apply", "otto GET /lbadmin/wizard"} {
+		if !refused[want] {
+			t.Errorf("the audit does not say %q", want)
+		}
+	}
+	if refused["otto POST "+serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1"))+"/halt"] {
+		t.Error("what was allowed is said to be refused")
+	}
 	if n := r.control.Saved().Revision.Number; n != 1 {
 		t.Errorf("somebody without the right made revision %d", n)
 	}

@@ -50,6 +50,13 @@ func serviceList(p *page) error {
 		}
 		l.Rows = append(l.Rows, row)
 	}
+	if p.exporting() {
+		out := list{name: "virtual-services", columns: []string{"id", "label", "address", "ports", "protocol", "real_servers", "balance", "persistence", "check", "pending"}}
+		for _, r := range l.Rows {
+			out.add(r.ID, r.Label, r.Address, r.Ports, r.Protocol, r.Servers, r.Balance, r.Persistence, r.Check, r.Pending)
+		}
+		return p.export(out)
+	}
 	return p.show(http.StatusOK, view.ServicesPage(p.frame("Layer 7 – Virtual Services", layer7), l))
 }
 

@@ -70,6 +70,7 @@ type Store interface {
 	DeleteSessionsOf(ctx context.Context, operator string) error
 	Tokens(ctx context.Context) ([]appliance.TokenRecord, error)
 	DeleteToken(ctx context.Context, o appliance.Origin, id string) error
+	Audit(ctx context.Context, e appliance.AuditEntry) error
 	AuditEntries(ctx context.Context, before int64, limit int) ([]appliance.AuditEntry, error)
 }
 

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"net/url"
+	"strings"
 	"time"
 
 	"evenkeel/appliance"
@@ -112,6 +114,20 @@ func ServerState(s appliance.ServerStatus) State {
 		return State{"down", "Down"}
 	}
 	return State{"unknown", "Checking"}
+}
+
+// exportPath is the address of a page's list as a file; list names it where a page has more than one.
+func exportPath(path, list, format string) string {
+	path, query, _ := strings.Cut(path, "?")
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		q = url.Values{}
+	}
+	q.Set("export", format)
+	if list != "" {
+		q.Set("list", list)
+	}
+	return path + "?" + q.Encode()
 }
 
 func messageRole(kind string) string {
