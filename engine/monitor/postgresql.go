@@ -13,13 +13,16 @@ import (
 // Bytes of PostgreSQL's protocol 3.0.
 const (
 	maxPostgreSQL      = 16 << 10 // of one message
-	maxPostgreSQLSteps = 16       // messages before the one that decides
+	maxPostgreSQLSteps = 64       // messages before the one that decides
 
 	pgProtocol     = 3 << 16
 	pgAsksPassword = 'R'
 	pgError        = 'E'
 	pgNotice       = 'N'
 	pgNegotiate    = 'v'
+	pgParameter    = 'S'
+	pgKey          = 'K'
+	pgReady        = 'Z'
 	pgTerminate    = 'X'
 )
 
@@ -64,23 +67,16 @@ func (a *attempt) postgreSQL(ctx context.Context) outcome {
 			return a.unanswered(err, "an answer of PostgreSQL")
 		case kind == pgError:
 			return a.refusedPostgreSQL(parsePostgreSQLError(content))
-		case kind == pgAsksPassword:
-			return a.admitted(content)
+		case kind == pgAsksPassword && len(content) < 4:
+			return bad("The answer of PostgreSQL is cut off: %s", quoted(string(content)))
+		case kind == pgAsksPassword && binary.BigEndian.Uint32(content) != 0:
+			return good("PostgreSQL answers in %s and asks for a password", brief(a.took()))
+		case kind == pgReady: // only now: that no password is needed is said before the account and the free places are looked at
+			a.farewell = func() { _, _ = a.peer.Write([]byte{pgTerminate, 0, 0, 0, 4}) }
+			return good("PostgreSQL let the check sign in, in %s", brief(a.took()))
 		}
 	}
-	return bad("PostgreSQL sends notices without end")
-}
-
-// admitted judges an authentication request: 0 says that none is needed, and then the session is ended as it should be.
-func (a *attempt) admitted(content []byte) outcome {
-	if len(content) < 4 {
-		return bad("The answer of PostgreSQL is cut off: %s", quoted(string(content)))
-	}
-	if binary.BigEndian.Uint32(content) != 0 {
-		return good("PostgreSQL answers in %s and asks for a password", brief(a.took()))
-	}
-	a.farewell = func() { _, _ = a.peer.Write([]byte{pgTerminate, 0, 0, 0, 4}) }
-	return good("PostgreSQL let the check sign in, in %s", brief(a.took()))
+	return bad("PostgreSQL sends messages without end")
 }
 
 func (a *attempt) refusedPostgreSQL(r pgRefusal) outcome {
@@ -103,14 +99,14 @@ func pgStartup(user string) []byte {
 	return out
 }
 
-// readPostgreSQL reads one message of a kind that may come before a session has begun. On errNotPostgreSQL nothing was taken from in.
+// readPostgreSQL reads one message of a kind that may come until a session has begun. On errNotPostgreSQL nothing was taken from in.
 func readPostgreSQL(in *bufio.Reader) (kind byte, content []byte, err error) {
 	first, err := in.Peek(1)
 	if err != nil {
 		return 0, nil, err
 	}
 	switch kind = first[0]; kind {
-	case pgAsksPassword, pgError, pgNotice, pgNegotiate:
+	case pgAsksPassword, pgError, pgNotice, pgNegotiate, pgParameter, pgKey, pgReady:
 	default:
 		return kind, nil, errNotPostgreSQL
 	}
