@@ -44,7 +44,11 @@ type head struct {
 	keep    bool // Connection: keep-alive
 	switchT bool // Connection: upgrade
 	named   bool // Connection names further fields
+	options int  // how many options Connection has, empty ones too
 }
+
+// maxOptions is how many options Connection may have: each of them is held against every line of the head.
+const maxOptions = 32
 
 func (h *head) clear() {
 	*h = head{length: -1, cuts: h.cuts[:0]}
@@ -156,6 +160,9 @@ func (h *head) connection(value []byte, strict bool) progress {
 	for len(value) > 0 {
 		var option []byte
 		option, value = nextItem(value)
+		if h.options++; h.options > maxOptions {
+			return h.bad("the Connection field has too many options")
+		}
 		switch {
 		case len(option) == 0:
 		case request.Equal(option, "close"):

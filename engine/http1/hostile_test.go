@@ -75,6 +75,7 @@ func refusals() []refusal {
 	each("10 line", "400", "%s\r\nHost: x\r\n\r\n", "GET  / HTTP/1.1", "GET /  HTTP/1.1", "GET\t/ HTTP/1.1", "GET /", "GET", " GET / HTTP/1.1", "GET / HTTP/1.1 ", "GET / http/1.1", "GET / HTTP/1.", "GET / HTTP/11",
 		"GET / HTTP/1.1.1", "GET / HTTP/1.01", "GET / HTTPS/1.1", "GET / HTTP/ 1.1", "G(T / HTTP/1.1", "G\x00T / HTTP/1.1", "/ HTTP/1.1", strings.Repeat("A", 40)+" / HTTP/1.1", "GET / HTTP/1,1", "GET / HTTP/1.1\r")
 	each("10 version", "505", "GET / %s\r\nHost: x\r\n\r\n", "HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/9.9")
+	each("11 many options", "400", req("GET / HTTP/1.1", host, "Connection: %s"), strings.Repeat("a,", 33), strings.Repeat(",", 40)+"close")
 	each("11 connection", "400", req("GET / HTTP/1.1", host, "Connection: close, %s"), "Host", "content-length", "X-Forwarded-For", "Cookie", "Transfer-Encoding", "Authorization", "X-Real-IP", "Forwarded",
 		"X-Forwarded-Proto", "X_Forwarded_For", "Connection", "Expect", "Content_Length", "Transfer_Encoding", "a b", "a=b", "\"close\"", "Cache-Control", "X-Forwarded-For,close")
 	each("13 expect", "417", req("POST / HTTP/1.1", host, "Content-Length: 0", "Expect: %s"), "", "100", "continue", "100-continue;a", "100-continue, 100-continue")
