@@ -74,6 +74,19 @@ func TestTheScriptInABrowser(t *testing.T) {
 	steps(t, browser, chromedp.Reload(), chromedp.WaitVisible("#live"))
 	becomes(t, browser, `!document.querySelector("`+fold+`").checked && `+row("Corepoint1")+`.offsetHeight === 0`)
 
+	// A real server that is ticked stays ticked and in sight when the table comes anew, and the bar counts it.
+	steps(t, browser, chromedp.Click(`label[for="fold-`+r.id("HL7")+`"]`), chromedp.Click("#rs-"+r.id("HL7", "Corepoint1")+" .choose"), chromedp.Blur("#rs-"+r.id("HL7", "Corepoint1")+" .choose"))
+	becomes(t, browser, `document.getElementById("chosen").offsetHeight > 0`)
+	if _, err := r.control.Commit(t.Context(), appliance.Origin{Operator: "anna"}, nil, func(c *appliance.Config) error {
+		c.Cluster.VirtualServices = append(c.Cluster.VirtualServices, sample("WEB", "192.168.0.199", 80, appliance.MonitorConnect, "web1", "192.168.0.60"))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, browser, `document.body.textContent.includes("WEB") && document.querySelector("#rs-`+r.id("HL7", "Corepoint1")+` .choose").checked && document.querySelector("#chosen b").textContent === "1 chosen"`)
+	steps(t, browser, chromedp.Click("#chosen [type=reset]"))
+	becomes(t, browser, `document.getElementById("chosen").offsetHeight === 0`)
+
 	// The keyboard finds things.
 	steps(t, browser, chromedp.KeyEvent("/"))
 	becomes(t, browser, `document.activeElement.id === "search"`)

@@ -226,6 +226,49 @@ func TestActionsOnALiveServer(t *testing.T) {
 	}
 }
 
+func TestTheSameIsDoneToManyServersAtOnce(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	paint(r)
+	first, second := r.id("HL7")+"/"+r.id("HL7", "Corepoint1"), r.id("DMWL")+"/"+r.id("DMWL", "VNA1")
+	states := func() string {
+		running := r.control.Running().Config.Cluster
+		return string(running.Service(r.id("HL7")).Server(r.id("HL7", "Corepoint1")).State + " " + running.Service(r.id("DMWL")).Server(r.id("DMWL", "VNA1")).State)
+	}
+	const path = "/lbadmin/servers/chosen"
+	if _, _, body := r.get(r.client, "/lbadmin/"); !strings.Contains(body, `form="chosen" name="server" value="`+first+`"`) {
+		t.Error("the overview has nothing to tick")
+	}
+	before := r.control.Running().Revision.Number
+	if status, h, _ := r.post(r.client, path, "do", "drain", "back", "/lbadmin/?show=layer7", "server", first, "server", second, "server", first); status != http.StatusSeeOther || h.Get("Location") != "/lbadmin/?show=layer7" || states() != "drain drain" {
+		t.Errorf("drain: %d, %s", status, states())
+	}
+	if made := r.control.Running().Revision.Number - before; made > 2 {
+		t.Errorf("one action on two servers made %d revisions", made)
+	}
+	if _, _, body := r.get(r.client, "/lbadmin/"); !strings.Contains(body, "Now draining: Corepoint1 of HL7, VNA1 of DMWL.") && !strings.Contains(body, "Now draining: VNA1 of DMWL, Corepoint1 of HL7.") {
+		t.Error("what was done is not said")
+	}
+	r.post(r.client, path, "do", "online", "server", first, "server", second)
+	status, _, body := r.post(r.client, path, "do", "halt", "server", first, "server", second)
+	if status != http.StatusOK || states() != "online online" || !strings.Contains(body, "103 open connections end at once (FIN).") || !strings.Contains(body, "No other server is up and online for HL7:") || strings.Contains(body, "for HL7, DMWL") {
+		t.Errorf("the halt of many is not asked about: %d, %s", status, states())
+	}
+	if status, _, _ := r.post(r.client, path, "do", "halt", "sure", "yes", "server", first, "server", second); status != http.StatusSeeOther || states() != "halt halt" {
+		t.Errorf("halt: %d, %s", status, states())
+	}
+	for _, bad := range []string{"", "/", "none/none", r.id("HL7") + "/" + r.id("DMWL", "VNA1")} {
+		if status, _, _ := r.post(r.client, path, "do", "online", "server", first, "server", bad); status != http.StatusNotFound || states() != "halt halt" {
+			t.Errorf("server %q: %d, %s", bad, status, states())
+		}
+	}
+	if status, _, _ := r.post(r.client, path, "do", "online"); status != http.StatusSeeOther {
+		t.Errorf("none ticked: %d", status)
+	}
+	if _, _, body := r.get(r.operator("viola", appliance.Viewer), "/lbadmin/"); strings.Contains(body, `form="chosen"`) || strings.Contains(body, `id="chosen"`) {
+		t.Error("a viewer can tick servers")
+	}
+}
+
 func TestADrainWithATimeLimitFromThePages(t *testing.T) {
 	r := newRig(t, rigOptions{setUp: true})
 	paint(r)

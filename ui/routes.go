@@ -45,6 +45,7 @@ func routes() []route {
 		{post, "/lbadmin/welcome", viewer, dismissWelcome},
 		{get, "/lbadmin/servers", viewer, serversByLabel},
 		{post, "/lbadmin/servers", operator, actOnLabel},
+		{post, "/lbadmin/servers/chosen", operator, actOnChosen},
 		{get, "/lbadmin/layer7/:service/servers/:server", viewer, serverPage},
 		{post, "/lbadmin/layer7/:service/servers/:server/test", operator, testServer},
 		{post, "/lbadmin/layer7/:service/servers/:server/check", operator, checkServer},

@@ -57,12 +57,18 @@
       if (busy(element)) { waiting.set(name, html); continue }
       waiting.delete(name);
       const focused = element.contains(document.activeElement) ? all('a,button', element).indexOf(document.activeElement) : -1;
+      const chosen = new Set(all('.choose:checked', element).map(box => box.value));
       element.innerHTML = html;
+      all('.choose', element).forEach(box => { box.checked = chosen.has(box.value) });
+      count();
       if (focused >= 0) all('a,button', element)[focused]?.focus();
       applyFolds(element);
       tellTimes(element);
     }
   };
+  const count = () => { const bar = $('#chosen b'); if (bar) bar.textContent = all('.choose:checked').length + ' chosen' };
+  document.addEventListener('change', count);
+  document.addEventListener('reset', () => setTimeout(count));
   document.addEventListener('focusout', () => setTimeout(() => { if (waiting.size) patch(Object.fromEntries(waiting)) }, 200));
   const live = address => {
     const lamp = $('#live'), reload = $('#reload');
@@ -134,7 +140,7 @@
     if (!field) return;
     const show = () => {
       const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-      all('tbody.service').forEach(body => { const text = body.textContent.toLowerCase(); body.hidden = !words.every(w => text.includes(w)) });
+      all('tbody.service').forEach(body => { const text = body.textContent.toLowerCase(); body.hidden = !words.every(w => text.includes(w)) && !$('.choose:checked', body) });
     };
     if (field.defaultValue === '') field.addEventListener('input', show);
   };
@@ -184,6 +190,7 @@
 
   const reload = $('#reload');
   if (reload) reload.hidden = true;
+  count();
   applyFolds(document);
   applySections();
   tellTimes(document);

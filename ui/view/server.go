@@ -65,7 +65,11 @@ type Confirm struct {
 	Back, From                   string
 	Base                         string // hash of the object as it was read
 	Alternative, AlternativePath string
+	Hidden                       []Hidden
 }
+
+// Hidden is what a form sends along.
+type Hidden struct{ Name, Value string }
 
 // Review shows what is saved and not yet running.
 type Review struct {
