@@ -76,6 +76,7 @@ func Fields() []Field {
 		{vs, "check.mysql.user", "User", "An account without a password and without rights; the check signs in as it and quits, and the server counts no error. Empty: evenkeel is tried and may be refused; the server counts a failed sign-in (Aborted_connects) but does not block this appliance, as it would after connections that end at the greeting."},
 		{vs, "check.postgresql.user", "User", "The account that the check begins a session as, on the database postgres, without a password. It need not exist: a question for a password or a refusal of the account counts as alive, and the server may log the refusal. Empty: evenkeel."},
 		{vs, "check.redis.password", "Password", "Sent with AUTH before PING; empty: PING alone. It goes over the network in clear, and the saved configuration and its backups hold it."},
+		{vs, "check.grpc.service", "Service name", "Whose health grpc.health.v1 is asked for, over HTTP/2 in clear; SERVING is up. Empty: the server as a whole."},
 		{vs, "check.script", "Script", "A health check script; exit status 0 means up."},
 		{vs, "fallback.kind", "Fallback", "What serves when no real server can: the appliance's own page, another server, or nothing (closed at once)."},
 		{vs, "fallback.address", "Fallback server", "Address and port, such as 192.168.0.9:80."},

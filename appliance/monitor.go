@@ -22,6 +22,7 @@ const (
 	MonitorMySQL      MonitorKind = "mysql" // MariaDB too
 	MonitorPostgreSQL MonitorKind = "postgresql"
 	MonitorRedis      MonitorKind = "redis"
+	MonitorGRPC       MonitorKind = "grpc" // the health service of gRPC
 	MonitorScript     MonitorKind = "script"
 	MonitorNone       MonitorKind = "none" // always up
 )
@@ -30,7 +31,7 @@ const (
 func MonitorKinds() []MonitorKind {
 	return []MonitorKind{
 		MonitorConnect, MonitorHTTP, MonitorHTTPS, MonitorDICOM, MonitorHL7,
-		MonitorLDAP, MonitorSMTP, MonitorDNS, MonitorMySQL, MonitorPostgreSQL, MonitorRedis,
+		MonitorLDAP, MonitorSMTP, MonitorDNS, MonitorMySQL, MonitorPostgreSQL, MonitorRedis, MonitorGRPC,
 		MonitorScript, MonitorNone,
 	}
 }
@@ -63,6 +64,8 @@ func (k MonitorKind) String() string {
 		return "PostgreSQL"
 	case MonitorRedis:
 		return "Redis"
+	case MonitorGRPC:
+		return "gRPC"
 	case MonitorScript:
 		return "external script"
 	case MonitorNone:
@@ -90,6 +93,7 @@ type Monitor struct {
 	MySQL       DatabaseProbe `json:"mysql,omitzero"`
 	PostgreSQL  DatabaseProbe `json:"postgresql,omitzero"`
 	Redis       RedisProbe    `json:"redis,omitzero"`
+	GRPC        GRPCProbe     `json:"grpc,omitzero"`
 	Script      string        `json:"script,omitempty"` // id of a Script
 }
 

@@ -82,6 +82,7 @@ func TestEveryFieldOfTheLanguageStandsInTheCatalogue(t *testing.T) {
 	s.Monitor = Monitor{Kind: MonitorHTTP, Port: 1, HTTP: HTTPProbe{"GET", "/", "h", "200", "x", true, true}, DICOM: DICOMProbe{"A", "B", true, true}, HL7: HL7Probe{"M", "AA"}, Script: "x"}
 	s.Monitor.SMTP, s.Monitor.Redis = SMTPProbe{"a"}, RedisProbe{"p"}
 	s.Monitor.MySQL, s.Monitor.PostgreSQL = DatabaseProbe{"u"}, DatabaseProbe{"u"}
+	s.Monitor.GRPC = GRPCProbe{"s"}
 	s.Monitor.LDAP, s.Monitor.DNS = LDAPProbe{"d", "p"}, DNSProbe{"a", "A", "10.0.0.1"}
 	s.Fallback.Address = netip.MustParseAddrPort("10.0.0.1:80")
 	s.RealServers[0].Port, s.RealServers[0].MaxConnections = 1, 1

@@ -49,3 +49,8 @@ type DatabaseProbe struct {
 type RedisProbe struct {
 	Password Secret `json:"password,omitempty"` // AUTH before PING; empty: none
 }
+
+// GRPCProbe holds for MonitorGRPC.
+type GRPCProbe struct {
+	Service string `json:"service,omitempty"` // whose health is asked for; empty: the server's as a whole
+}

@@ -31,6 +31,8 @@ func (v *validation) protocolProbe(m *Monitor) {
 		v.plain("check.postgresql.user", m.PostgreSQL.User)
 	case MonitorRedis:
 		v.plain("check.redis.password", string(m.Redis.Password))
+	case MonitorGRPC:
+		v.plain("check.grpc.service", m.GRPC.Service)
 	}
 }
 

@@ -105,6 +105,7 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 			s.Monitor = NewMonitor(MonitorPostgreSQL)
 			s.Monitor.PostgreSQL.User = strings.Repeat("a", 300)
 		}), svc + "check.postgresql.user", "255 bytes", Invalid},
+		"grpc service": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorGRPC); s.Monitor.GRPC.Service = "a\xff" }), svc + "check.grpc.service", "not valid text", Invalid},
 		"redis password": {vs(func(s *VirtualService) {
 			s.Monitor = NewMonitor(MonitorRedis)
 			s.Monitor.Redis.Password = "a\nb"

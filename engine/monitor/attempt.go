@@ -67,6 +67,8 @@ func (a *attempt) run(ctx context.Context) outcome {
 		return a.postgreSQL(ctx)
 	case appliance.MonitorRedis:
 		return a.ping(ctx)
+	case appliance.MonitorGRPC:
+		return a.health(ctx)
 	case appliance.MonitorScript:
 		return a.runScript(ctx)
 	}

@@ -22,6 +22,7 @@ type subject struct {
 	dns      appliance.DNSProbe
 	database appliance.DatabaseProbe
 	redis    appliance.RedisProbe
+	grpc     appliance.GRPCProbe
 	script   string // the body
 	vip      string // for scripts only
 	vipPort  uint16
@@ -67,6 +68,8 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 		j.database = mon.PostgreSQL
 	case appliance.MonitorRedis:
 		j.redis = mon.Redis
+	case appliance.MonitorGRPC:
+		j.grpc = mon.GRPC
 	case appliance.MonitorScript:
 		j.vip, j.vipPort = s.Address.String(), firstPort(s)
 		for i := range scripts {

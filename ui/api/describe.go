@@ -54,6 +54,8 @@ func grouped(owner, path string) string {
 		return "Of a check of PostgreSQL."
 	case "check.redis":
 		return "Of a check of Redis."
+	case "check.grpc":
+		return "Of a check by the health service of gRPC."
 	case "persistence":
 		return "How a returning client finds its server again: an object, or only the kind, such as \"source_ip\"."
 	case "fallback":

@@ -178,6 +178,7 @@ func protocolFields() []Field {
 		with(text("check.mysql.user", "evenkeel", func(s *vs) *string { return &s.Monitor.MySQL.User }), "mysql"),
 		with(text("check.postgresql.user", "evenkeel", func(s *vs) *string { return &s.Monitor.PostgreSQL.User }), "postgresql"),
 		with(secret("check.redis.password", func(s *vs) *appliance.Secret { return &s.Monitor.Redis.Password }), "redis"),
+		with(text("check.grpc.service", "the whole server", func(s *vs) *string { return &s.Monitor.GRPC.Service }), "grpc"),
 	}
 }
 

@@ -38,12 +38,13 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	s.Ports[0].Last = s.Ports[0].First + uint16(rapid.IntRange(0, 100).Draw(t, "ports"))
 	s.Scheduler = rapid.SampledFrom([]appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash}).Draw(t, "scheduler")
 	s.Mode = rapid.SampledFrom([]appliance.ModeOfUse{appliance.LoadBalanced, appliance.Failover}).Draw(t, "mode")
-	s.Monitor.Kind = rapid.SampledFrom([]appliance.MonitorKind{appliance.MonitorHTTP, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorSMTP, appliance.MonitorRedis, appliance.MonitorLDAP, appliance.MonitorDNS, appliance.MonitorMySQL, appliance.MonitorPostgreSQL, appliance.MonitorNone}).Draw(t, "check")
+	s.Monitor.Kind = rapid.SampledFrom([]appliance.MonitorKind{appliance.MonitorHTTP, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorSMTP, appliance.MonitorRedis, appliance.MonitorLDAP, appliance.MonitorDNS, appliance.MonitorMySQL, appliance.MonitorPostgreSQL, appliance.MonitorGRPC, appliance.MonitorNone}).Draw(t, "check")
 	s.Monitor.DICOM.TLS, s.Monitor.SMTP.Name, s.Monitor.Redis.Password = rapid.Bool().Draw(t, "tls"), "lb.example", appliance.Secret(rapid.StringMatching(`[a-z<"&]{0,9}`).Draw(t, "password"))
 	s.Monitor.Interval, s.Monitor.Rise, s.Monitor.Port = duration("interval"), rapid.IntRange(1, 100).Draw(t, "rise"), uint16(rapid.IntRange(0, 65535).Draw(t, "check port"))
 	s.Monitor.HTTP.Verify, s.Monitor.HTTP.Path, s.Monitor.HL7.Message = rapid.Bool().Draw(t, "verify"), "/health", "MSH|^~\\&|A\nEVN|A"
 	s.Monitor.LDAP, s.Monitor.DNS = appliance.LDAPProbe{BindDN: "cn=lb", Password: "a b"}, appliance.DNSProbe{Name: "a.example", Type: rapid.SampledFrom([]string{"", "AAAA", "TXT"}).Draw(t, "type"), Expect: "::1"}
 	s.Monitor.MySQL.User, s.Monitor.PostgreSQL.User = "lb1", "lb2"
+	s.Monitor.GRPC.Service = "imaging"
 	s.Persistence.Kind, s.Persistence.Timeout, s.Persistence.ClearOnDrain = appliance.PersistSourceIP, duration("timeout"), rapid.Bool().Draw(t, "clear")
 	s.Limits.ClientTimeout, s.Limits.MaxConnections = duration("client timeout"), rapid.IntRange(1, 1_000_000).Draw(t, "connections")
 	if rapid.Bool().Draw(t, "fallback") {
