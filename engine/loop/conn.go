@@ -130,7 +130,7 @@ func (c *Conn) work(events uint32) {
 		c.flush()
 	}
 	c.take()
-	if c.flags&(hasFailed|isGone) == hasFailed {
+	if c.flags&(hasFailed|isGone|isReady) == hasFailed { // one that is ready has more to read
 		c.breakOff()
 	}
 }
@@ -162,7 +162,7 @@ func (c *Conn) connected(events uint32) bool {
 // fail notes that the connection is broken; the core is told from the loop, after what still could be read.
 func (c *Conn) fail(errno syscall.Errno) {
 	if c.flags&(hasFailed|isGone) == 0 {
-		c.flags |= hasFailed
+		c.flags |= hasFailed | isReadable | hasHangup // what came before may still be read
 		c.errno = uint16(errno)
 		c.makeReady()
 	}
@@ -183,7 +183,7 @@ func (c *Conn) release() {
 		return
 	}
 	l := c.loop
-	c.flags |= isGone | isOver
+	c.flags = c.flags&^isFresh | isGone | isOver // the descriptor may be another connection's when it is registered
 	c.endSplice()
 	if c.feeder != nil {
 		feeder := c.feeder

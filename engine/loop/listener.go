@@ -94,6 +94,7 @@ func (n *Listener) drop() {
 	l := n.loop
 	l.listeners = slices.DeleteFunc(l.listeners, func(o *Listener) bool { return o == n })
 	l.slots[n.fd].listener = nil
+	n.full = false
 	sysClose(n.fd)
 }
 
@@ -105,6 +106,9 @@ func (n *Listener) wanted() uint32 {
 }
 
 func (n *Listener) update() {
+	if n.loop.slots[n.fd].listener != n { // closed: the descriptor is somebody else's
+		return
+	}
 	event := unix.EpollEvent{Events: n.wanted(), Fd: n.fd, Pad: int32(n.gen)}
 	sysEpollCtl(n.loop.epoll, unix.EPOLL_CTL_MOD, n.fd, &event)
 }
@@ -112,6 +116,7 @@ func (n *Listener) update() {
 // accept takes a batch of connections.
 func (n *Listener) accept() {
 	for range acceptsPerTurn {
+		n.loop.current = nil
 		if n.loop.starved.at != 0 { // the last one's dial took the last descriptor
 			return
 		}
@@ -144,7 +149,7 @@ func (n *Listener) acceptOne(a Acceptor) bool {
 	count(&l.stats.Accepted)
 	c := l.newConn(fd, peer)
 	c.origin, c.flags = n.origin, isFresh|isReadable|isWritable|isPrompt // TCP_NODELAY comes from the listener
-	l.fresh = append(l.fresh, c)
+	l.fresh, l.current = append(l.fresh, c), c
 	core := a.Accepted(c)
 	switch {
 	case c.flags&isOver != 0:

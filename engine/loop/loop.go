@@ -138,7 +138,7 @@ func (l *Loop) clock() { l.now = wire.Time(time.Since(l.epoch)) }
 
 // turn does everything that is due, then looks for events and handles them.
 func (l *Loop) turn() {
-	l.mail.run()
+	l.mail.run(l.guard)
 	l.wheel.advance(l.now, fire)
 	l.starved.retry(l)
 	l.runReady()
@@ -149,7 +149,9 @@ func (l *Loop) turn() {
 	}
 }
 
+// fire is guarded by itself: the wheel must come to the end of its slot.
 func fire(c *Conn) {
+	defer c.loop.survive()
 	c.loop.current = c
 	c.expired()
 }
@@ -222,6 +224,7 @@ func (l *Loop) runReady() {
 }
 
 func (l *Loop) dispatch(event *unix.EpollEvent) {
+	l.current = nil
 	if event.Fd == l.mail.wake {
 		l.mail.arrived()
 		return
@@ -250,7 +253,7 @@ func (l *Loop) Connections() int { return l.conns }
 func (l *Loop) Accepted(a Acceptor, f func(wire.Conn, wire.Core)) {
 	for i := range l.slots {
 		if c := l.slots[i].conn; c != nil && c.origin != nil && c.origin.acceptor == a && c.flags&isOver == 0 && c.core != nil {
-			f(c, c.core)
+			l.guard(func() { l.current = c; f(c, c.core) })
 		}
 	}
 }
@@ -269,6 +272,6 @@ func (l *Loop) close() {
 	}
 	l.pipes = nil
 	l.starved.release()
-	l.mail.close()
+	l.mail.close(l.guard)
 	sysClose(l.epoll)
 }

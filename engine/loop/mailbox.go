@@ -23,14 +23,18 @@ type mailbox struct {
 // Post runs f on the loop, soon and in order; any goroutine may call it, the loop's own too. It tells whether the loop still takes mail.
 func (l *Loop) Post(f func()) bool { return l.mail.post(f) }
 
-// Call runs f on the loop and waits until it has run, until the context ends, or until the loop is closed (kind Unavailable). Never call it from the loop.
+// Call runs f on the loop and waits until it has run, until the context ends, or until the loop is closed (kind Unavailable). An error of kind Internal says that
+// f broke off by a defect, which is logged. Never call it from the loop.
 func (l *Loop) Call(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	if !l.mail.post(func() { f(); close(done) }) {
+	done, whole := make(chan struct{}), false
+	if !l.mail.post(func() { defer close(done); f(); whole = true }) {
 		return &appliance.Error{Kind: appliance.Unavailable, Op: "call loop", Message: "The engine is stopping."}
 	}
 	select {
 	case <-done:
+		if !whole {
+			return &appliance.Error{Kind: appliance.Internal, Op: "call loop", Message: "A defect of the engine broke this off; the log says where."}
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -58,7 +62,8 @@ func (m *mailbox) arrived() {
 	_, _ = sysRead(m.wake, b[:])
 }
 
-func (m *mailbox) run() {
+// run does what is there; each by do.
+func (m *mailbox) run(do func(func())) {
 	if !m.waiting.Load() {
 		return
 	}
@@ -68,12 +73,12 @@ func (m *mailbox) run() {
 	m.waiting.Store(false)
 	m.mu.Unlock()
 	for _, f := range list {
-		f()
+		do(f)
 	}
 }
 
-// close runs what is still there, so that nobody waits for ever, and takes nothing more.
-func (m *mailbox) close() {
+// close has do run what is still there, so that nobody waits for ever, and takes nothing more.
+func (m *mailbox) close(do func(func())) {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
@@ -82,6 +87,6 @@ func (m *mailbox) close() {
 	m.closed = true
 	m.mu.Unlock()
 	m.waiting.Store(true)
-	m.run()
+	m.run(do)
 	sysClose(m.wake)
 }

@@ -56,6 +56,9 @@ func (c *Conn) readOnce() bool {
 	case errno != 0:
 		c.fail(errno)
 		return false
+	case n == 0 && c.flags&hasFailed != 0: // a send took the error from the kernel: this is no FIN
+		c.flags &^= isReadable
+		return false
 	case n == 0:
 		c.flags = c.flags&^isReadable | hasEnded
 		c.core.Ended(c)

@@ -66,7 +66,7 @@ func (c *Conn) pump() {
 		case s.left == 0 || s.ended:
 			c.spliced()
 			return
-		case c.flags&(isReadable|hasFailed) != isReadable:
+		case c.flags&isReadable == 0:
 			return
 		case budget <= 0:
 			c.makeReady()
@@ -129,6 +129,10 @@ func (c *Conn) fillPipe() (n int, goOn bool) {
 
 // readEnded judges a read that brought nothing; true: the caller looks again.
 func (c *Conn) readEnded(n int, errno unix.Errno) bool {
+	if c.flags&hasFailed != 0 {
+		c.flags &^= isReadable
+		return false
+	}
 	switch errno {
 	case 0:
 		c.flags = c.flags&^isReadable | hasEnded
