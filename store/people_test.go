@@ -114,7 +114,24 @@ func TestSessionExpiresAndIsTouched(t *testing.T) {
 	if got, _, err := s.Session(t.Context(), r.TokenHash); err != nil || !got.Seen.Equal(later) {
 		t.Errorf("%+v %v", got, err)
 	}
+	ben := sessionOf("ben")
+	addOperator(t, s, "ben", appliance.Viewer)
+	ben.Operator = "anna"
+	ben.Seen = later.Add(time.Second)
+	if err := s.CreateSession(t.Context(), ben); err != nil {
+		t.Fatal(err)
+	}
+	r.Seen = later
+	if got, err := s.Sessions(t.Context(), "anna"); err != nil || !cmp.Equal(got, []appliance.SessionRecord{ben, r}, cmpopts.EquateComparable(netip.Addr{})) {
+		t.Errorf("%+v %v", got, err)
+	}
+	if got, err := s.Sessions(t.Context(), "ben"); err != nil || len(got) != 0 {
+		t.Errorf("%+v %v", got, err)
+	}
 	now = r.Expires
+	if got, err := s.Sessions(t.Context(), "anna"); err != nil || len(got) != 0 {
+		t.Errorf("expired sessions are listed: %+v %v", got, err)
+	}
 	_, _, err = s.Session(t.Context(), r.TokenHash)
 	wantKind(t, err, appliance.NotFound)
 	wantKind(t, s.CreateSession(t.Context(), sessionOf("nobody")), appliance.NotFound)

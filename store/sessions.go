@@ -42,6 +42,21 @@ func (s *Store) Session(ctx context.Context, tokenHash [32]byte) (appliance.Sess
 	return r, o, nil
 }
 
+// Sessions returns the sessions of a user that have not expired, the one that was used last first.
+func (s *Store) Sessions(ctx context.Context, operator string) ([]appliance.SessionRecord, error) {
+	return list(ctx, s.reader, "list sessions", func(rows *sql.Rows) (appliance.SessionRecord, error) {
+		r := appliance.SessionRecord{Operator: operator}
+		var hash []byte
+		var from string
+		var created, seen, expires int64
+		err := rows.Scan(&hash, &from, &r.UserAgent, &created, &seen, &expires)
+		copy(r.TokenHash[:], hash)
+		r.From, r.Created, r.Seen, r.Expires = address(from), moment(created), moment(seen), moment(expires)
+		return r, err
+	}, "SELECT token_hash, source, user_agent, created, seen, expires FROM session WHERE operator = ? AND expires > ? ORDER BY seen DESC, created DESC LIMIT ?",
+		operator, nanos(s.now()), maxPageRows)
+}
+
 // TouchSession notes that the session was used. A session that is gone, or was seen later already, stays as it is.
 func (s *Store) TouchSession(ctx context.Context, tokenHash [32]byte, at time.Time) error {
 	return s.write(ctx, "touch session", func(ctx context.Context, tx *sql.Tx) error {

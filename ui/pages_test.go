@@ -425,6 +425,45 @@ func TestOwnPasswordAndUsers(t *testing.T) {
 	}
 }
 
+func TestOwnSessionsAreShownAndEnded(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	viola := r.operator("viola", appliance.Viewer)
+	second, third := r.browser(), r.browser()
+	r.signIn(second, "loadbalancer")
+	r.signIn(third, "loadbalancer")
+	sessions := func() []string {
+		_, _, body := r.get(r.client, "/lbadmin/passwords")
+		var out []string
+		for _, m := range regexp.MustCompile(`name="session" value="([^"]+)"`).FindAllStringSubmatch(body, -1) {
+			out = append(out, m[1])
+		}
+		return out
+	}
+	others := sessions()
+	if len(others) != 2 {
+		t.Fatalf("%d other sessions", len(others))
+	}
+	if status, _, _ := r.post(viola, "/lbadmin/passwords/sessions", "session", others[0]); status != http.StatusNotFound || len(sessions()) != 2 {
+		t.Errorf("the session of somebody else: %d", status)
+	}
+	if status, _, _ := r.post(r.client, "/lbadmin/passwords/sessions", "session", others[0]); status != http.StatusSeeOther || len(sessions()) != 1 || sessions()[0] != others[1] {
+		t.Errorf("end of one: %d", status)
+	}
+	if status, _, _ := r.post(r.client, "/lbadmin/passwords/sessions", "do", "others"); status != http.StatusSeeOther || len(sessions()) != 0 {
+		t.Errorf("end of all others: %d", status)
+	}
+	for _, c := range []*http.Client{second, third} {
+		if status, _, _ := r.get(c, "/lbadmin/"); status != http.StatusFound {
+			t.Errorf("an ended session still opens the WebUI: %d", status)
+		}
+	}
+	for _, c := range []*http.Client{r.client, viola} {
+		if status, _, _ := r.get(c, "/lbadmin/"); status != http.StatusOK {
+			t.Errorf("a session ended that should not: %d", status)
+		}
+	}
+}
+
 func TestWhatApplyingDoesToConnections(t *testing.T) {
 	status := appliance.Status{Services: []appliance.ServiceStatus{
 		{ID: "a", Connections: 212, Servers: []appliance.ServerStatus{{ID: "a1", Connections: 118}, {ID: "a2", Connections: 94}}},

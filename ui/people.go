@@ -10,6 +10,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/ui/form"
+	"evenkeel/ui/signin"
 	"evenkeel/ui/view"
 )
 
@@ -29,6 +30,14 @@ func (p *page) showPeople(status int, v view.People) error {
 		for _, o := range list {
 			v.Users = append(v.Users, view.User{Name: o.Name, Role: o.Role, Created: o.Created, Me: o.Name == p.operator.Name})
 		}
+	}
+	sessions, err := p.ui.Door.Sessions(p.ctx(), p.operator.Name)
+	if err != nil {
+		return err
+	}
+	for _, s := range sessions {
+		id := signin.IDOf(s)
+		v.Sessions = append(v.Sessions, view.Session{ID: id, Created: s.Created, Seen: s.Seen, From: view.Address(s.From), Agent: s.UserAgent, This: id == signin.SessionID(p.Request())})
 	}
 	tokens, err := p.ui.Store.Tokens(p.ctx())
 	if err != nil {
@@ -109,6 +118,21 @@ func addUser(p *page) error {
 	}
 	v.New = form.Sort(err, "", known("name", "role", "new"))
 	return p.showPeople(http.StatusUnprocessableEntity, v)
+}
+
+// endSessions ends one of the own sessions, or all but the one that asks.
+func endSessions(p *page) error {
+	this, one := signin.SessionID(p.Request()), p.FormValue("session")
+	n, err := p.ui.Door.EndSessions(p.ctx(), p.origin, p.operator.Name, func(id string) bool {
+		return id != this && (one == id || p.FormValue("do") == "others")
+	})
+	if err != nil {
+		return err
+	}
+	if n == 0 && one != "" {
+		return &appliance.Error{Kind: appliance.NotFound, Message: "There is no such session.", Hint: "It may have ended meanwhile."}
+	}
+	return p.done(passwordsPath, "%s ended.", view.Plural(n, "session"))
 }
 
 // user finds another user than the own; nobody takes his own rights away by accident.

@@ -89,6 +89,7 @@ func routes() []route {
 		// Maintenance
 		{get, "/lbadmin/passwords", viewer, passwords},
 		{post, "/lbadmin/passwords/own", viewer, changeOwnPassword},
+		{post, "/lbadmin/passwords/sessions", viewer, endSessions},
 		{post, "/lbadmin/passwords/users", admin, addUser},
 		{get, "/lbadmin/passwords/users/:user", admin, editUser},
 		{post, "/lbadmin/passwords/users/:user", admin, saveUser},

@@ -82,6 +82,18 @@ func (m *memory) Session(_ context.Context, hash [32]byte) (appliance.SessionRec
 	return s, m.people[s.Operator], nil
 }
 
+func (m *memory) Sessions(_ context.Context, name string) ([]appliance.SessionRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []appliance.SessionRecord
+	for _, s := range m.sessions {
+		if s.Operator == name {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
 func (m *memory) TouchSession(_ context.Context, hash [32]byte, at time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

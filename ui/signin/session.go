@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,6 +146,40 @@ func (d *Door) bySession(ctx context.Context, token string, activity bool) (appl
 		}
 	}
 	return operator, nil
+}
+
+// Sessions returns the sessions of an operator that are good now, the one that was used last first.
+func (d *Door) Sessions(ctx context.Context, name string) ([]appliance.SessionRecord, error) {
+	list, err := d.store.Sessions(ctx, name)
+	now := d.now()
+	return slices.DeleteFunc(list, func(s appliance.SessionRecord) bool { return !now.Before(s.Expires) || !now.Before(s.Seen.Add(d.idle)) }), err
+}
+
+// EndSessions ends those sessions of an operator that which says, and returns how many.
+func (d *Door) EndSessions(ctx context.Context, o appliance.Origin, name string, which func(id string) bool) (int, error) {
+	list, err := d.store.Sessions(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, s := range list {
+		if !which(IDOf(s)) {
+			continue
+		}
+		if err := d.store.DeleteSession(ctx, s.TokenHash); err != nil {
+			return n, err
+		}
+		n++
+	}
+	if n > 0 {
+		d.audit(ctx, o, "session_end", name, nil)
+	}
+	return n, nil
+}
+
+// IDOf returns the name of a session that SessionID gives to its requests.
+func IDOf(s appliance.SessionRecord) string {
+	return base64.RawURLEncoding.EncodeToString(s.TokenHash[:])
 }
 
 // SessionID returns a name for the session of r that is not secret, or "": for what is remembered of it in memory.

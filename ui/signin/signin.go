@@ -25,6 +25,7 @@ type Store interface {
 
 	CreateSession(ctx context.Context, s appliance.SessionRecord) error
 	Session(ctx context.Context, tokenHash [32]byte) (appliance.SessionRecord, appliance.Operator, error)
+	Sessions(ctx context.Context, operator string) ([]appliance.SessionRecord, error)
 	TouchSession(ctx context.Context, tokenHash [32]byte, at time.Time) error
 	DeleteSession(ctx context.Context, tokenHash [32]byte) error
 	DeleteSessionsOf(ctx context.Context, operator string) error

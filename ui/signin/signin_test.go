@@ -181,6 +181,37 @@ func TestSessionLife(t *testing.T) {
 	}
 }
 
+func TestOwnSessionsAreListedAndEnded(t *testing.T) {
+	d, m, c := newDoor(t)
+	settle(t, d)
+	var cookies []*http.Cookie
+	for range 3 {
+		k, _, err := d.SignIn(request("192.168.0.17:1"), FirstOperator, goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cookies = append(cookies, k)
+	}
+	list, err := d.Sessions(t.Context(), FirstOperator)
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%+v %v", list, err)
+	}
+	mine := SessionID(request("192.168.0.17:1", cookies[0]))
+	n, err := d.EndSessions(t.Context(), appliance.Origin{}, FirstOperator, func(id string) bool { return id != mine })
+	if err != nil || n != 2 {
+		t.Errorf("%d %v", n, err)
+	}
+	for i, k := range cookies {
+		if _, _, err := d.Identify(request("192.168.0.17:1", k)); (err == nil) != (i == 0) {
+			t.Errorf("session %d: %v", i, err)
+		}
+	}
+	c.advance(31 * time.Minute)
+	if list, err := d.Sessions(t.Context(), FirstOperator); err != nil || len(list) != 0 || len(m.sessions) != 1 {
+		t.Errorf("an idle session is listed: %+v %v", list, err)
+	}
+}
+
 func busy(d *Door, c *clock, k *http.Cookie, total time.Duration) {
 	for spent := time.Duration(0); spent < total; spent += 20 * time.Minute {
 		c.advance(20 * time.Minute)

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strings"
 	"time"
 
 	"evenkeel/appliance"
@@ -13,11 +14,39 @@ type People struct {
 	MyRole    appliance.Role
 	Users     []User // nil: not an administrator
 	Tokens    []Token
+	Sessions  []Session
 	Own       form.Errors // of the own password's form
 	New       form.Errors // of the new user's form
 	Typed     form.Values // of the new user's form
 	TokenForm form.Errors
 	Fresh     string // a token that was just made: shown once
+}
+
+// Session is one row: a browser in which the user is signed in.
+type Session struct {
+	ID            string
+	Created, Seen time.Time
+	From, Agent   string
+	This          bool // the one that asks
+}
+
+// Browser names what an agent says of itself, in short.
+func (s Session) Browser() string {
+	name, system := "", ""
+	for _, b := range [][2]string{{"Edg/", "Edge"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}} {
+		if name == "" && strings.Contains(s.Agent, b[0]) {
+			name = b[1]
+		}
+	}
+	for _, o := range [][2]string{{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iOS"}, {"iPad", "iOS"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"}} {
+		if system == "" && strings.Contains(s.Agent, o[0]) {
+			system = " on " + o[1]
+		}
+	}
+	if name == "" {
+		return s.Agent
+	}
+	return name + system
 }
 
 // User is one row.
