@@ -193,6 +193,9 @@ func (next *change) relist(n *lane) {
 	if len(next.fresh)+len(next.moved)+len(next.removed) == 0 {
 		return
 	}
+	for _, s := range next.retired {
+		s.shards[n.number].listeners = nil
+	}
 	for _, s := range next.services {
 		s.shards[n.number].listeners = nil
 	}

@@ -393,3 +393,20 @@ func TestConcurrentAppliesChecksAndStatusesAgree(t *testing.T) {
 		readName(t, dial(t, address(v)))
 	}
 }
+
+func TestARemovedServiceForgetsItsListeners(t *testing.T) {
+	r := start(t, Options{})
+	v := tcp(t, "svc")
+	r.apply(v)
+	retired := r.view.Load().services[0]
+	r.apply()
+	for _, shard := range retired.shards {
+		if err := shard.lane.loop.Call(soon(t), func() {
+			if len(shard.listeners) > 0 {
+				t.Error("a removed service still has listeners")
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}

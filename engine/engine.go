@@ -143,10 +143,10 @@ func (e *Engine) drain() {
 	e.ended = true
 	ctx, cancel := context.WithTimeout(context.Background(), e.options.Grace)
 	defer cancel()
-	services := e.services
+	services, groups := e.services, e.groups // a loop may come to look at them only behind the grace
 	for _, n := range e.lanes {
 		_ = n.loop.Call(ctx, func() {
-			for _, g := range e.groups {
+			for _, g := range groups {
 				if g.listeners[n.number] != nil {
 					g.listeners[n.number].Close()
 				}

@@ -1,13 +1,12 @@
 package engine
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"evenkeel/appliance"
-
-	"net/netip"
 )
 
 func checked(t *testing.T, label string, servers ...netip.AddrPort) appliance.VirtualService {

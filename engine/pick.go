@@ -43,7 +43,7 @@ func (s *shard) survey(q *wire.Query) {
 	s.lookAtOthers()
 	for i, seat := range s.seats {
 		r, p := &s.config.RealServers[i], &s.pool.Seats[i]
-		p.Usable = r.State == appliance.Online && s.reachable(i, q) && (r.MaxConnections == 0 || seat.server.reserved.Load() < int64(r.MaxConnections))
+		p.Usable = r.State == appliance.Online && s.reachable(i, q) && (r.MaxConnections == 0 || seat.server.taken.Load() < int64(r.MaxConnections))
 		p.Open = seat.Counters.Open + s.others[i]
 	}
 }
@@ -75,12 +75,9 @@ func (s *shard) choose(i int, q *wire.Query, why wire.Reason) (wire.Choice, bool
 	r, seat := &s.config.RealServers[i], s.seats[i]
 	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now()}
 	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, q.Port))
-	if r.MaxConnections > 0 {
-		if seat.server.reserved.Add(1) > int64(r.MaxConnections) {
-			seat.server.reserved.Add(-1)
-			return wire.Choice{}, false
-		}
-		c.Reserved = true
+	if taken := seat.server.taken.Add(1); r.MaxConnections > 0 && taken > int64(r.MaxConnections) { // counted without a limit too: one may be set later
+		seat.server.taken.Add(-1)
+		return wire.Choice{}, false
 	}
 	seat.opened(c.Opened)
 	return c, true
@@ -116,7 +113,7 @@ func (s *shard) Release(c wire.Choice) {
 	seat := c.Server.Owner.(*seat)
 	stats.Closed(&seat.Counters)
 	seat.ages.Remove(c.Opened)
-	if c.Reserved {
-		seat.server.reserved.Add(-1)
+	if seat.server != nil {
+		seat.server.taken.Add(-1)
 	}
 }

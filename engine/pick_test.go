@@ -68,3 +68,57 @@ func TestLeastConnectionsHoldsAcrossLoops(t *testing.T) {
 		c.Close()
 	}
 }
+
+func TestAServersLimitThatIsSetLaterCountsWhoIsThere(t *testing.T) {
+	s := serve(t, echo("s"))
+	r := start(t, Options{})
+	v := tcp(t, "svc", s.address)
+	r.apply(v)
+	held := make([]*net.TCPConn, 3)
+	for i := range held {
+		held[i] = dial(t, address(v))
+		readName(t, held[i])
+	}
+	v.RealServers[0].MaxConnections = 3
+	r.apply(v)
+	wantEOF(t, dial(t, address(v)))
+	held[0].Close()
+	until(t, "one to be gone", func() bool { return r.status(v.ID).Servers[0].Connections == 2 })
+	readName(t, dial(t, address(v)))
+}
+
+// TestAClientThatIsRefusedIsNotCountedEvenForAMoment: who leaves in that moment would see no room and wake nobody, and every loop would wait for ever.
+func TestAClientThatIsRefusedIsNotCountedEvenForAMoment(t *testing.T) {
+	r := start(t, Options{})
+	v := tcp(t, "svc")
+	v.Limits.MaxConnections = 1
+	r.apply(v)
+	s := r.view.Load().services[0]
+	if !s.admit() {
+		t.Fatal("the first was refused")
+	}
+	refused := make(chan bool)
+	go func() {
+		defer close(refused)
+		for range 200_000 {
+			if s.admit() {
+				t.Error("one too many was admitted")
+				return
+			}
+		}
+	}()
+	for {
+		if n := s.open.Load(); n != 1 {
+			t.Errorf("%d are counted", n)
+			break
+		}
+		select {
+		case <-refused:
+			s.leave()
+			return
+		default:
+		}
+	}
+	<-refused
+	s.leave()
+}

@@ -28,11 +28,11 @@ type snapshot struct {
 
 // server is one real server of a service, on all loops.
 type server struct {
-	id       string
-	service  *service
-	down     atomic.Bool  // what the monitor saw last
-	reserved atomic.Int64 // places taken of its limit of connections
-	seats    []*seat      // one for each loop
+	id      string
+	service *service
+	down    atomic.Bool  // what the monitor saw last
+	taken   atomic.Int64 // places, whether or not their number has a limit
+	seats   []*seat      // one for each loop
 }
 
 // seat is a server on one loop.
@@ -90,17 +90,24 @@ func (s *service) limit() int64 { return int64(s.running.Load().config.Limits.Ma
 
 // admit counts one more client; false: the limit is reached, and room is told to the loops when there is some.
 func (s *service) admit() bool {
-	limit := s.limit()
-	if s.open.Add(1) <= limit {
+	if s.enter() {
 		return true
 	}
-	s.open.Add(-1)
 	s.waiting.Store(true)
-	if s.open.Add(1) <= limit { // one left before it could see that somebody waits
-		return true
+	return s.enter() // one may have left before it could see that somebody waits
+}
+
+// enter counts one more client if there is room. It never counts one too many, not even for a moment: who leaves then would see no room and wake nobody.
+func (s *service) enter() bool {
+	for limit := s.limit(); ; {
+		n := s.open.Load()
+		if n >= limit {
+			return false
+		}
+		if s.open.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	s.open.Add(-1)
-	return false
 }
 
 func (s *service) leave() {

@@ -35,12 +35,12 @@ func New(p *appliance.Pool, old *Pool, oldServers []appliance.RealServer) *Pool 
 	if old == nil || old.scheduler != n.scheduler {
 		return n
 	}
+	known := make(map[string]int64, len(oldServers))
+	for i := range min(len(old.Seats), len(oldServers)) {
+		known[oldServers[i].ID] = old.Seats[i].current
+	}
 	for i := range n.Seats {
-		for j := range min(len(old.Seats), len(oldServers)) {
-			if oldServers[j].ID == p.RealServers[i].ID {
-				n.Seats[i].current = old.Seats[j].current
-			}
-		}
+		n.Seats[i].current = known[p.RealServers[i].ID]
 	}
 	return n
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"evenkeel/appliance"
@@ -204,6 +205,23 @@ func TestANewPoolTakesOverTheTurn(t *testing.T) {
 	}
 	if got := next.Pick(client(0)); got != 1 {
 		t.Errorf("after a change the turn began anew: %d", got)
+	}
+}
+
+func TestANewPoolKnowsItsServersInAnyOrder(t *testing.T) {
+	p, servers := pool(appliance.RoundRobin, appliance.LoadBalanced, 3, 2, 1)
+	for range 2 {
+		p.Pick(client(0))
+	}
+	slices.Reverse(servers)
+	was := []int64{p.Seats[2].current, p.Seats[1].current, 0}
+	servers[2].ID = "another"
+	old := []appliance.RealServer{{ID: "server-0"}, {ID: "server-1"}, {ID: "server-2"}}
+	next := New(&appliance.Pool{Scheduler: appliance.RoundRobin, RealServers: servers}, p, old)
+	for i, want := range was {
+		if got := next.Seats[i].current; got != want {
+			t.Errorf("%s stands at %d, not %d", servers[i].ID, got, want)
+		}
 	}
 }
 

@@ -95,7 +95,9 @@ func (f *field) measure(haproxy, ours *contender, out io.Writer) ([]row, error) 
 		{work{name: "W4 TCP connections, 100 B each way", unit: "µs CPU/connection", run: f.connections}, two, []int{echoPort, echoPort}, nil},
 		{
 			work{name: "W5 TCP bulk", unit: "ms CPU/GB", run: f.bulk},
-			[]*contender{haproxy, haproxy, ours}, []int{bulkPort, splicePort, bulkPort}, []string{"HAProxy", "HAProxy, splice forced", "Evenkeel"},
+			[]*contender{haproxy, haproxy, ours},
+			[]int{bulkPort, splicePort, bulkPort},
+			[]string{"HAProxy", "HAProxy, splice forced", "Evenkeel"},
 		},
 	} {
 		r, err := f.interleaved(w.work, w.contenders, w.ports, w.columns)

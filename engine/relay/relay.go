@@ -64,7 +64,7 @@ func (s *session) connect() {
 		if !ok {
 			c := s.service.Counters()
 			atomic.StoreUint64(&c.Refused, c.Refused+1)
-			s.end((wire.Conn).Close)
+			s.end(wire.Conn.Close)
 			return
 		}
 		s.choice, s.picked = choice, true
@@ -187,7 +187,7 @@ func (s *session) Ended(c wire.Conn) {
 	from.ended = true
 	s.touch()
 	if s.up.ended && s.down.ended {
-		s.end((wire.Conn).Close)
+		s.end(wire.Conn.Close)
 		return
 	}
 	to.CloseWrite()
@@ -214,7 +214,7 @@ func (s *session) Broken(c wire.Conn, err error) {
 		s.failed(err)
 		s.connect()
 	default:
-		s.end((wire.Conn).Abort)
+		s.end(wire.Conn.Abort)
 	}
 }
 
@@ -238,7 +238,7 @@ func (s *session) look() {
 		s.active, s.calm = now, 0
 	}
 	if now.Sub(s.active) >= patience {
-		s.end((wire.Conn).Close)
+		s.end(wire.Conn.Close)
 		return
 	}
 	next := s.active.Add(patience)
@@ -252,7 +252,7 @@ func (s *session) look() {
 // Evict ends the session politely.
 func (s *session) Evict(server *wire.Server) {
 	if !s.over && (server == nil || s.picked && s.choice.Server == server) {
-		s.end((wire.Conn).Close)
+		s.end(wire.Conn.Close)
 	}
 }
 

@@ -37,7 +37,6 @@ type Choice struct {
 	SetCookie []byte         // complete value for a Set-Cookie header to give to the client, or nil
 	Fallback  bool
 	Reason    Reason
-	Reserved  bool // the service's own: it holds a place in the server's limit of connections
 	Opened    Time // the service's own: when Pick made it
 }
 
