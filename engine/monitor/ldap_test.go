@@ -111,6 +111,7 @@ func FuzzLDAPAnswer(f *testing.F) {
 	f.Add(bindAnswer(1, ldapBound, 0, ""))
 	f.Add(bindAnswer(0, ldapNotice, 52, strings.Repeat("x", 300)))
 	f.Add([]byte("0\x84\x00\x00\x00\x01a"))
+	f.Add([]byte("0\x06\x02\x01\x01\x61\x84\xff")) // a length that is itself cut off
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if b, err := readBound(bytes.NewReader(body)); err == nil && (b.id < 0 || b.code < 0 || len(b.diagnostic) > len(body)) {
 			t.Errorf("%q was read as %+v", body, b)

@@ -128,11 +128,11 @@ func TestScheduleFollowsRiseAndFall(t *testing.T) {
 		n := newNetwork()
 		var told news
 		m := New(Options{Dial: n.dial, Changed: told.add})
-		running(t, m)
 		m.Apply([]appliance.VirtualService{service(1)}, nil)
 		if h := m.Health("rs1"); h.Health != appliance.Unknown || h.Sentence != "Not yet checked." {
 			t.Fatalf("before the first probe: %+v", h)
 		}
+		running(t, m)
 		time.Sleep(10 * time.Millisecond)
 		if h := m.Health("rs1").Health; h != appliance.Up {
 			t.Fatalf("after one good probe: %s", h)
