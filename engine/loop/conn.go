@@ -31,6 +31,7 @@ type Conn struct {
 	flags flags
 	place uint16
 	errno uint16 // with hasFailed
+	held  int    // of a polite close: how many bytes waited when it was last looked at
 }
 
 // flags are the state of a connection.
@@ -53,6 +54,7 @@ const (
 	hasHangup                      // RDHUP, HUP or ERR was seen: a short read does not mean drained
 	hasEnded                       // read returned 0, and the core knows
 	hasFailed                      // errno says how
+	hasError                       // the kernel has an error for it, which the next read tells
 	wantsFIN                       // CloseWrite or Close was called
 	sentFIN                        // the kernel knows
 )
@@ -120,6 +122,9 @@ func (c *Conn) work(events uint32) {
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.flags |= hasHangup
 	}
+	if events&unix.EPOLLERR != 0 {
+		c.flags |= hasError
+	}
 	if c.flags&isConnecting != 0 && !c.connected(events) {
 		return
 	}
@@ -130,6 +135,9 @@ func (c *Conn) work(events uint32) {
 		c.flush()
 	}
 	c.take()
+	if c.flags&(hasError|hasFailed|isReady|isOver) == hasError && c.origin != nil {
+		c.lost()
+	}
 	if c.flags&(hasFailed|isGone|isReady) == hasFailed { // one that is ready has more to read
 		c.breakOff()
 	}
@@ -166,6 +174,17 @@ func (c *Conn) fail(errno syscall.Errno) {
 		c.errno = uint16(errno)
 		c.makeReady()
 	}
+}
+
+// lost ends an accepted connection whose peer is gone and of which nothing is read now, so that its server does not work for nobody. A dialed one keeps its error
+// until it is read: an answer may stand before it.
+func (c *Conn) lost() {
+	errno := sysError(c.fd)
+	if errno == 0 {
+		errno = unix.ECONNRESET
+	}
+	c.flags |= hasFailed
+	c.errno = uint16(errno)
 }
 
 // breakOff closes a failed connection and tells the core.
@@ -274,6 +293,8 @@ func (c *Conn) WakeAt(t wire.Time) {
 // expired is called when the deadline has come.
 func (c *Conn) expired() {
 	switch {
+	case c.flags&(isLingering|sentFIN) == isLingering && c.outstanding() != c.held: // slow, but it reads
+		c.linger()
 	case c.flags&isLingering != 0:
 		c.release()
 	case c.flags&isOver == 0:

@@ -1,16 +1,21 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"evenkeel/engine/wire"
+
+	"golang.org/x/sys/unix"
 )
 
 // hold keeps the loop from doing anything until the returned function is called.
@@ -174,4 +179,122 @@ func TestACoreWithADefectIsToldThatItsClientBroke(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// later lets that much time pass for the loop, and everything happen that is due then.
+func later(t *testing.T, l *Loop, d time.Duration) {
+	t.Helper()
+	on(t, l, func() { l.epoch = l.epoch.Add(-d) })
+	for range 3 {
+		on(t, l, func() {})
+	}
+}
+
+func TestAPoliteCloseWaitsForAPeerThatReadsSlowly(t *testing.T) {
+	l := start(t)
+	c, mine := meet(t, l, &plain{})
+	_ = c.SetReadBuffer(16 << 10)
+	on(t, l, func() { mine.Send(noise(16 << 20)); mine.Close() })
+	outstanding := func() (n int) { on(t, l, func() { n = mine.(*Conn).outstanding() }); return n }
+	var got int64
+	for range 4 { // much longer than the patience, and less is read than would let the kernel take more
+		later(t, l, flushPatience-time.Second)
+		for before := outstanding(); outstanding() == before; got++ {
+			if _, err := io.CopyN(io.Discard, c, 1024); err != nil {
+				t.Fatalf("behind %d KiB: %v", got, err)
+			}
+		}
+		later(t, l, time.Second)
+	}
+	on(t, l, func() {
+		if l.Connections() != 1 {
+			t.Error("the peer was cut while it read")
+		}
+	})
+	until(t, "a peer that reads no more to be cut", func() bool {
+		later(t, l, flushPatience)
+		open := 1
+		on(t, l, func() { open = l.Connections() })
+		return open == 0
+	})
+}
+
+func TestAResetClientIsNoticedWhileNothingIsReadOfIt(t *testing.T) {
+	for name, stop := range map[string]func(a, b wire.Conn){
+		"paused":           func(a, _ wire.Conn) { a.Pause() },
+		"the pipe is full": func(a, b wire.Conn) { a.SpliceTo(b, -1) },
+	} {
+		l := start(t)
+		broken := make(chan wire.Conn, 1)
+		client, _, a, b := pair(t, l, &plain{broken: func(c wire.Conn, _ error) { broken <- c }})
+		on(t, l, func() { stop(a, b) })
+		_ = client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		if _, err := client.Write(noise(64 << 20)); err == nil {
+			t.Fatal("everything was taken")
+		}
+		_ = client.SetLinger(0)
+		client.Close()
+		select {
+		case c := <-broken:
+			if c != a {
+				t.Errorf("%s: the server is said to be broken", name)
+			}
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s: the reset was not told", name)
+		}
+	}
+}
+
+func TestDescriptorsThatRunOutAreSaidOnceAndTheirReturnWhenAClientCame(t *testing.T) {
+	var log bytes.Buffer // written on the loop
+	l, err := Open(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, l)
+	said := func() (paused, again int) {
+		on(t, l, func() {
+			paused, again = bytes.Count(log.Bytes(), []byte("paused")), bytes.Count(log.Bytes(), []byte("again"))
+		})
+		return paused, again
+	}
+	addr, _ := listen(t, l, &door{core: func(wire.Conn) wire.Core { return &plain{} }})
+	goOn := hold(t, l)
+	dial(t, addr)
+	giveBack := takeDescriptors(t)
+	goOn()
+	for range 10 {
+		later(t, l, starveTime)
+	}
+	if paused, again := said(); paused != 1 || again != 0 {
+		t.Errorf("paused was said %d times, again %d times", paused, again)
+	}
+	giveBack()
+	until(t, "the client to be accepted", func() bool { later(t, l, starveTime); return l.Stats().Accepted == 1 })
+	if paused, again := said(); paused != 1 || again != 1 || l.Stats().Starved != 1 {
+		t.Errorf("paused was said %d times, again %d times, of %d", paused, again, l.Stats().Starved)
+	}
+}
+
+// takeDescriptors lowers the process's limit so that no descriptor is left.
+func takeDescriptors(t *testing.T) (giveBack func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	lowest, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Close(lowest)
+	set := func(n uint64) {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: limit.Max}); err != nil {
+			t.Error(err)
+		}
+	}
+	set(uint64(lowest))
+	giveBack = sync.OnceFunc(func() { set(limit.Cur) })
+	t.Cleanup(giveBack)
+	return giveBack
 }

@@ -163,5 +163,8 @@ func (n *Listener) acceptOne(a Acceptor) bool {
 			c.makeReady()
 		}
 	}
+	if l.starved.said && l.starved.at == 0 {
+		l.starved.over(l)
+	}
 	return true
 }

@@ -23,6 +23,12 @@ func start(t *testing.T) *Loop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, l)
+	return l
+}
+
+func run(t *testing.T, l *Loop) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- l.Run(ctx) }()
@@ -32,7 +38,6 @@ func start(t *testing.T) *Loop {
 			t.Error(err)
 		}
 	})
-	return l
 }
 
 func on(t *testing.T, l *Loop, f func()) {

@@ -12,7 +12,8 @@ import (
 // starvation is the state of a loop that ran out of descriptors: it accepts nothing for a while, and the clients wait in the kernel's queue.
 // The reserve lets those who were accepted last still reach a server.
 type starvation struct {
-	at      wire.Time // when to try again; zero: not starved
+	at      wire.Time // when to try again; zero: accepting
+	said    bool      // that accepting is paused; the end is said when a client was accepted
 	reserve [reserved]int32
 	held    int
 }
@@ -24,7 +25,8 @@ const (
 
 // starve pauses accepting.
 func (l *Loop) starve(errno syscall.Errno) {
-	if l.starved.at == 0 {
+	if !l.starved.said {
+		l.starved.said = true
 		count(&l.stats.Starved)
 		l.log.Warn("accepting paused, no descriptors left", "connections", l.conns, "error", errno.Error())
 	}
@@ -37,17 +39,16 @@ func (l *Loop) starve(errno syscall.Errno) {
 	}
 }
 
-// retry accepts again when the time has come and there are descriptors.
+// retry accepts again when the time has come and there are descriptors, one beside the reserve at least.
 func (s *starvation) retry(l *Loop) {
 	if s.at == 0 || l.now < s.at {
 		return
 	}
-	if !s.refill() {
+	if !s.refill() || !s.spare() {
 		s.at = l.now.Add(starveTime)
 		return
 	}
 	s.at = 0
-	l.log.Info("accepting again", "connections", l.conns)
 	for _, n := range l.listeners {
 		n.update()
 	}
@@ -64,6 +65,21 @@ func (s *starvation) refill() bool {
 		s.held++
 	}
 	return true
+}
+
+// spare tells whether there is a descriptor beside the reserve.
+func (s *starvation) spare() bool {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		sysClose(int32(fd))
+	}
+	return err == nil
+}
+
+// over notes that a client was accepted, and nothing was missing for it.
+func (s *starvation) over(l *Loop) {
+	s.said = false
+	l.log.Info("accepting again", "connections", l.conns)
 }
 
 // lend gives one descriptor of the reserve back to the process.

@@ -63,12 +63,18 @@ func (c *Conn) Queued() int {
 
 // Unacknowledged implements wire.Conn (SIOCOUTQ, tcp(7)).
 func (c *Conn) Unacknowledged() int {
+	if c.flags&isGone != 0 {
+		return 0
+	}
 	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
 	if err != nil {
 		return 0
 	}
 	return n
 }
+
+// outstanding returns how many bytes the peer has not acknowledged, those included that the kernel has not taken.
+func (c *Conn) outstanding() int { return c.Queued() + c.Unacknowledged() }
 
 // flush gives the queue to the kernel: what waits in a pipe first, it is older.
 func (c *Conn) flush() {
@@ -122,7 +128,7 @@ func (c *Conn) finish() {
 
 // The patience with a connection that was closed politely.
 const (
-	flushPatience   = 30 * time.Second // while bytes still wait, since the last that went
+	flushPatience   = 30 * time.Second // while bytes still wait, since the peer last acknowledged some
 	discardPatience = 2 * time.Second  // after FIN
 )
 
@@ -130,7 +136,7 @@ const (
 func (c *Conn) linger() {
 	patience := discardPatience
 	if c.flags&sentFIN == 0 {
-		patience = flushPatience
+		patience, c.held = flushPatience, c.outstanding()
 	}
 	c.deadline = c.loop.now.Add(patience)
 	c.loop.wheel.set(c)

@@ -24,6 +24,7 @@ type session struct {
 	choice   wire.Choice
 	tried    []*wire.Server
 	active   wire.Time // when bytes last went in either direction
+	held     int       // bytes that the peers had not acknowledged when silence was last looked at
 	up, down stream
 	picked   bool // to be released
 	linked   bool // the server is connected
@@ -237,6 +238,9 @@ func (s *session) look() {
 	if up || down {
 		s.active, s.calm = now, 0
 	}
+	if now.Sub(s.active) >= patience && s.acknowledged() {
+		s.active, s.calm = now, 0
+	}
 	if now.Sub(s.active) >= patience {
 		s.end(wire.Conn.Close)
 		return
@@ -247,6 +251,13 @@ func (s *session) look() {
 		s.calm = min(s.calm+1, calmest)
 	}
 	s.client.WakeAt(next)
+}
+
+// acknowledged tells whether a peer has read since it was last asked, though nothing could be sent: a slow one empties the kernel's buffer first.
+func (s *session) acknowledged() bool {
+	before := s.held
+	s.held = s.client.Queued() + s.client.Unacknowledged() + s.server.Queued() + s.server.Unacknowledged()
+	return s.held != 0 && s.held != before
 }
 
 // Evict ends the session politely.

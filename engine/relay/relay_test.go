@@ -190,6 +190,30 @@ func TestSilenceInBothDirectionsEndsTheSessionPolitely(t *testing.T) {
 	}
 }
 
+func TestAPeerThatReadsSlowlyIsNotSilentAndOneThatStopsIs(t *testing.T) {
+	for _, side := range []string{"client", "server"} {
+		d, client, _ := open("a")
+		d.config.Limits.ClientTimeout = appliance.Duration(time.Minute)
+		server := d.loop.Dialed[0]
+		server.Connect()
+		slow := client
+		if side == "server" {
+			slow = server
+		}
+		for n := range 10 {
+			slow.Held = 1000 - n
+			d.loop.Advance(time.Minute)
+			if client.Over() {
+				t.Fatalf("the %s was cut while it read, after %d minutes", side, n+1)
+			}
+		}
+		d.loop.Advance(time.Minute)
+		if !client.Closed || !server.Closed {
+			t.Errorf("the %s reads no more and the session goes on", side)
+		}
+	}
+}
+
 func TestTwelveHoursOfSilenceAreNormal(t *testing.T) {
 	d, client, _ := open("a")
 	d.loop.Dialed[0].Connect()
