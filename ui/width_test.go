@@ -23,6 +23,7 @@ const cutOff = `(() => {
     if (style.position === 'absolute') continue;
     if (!e.matches('input,textarea') && style.overflowX === 'hidden' && e.scrollWidth > e.clientWidth + 1) bad.add('wide ' + name(e));
     if (!e.matches('input,textarea') && style.overflowY === 'hidden' && e.scrollHeight > e.clientHeight + 1) bad.add('high ' + name(e));
+    if (e.matches('.addr') && e.textContent.length > 12 && box.width < 60) bad.add('narrow ' + name(e));
     if (e.closest('pre') === null && (box.right > innerWidth + 1 || box.left < -1)) bad.add('out ' + name(e));
   }
   return [...bad].slice(0, 6).join('\n');
