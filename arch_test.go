@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"engine":               nil,
 	"engine/wire":          nil,
 	"engine/wire/wiretest": {"engine/wire"},
+	"engine/journal":       nil,
 	"engine/loop":          {"engine/wire"},
 	"engine/request":       nil,
 	"engine/http1":         {"engine/wire", "engine/request"},

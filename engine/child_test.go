@@ -29,19 +29,19 @@ func child(what string) int {
 	return 0
 }
 
-// journal collects log lines.
-type journal struct {
+// logLines collects log lines.
+type logLines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (j *journal) Write(b []byte) (int, error) {
+func (j *logLines) Write(b []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.b.Write(b)
 }
 
-func (j *journal) count(line string) int {
+func (j *logLines) count(line string) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return bytes.Count(j.b.Bytes(), []byte(line))
@@ -50,7 +50,7 @@ func (j *journal) count(line string) int {
 // starve runs an engine whose process may have few descriptors: it prints its port, serves until its input ends, then says what happened.
 func starve() error {
 	server := netip.MustParseAddrPort(os.Getenv("ENGINE_TEST_SERVER"))
-	var log journal
+	var log logLines
 	e := New(Options{Loops: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

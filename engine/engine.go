@@ -14,13 +14,14 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/http1"
+	"evenkeel/engine/journal"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/monitor"
 )
 
 // Options configure an Engine. Every field may be zero.
 type Options struct {
-	Log          *slog.Logger   // nil: silent
+	Log          *slog.Logger   // nil: silent. The engine never waits for it: lines that it does not take in time are dropped and counted
 	Loops        int            // event loops; 0: one for each processor
 	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
@@ -32,11 +33,13 @@ const (
 	defaultGrace   = 1500 * time.Millisecond
 	idlePerLoop    = 1024 // idle server connections
 	refusedLogRate = time.Second
+	journalGrace   = time.Second // for the last lines of the log
 )
 
 // Engine moves the traffic of a configuration. Its methods are safe for concurrent use; Apply waits until Run has started.
 type Engine struct {
-	log     *slog.Logger
+	log     *slog.Logger // of the journal
+	journal *journal.Journal
 	options Options
 	monitor *monitor.Monitor
 	key     [32]byte      // seals cookies
@@ -77,8 +80,10 @@ func New(o Options) *Engine {
 	if o.Grace == 0 {
 		o.Grace = defaultGrace
 	}
+	lines := journal.New(o.Log.Handler())
+	o.Log = slog.New(lines)
 	e := &Engine{
-		log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
+		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
 		services: map[string]*service{}, groups: map[netip.AddrPort]*group{},
 	}
 	e.view.Store(&view{})
@@ -95,6 +100,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if n := len(e.lanes) + 1; runtime.GOMAXPROCS(0) < n {
 		runtime.GOMAXPROCS(n) // a loop keeps its thread; everything else needs one more
 	}
+	defer e.keepJournal(ctx)()
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var all sync.WaitGroup
@@ -122,6 +128,25 @@ func (e *Engine) openLanes() error {
 		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop)})
 	}
 	return nil
+}
+
+// keepJournal writes the log until the returned function is called, which waits for the last lines: not for ever, because whoever reads the log may never do so.
+func (e *Engine) keepJournal(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	written := make(chan struct{})
+	go func() {
+		e.journal.Run(ctx)
+		close(written)
+	}()
+	return func() {
+		cancel()
+		patience := time.NewTimer(journalGrace)
+		defer patience.Stop()
+		select {
+		case <-written:
+		case <-patience.C:
+		}
+	}
 }
 
 func (e *Engine) runLoop(ctx context.Context, n *lane) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -144,4 +145,27 @@ func TestProcessorsLeaveRoomBesideTheLoops(t *testing.T) {
 	if n := runtime.GOMAXPROCS(0); n < 4 {
 		t.Errorf("%d processors for three loops and the rest", n)
 	}
+}
+
+func TestALogThatNobodyReadsStopsNoTraffic(t *testing.T) {
+	unread, lines := io.Pipe()
+	h := serveHTTP(t, "h")
+	r := start(t, Options{Loops: 1, Log: slog.New(slog.NewTextHandler(lines, nil))})
+	v := web(t, "web", h)
+	r.apply(v)
+	bad := dial(t, address(v))
+	if _, err := io.WriteString(bad, "GET / HTTP/1.1\r\nBad Field: x\r\n\r\n"); err != nil { // which is logged
+		t.Fatal(err)
+	}
+	if resp, err := http.ReadResponse(bufio.NewReader(bad), nil); err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("%v, %v", resp, err)
+	}
+	if b := get(t, client(t), address(v)); b != "h" {
+		t.Errorf("%q", b)
+	}
+	first, err := bufio.NewReader(unread).ReadString('\n')
+	if err != nil || !strings.Contains(first, "request refused") {
+		t.Errorf("%q, %v", first, err)
+	}
+	unread.Close()
 }
