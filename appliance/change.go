@@ -32,10 +32,10 @@ type Committed struct {
 
 // Act is an operator's action on one live real server.
 type Act struct {
-	Service string // id
-	Server  string // id
-	State   State  // empty: unchanged
-	Weight  *int   // nil: unchanged
+	Service string        // id
+	Server  string        // id
+	State   State         // empty: unchanged
+	Weight  *int          // nil: unchanged
 	Limit   time.Duration // with Drain: after it the server is halted; zero: no limit
 }
 
