@@ -54,7 +54,7 @@ func (k key) shard() int {
 type entry struct {
 	key          key
 	server       uint32
-	newer, older int32 // ring; place 0 is its anchor: anchor.newer is the oldest entry
+	newer, older int32 // ring; place 0 is its anchor: anchor.newer is the oldest entry. older is negative in a free place
 	last         int64
 }
 
@@ -93,12 +93,12 @@ func (sh *shard) insert(k key, server uint32, now int64) {
 	sh.append(i, now)
 }
 
-// append makes i the newest. Loops read their clocks at slightly different moments; the order of use wins.
+// append makes i the newest. Loops read their clocks at slightly different moments; the order of use wins, and the times tell it: no two of a shard are the same.
 func (sh *shard) append(i int32, now int64) {
 	e, anchor := &sh.entries[i], &sh.entries[0]
 	e.last = now
 	if anchor.older != 0 {
-		e.last = max(now, sh.entries[anchor.older].last)
+		e.last = max(now, sh.entries[anchor.older].last+1)
 	}
 	e.newer, e.older = 0, anchor.older
 	sh.entries[anchor.older].newer = i
@@ -119,7 +119,7 @@ func (sh *shard) use(i int32, now int64) {
 func (sh *shard) remove(i int32) {
 	sh.unlink(i)
 	delete(sh.index, sh.entries[i].key)
-	sh.entries[i] = entry{}
+	sh.entries[i] = entry{older: -1}
 	sh.free = append(sh.free, i)
 	sh.note()
 }
@@ -139,18 +139,39 @@ type row struct {
 	last   int64
 }
 
+// piece is how many places are looked at, at most, before the loops have their turn.
+const piece = 1024
+
+// walk shows every entry, in the order of places, to a function that may remove it. The lock is held for a piece at a time, and grow is called before each, without
+// it. What comes or goes meanwhile may be seen or not; a client that goes and comes again may be seen twice.
+func (t *Table) walk(grow func(), see func(sh *shard, i int32)) {
+	for n := range t.shards {
+		for from, more := 1, true; more; from += piece {
+			grow()
+			more = t.shards[n].pass(from, see)
+		}
+	}
+}
+
+// pass shows a piece of the places, and tells whether there are more.
+func (sh *shard) pass(from int, see func(sh *shard, i int32)) (more bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for i := from; i < min(from+piece, len(sh.entries)); i++ {
+		if sh.entries[i].older >= 0 {
+			see(sh, int32(i))
+		}
+	}
+	return from+piece < len(sh.entries)
+}
+
 // rows returns a copy of all entries in the order of use.
 func (t *Table) rows() []row {
 	var out []row
-	for n := range t.shards {
-		sh := &t.shards[n]
-		sh.mu.Lock()
-		for i := sh.entries[0].newer; i != 0; i = sh.entries[i].newer {
-			e := &sh.entries[i]
-			out = append(out, row{e.key, e.server, e.last})
-		}
-		sh.mu.Unlock()
-	}
+	t.walk(func() { t.turn(); out = slices.Grow(out, piece) }, func(sh *shard, i int32) {
+		e := &sh.entries[i]
+		out = append(out, row{e.key, e.server, e.last})
+	})
 	sortRows(out)
 	return out
 }

@@ -2,6 +2,7 @@ package persist
 
 import (
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -24,6 +25,7 @@ type Table struct {
 	count    atomic.Int64 // entries, and those about to be made
 	servers  registry
 	shards   [shardCount]shard
+	turn     func() // gives the loops their turn between two pieces of a long work, when no lock is held
 }
 
 // Entry is one row of the table.
@@ -35,7 +37,7 @@ type Entry struct {
 
 // NewTable returns an empty table.
 func NewTable(s Settings) *Table {
-	t := &Table{}
+	t := &Table{turn: runtime.Gosched}
 	t.servers.start()
 	for i := range t.shards {
 		t.shards[i].reset()
@@ -181,19 +183,12 @@ func (t *Table) Clear() int { return t.removeIf(func(*entry) bool { return true 
 
 func (t *Table) removeIf(match func(*entry) bool) int {
 	removed := 0
-	for n := range t.shards {
-		sh := &t.shards[n]
-		sh.mu.Lock()
-		for i := sh.entries[0].newer; i != 0; {
-			next := sh.entries[i].newer
-			if match(&sh.entries[i]) {
-				t.removeLocked(sh, i)
-				removed++
-			}
-			i = next
+	t.walk(t.turn, func(sh *shard, i int32) {
+		if match(&sh.entries[i]) {
+			t.removeLocked(sh, i)
+			removed++
 		}
-		sh.mu.Unlock()
-	}
+	})
 	return removed
 }
 
@@ -201,13 +196,24 @@ func (t *Table) removeIf(match func(*entry) bool) int {
 func (t *Table) expire(now int64) {
 	s := t.settings.Load()
 	for n := range t.shards {
-		sh := &t.shards[n]
-		sh.mu.Lock()
-		for i := sh.entries[0].newer; i != 0 && sh.expired(i, now, s); i = sh.entries[0].newer {
-			t.removeLocked(sh, i)
+		for t.expirePiece(&t.shards[n], now, s) {
+			t.turn()
 		}
-		sh.mu.Unlock()
 	}
+}
+
+// expirePiece tells whether there is more to expire.
+func (t *Table) expirePiece(sh *shard, now int64, s *Settings) (more bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for range piece {
+		i := sh.entries[0].newer
+		if i == 0 || !sh.expired(i, now, s) {
+			return false
+		}
+		t.removeLocked(sh, i)
+	}
+	return true
 }
 
 // Len returns how many entries there are, those included that have expired and were not asked for since.

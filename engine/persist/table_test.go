@@ -300,3 +300,48 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestLongWorkLetsTheLoopsInBetweenItsPieces(t *testing.T) {
+	const clients = 3 * piece * shardCount
+	for name, work := range map[string]func(tb *Table){
+		"Entries":    func(tb *Table) { tb.Entries(2, 0) },
+		"Snapshot":   func(tb *Table) { tb.Snapshot(2, time.Unix(0, 0)) },
+		"DropServer": func(tb *Table) { tb.DropServer("a") },
+		"Clear":      func(tb *Table) { tb.Clear() },
+		"expire":     func(tb *Table) { tb.CountByServer(int64(time.Hour)) },
+	} {
+		tb := table(2 * clients)
+		for i := range clients {
+			tb.Put(addr(i), "a", 1)
+		}
+		turns := 0
+		tb.turn = func() {
+			turns++
+			for i := range shardCount { // would wait for ever if a lock were held
+				tb.Put(addr(clients+i), "b", int64(2*time.Hour))
+			}
+		}
+		work(tb)
+		if turns < 2*shardCount {
+			t.Errorf("%s: %d turns in %d entries", name, turns, clients)
+		}
+	}
+}
+
+func TestRowsStandInTheOrderOfUseEvenAtOneTime(t *testing.T) {
+	tb := table(1000)
+	var same []int // of one shard
+	for i := 0; len(same) < 50; i++ {
+		if keyOf(addr(i), tb.settings.Load()).shard() == 0 {
+			same = append(same, i)
+			tb.Put(addr(i), "a", second)
+		}
+	}
+	want(t, tb, addr(same[0]), second, "a")
+	rows := tb.Entries(second, 0)
+	for i, r := range rows {
+		if use := same[(i+1)%len(same)]; r.Client.Addr() != addr(use) {
+			t.Fatalf("row %d is %s", i, r.Client)
+		}
+	}
+}
