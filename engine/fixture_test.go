@@ -178,7 +178,6 @@ type sample struct {
 	ln      net.Listener
 	mu      sync.Mutex
 	conns   map[net.Conn]bool
-	total   int
 	wait    sync.WaitGroup
 }
 
@@ -204,7 +203,6 @@ func serveOn(t *testing.T, at string, f func(net.Conn)) *sample {
 			}
 			s.mu.Lock()
 			s.conns[c] = true
-			s.total++
 			s.mu.Unlock()
 			s.wait.Go(func() {
 				f(c)
@@ -233,12 +231,6 @@ func (s *sample) open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
-}
-
-func (s *sample) served() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.total
 }
 
 // echo returns what it gets, and its name first.

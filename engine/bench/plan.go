@@ -50,11 +50,10 @@ func (o *Options) defaults() {
 
 // work is one thing that is measured.
 type work struct {
-	name  string
-	unit  string
-	port  int
-	scale float64 // of a value for the table
-	run   func(f *field, port int) (float64, error)
+	name string
+	unit string
+	port int
+	run  func(f *field, port int) (float64, error)
 }
 
 // row is the medians of one measurement.
