@@ -229,7 +229,7 @@ func TestAResetClientIsNoticedWhileNothingIsReadOfIt(t *testing.T) {
 		client, _, a, b := pair(t, l, &plain{broken: func(c wire.Conn, _ error) { broken <- c }})
 		on(t, l, func() { stop(a, b) })
 		_ = client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-		if _, err := client.Write(noise(64 << 20)); err == nil {
+		if _, err := client.Write(make([]byte, 64<<20)); err == nil {
 			t.Fatal("everything was taken")
 		}
 		_ = client.SetLinger(0)
