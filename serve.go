@@ -125,10 +125,28 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 
 // site names the appliance's own listeners, which services and servers must leave alone.
 func (a *instance) site() appliance.Site {
-	return appliance.Site{Listeners: []appliance.Listener{
-		{Address: addrPort(a.webui.Addr()), Name: "the WebUI"},
-		{Address: addrPort(a.page.Address()), Name: "the fallback page"},
-	}}
+	return appliance.Site{
+		Listeners: []appliance.Listener{
+			{Address: addrPort(a.webui.Addr()), Name: "the WebUI"},
+			{Address: addrPort(a.page.Address()), Name: "the fallback page"},
+		},
+		Addresses: ownAddresses(),
+	}
+}
+
+// ownAddresses are those of the machine's interfaces as they are now.
+func ownAddresses() []netip.Addr {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Addr().Unmap())
+		}
+	}
+	return out
 }
 
 func randomKey() ([]byte, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -122,7 +123,9 @@ func importConfig(ctx context.Context, dir, file, why string, s streams) error {
 		return &appliance.Error{Kind: appliance.Unavailable, Op: "read file", Subject: file, Err: err}
 	}
 	revision, err := cli.ConfigImport(ctx, dir, text, why)
+	when := "once it is applied"
 	if cli.NotRunning(err) {
+		when = "at the next start"
 		err = atRest(ctx, dir, newLog(s.err, slog.LevelWarn), func(c *control.Control) error {
 			config, err := control.ParseConfig(text)
 			if err != nil {
@@ -136,8 +139,16 @@ func importConfig(ctx context.Context, dir, file, why string, s streams) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "Saved as revision %s; it runs once it is applied.\n", revision)
+	_, err = fmt.Fprintf(s.out, "Saved as revision %s; it runs %s.\n", revision, when)
 	return err
+}
+
+// usualSite is where an appliance listens unless it is told otherwise.
+func usualSite() appliance.Site {
+	return appliance.Site{Listeners: []appliance.Listener{
+		{Address: netip.AddrPortFrom(netip.IPv4Unspecified(), appliance.PortWebUI), Name: "the WebUI"},
+		{Address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), appliance.PortFallback), Name: "the fallback page"},
+	}}
 }
 
 // atRest opens a folder that no appliance runs on and gives its configuration to do.
@@ -149,7 +160,7 @@ func atRest(ctx context.Context, dir string, log *slog.Logger, do func(*control.
 	if err != nil {
 		return err
 	}
-	c := control.New(control.Options{Store: folder, Log: log})
+	c := control.New(control.Options{Store: folder, Log: log, Site: usualSite()})
 	if err = c.Boot(ctx); err == nil {
 		err = do(c)
 	}

@@ -21,7 +21,8 @@ type Listener struct {
 
 // Site is what Validate must know of the place where the configuration will run.
 type Site struct {
-	Listeners []Listener // the appliance's own
+	Listeners []Listener   // the appliance's own
+	Addresses []netip.Addr // of the machine's interfaces; a wildcard listens on each of them
 }
 
 // Collides tells whether two listening addresses cannot exist beside each other: equal, or one is the wildcard of the other's family

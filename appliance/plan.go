@@ -273,7 +273,8 @@ func effectOf(object string, fields []FieldChange) Effect {
 	effect := Keeps
 	for _, f := range fields {
 		switch {
-		case object == "virtual_service" && (f.Field == "address" || f.Field == "ports" || f.Field == "protocol" || f.Field == "layer"):
+		case object == "virtual_service" && (f.Field == "address" || f.Field == "protocol" || f.Field == "layer"),
+			object == "virtual_service" && f.Field == "ports" && losesPorts(f.From, f.To):
 			return Ends
 		case object == "real_server" && f.Field == "state" && f.To == string(Halt):
 			return Ends
@@ -282,6 +283,16 @@ func effectOf(object string, fields []FieldChange) Effect {
 		}
 	}
 	return effect
+}
+
+// losesPorts tells whether a port of from is not in to.
+func losesPorts(from, to string) bool {
+	before, err := ParsePorts(from)
+	if err != nil {
+		return false
+	}
+	after, err := ParsePorts(to)
+	return err != nil || slices.ContainsFunc(before.All(), func(port uint16) bool { return !after.Contains(port) })
 }
 
 type leaf struct{ path, text string }

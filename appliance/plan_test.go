@@ -17,14 +17,15 @@ func TestDiffTellsEachChangeInTheOperatorsWords(t *testing.T) {
 		summary string
 		effect  Effect
 	}{
-		"weight":   {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[1].Weight = 50 }, "HL7: weight of Corepoint2 100 → 50", Keeps},
-		"interval": {func(c *Config) { c.Cluster.VirtualServices[0].Monitor.Interval = Duration(2 * time.Second) }, "HL7: interval 4s → 2s", Keeps},
-		"drain":    {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Drain }, "HL7: state of Corepoint1 online → drain", Drains},
-		"halt":     {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Halt }, "HL7: state of Corepoint1 online → halt", Ends},
-		"ports":    {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{7000, 7001}} }, "HL7: ports 6667 → 7000-7001", Ends},
-		"address":  {func(c *Config) { c.Cluster.VirtualServices[0].Address = netip.MustParseAddr("10.0.0.9") }, "HL7: IP address 192.168.0.189 → 10.0.0.9", Ends},
-		"rename":   {func(c *Config) { c.Cluster.VirtualServices[0].Label = "ADT" }, "ADT: label HL7 → ADT", Keeps},
-		"port":     {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].Port = 7000 }, "HL7: port of Corepoint1 none → 7000", Drains},
+		"weight":     {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[1].Weight = 50 }, "HL7: weight of Corepoint2 100 → 50", Keeps},
+		"interval":   {func(c *Config) { c.Cluster.VirtualServices[0].Monitor.Interval = Duration(2 * time.Second) }, "HL7: interval 4s → 2s", Keeps},
+		"drain":      {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Drain }, "HL7: state of Corepoint1 online → drain", Drains},
+		"halt":       {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Halt }, "HL7: state of Corepoint1 online → halt", Ends},
+		"ports":      {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{7000, 7001}} }, "HL7: ports 6667 → 7000-7001", Ends},
+		"address":    {func(c *Config) { c.Cluster.VirtualServices[0].Address = netip.MustParseAddr("10.0.0.9") }, "HL7: IP address 192.168.0.189 → 10.0.0.9", Ends},
+		"more ports": {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{6667, 6668}} }, "HL7: ports 6667 → 6667-6668", Keeps},
+		"rename":     {func(c *Config) { c.Cluster.VirtualServices[0].Label = "ADT" }, "ADT: label HL7 → ADT", Keeps},
+		"port":       {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].Port = 7000 }, "HL7: port of Corepoint1 none → 7000", Drains},
 		"server gone": {func(c *Config) {
 			s := &c.Cluster.VirtualServices[0]
 			s.RealServers = s.RealServers[:1]

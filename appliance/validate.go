@@ -158,6 +158,11 @@ func (v *validation) listeners(s *VirtualService, all []VirtualService) {
 			v.refuse("ports", "Port %d is used by %s of this appliance.", l.Address.Port(), l.Name).Kind = Conflict
 		}
 	}
+	for _, kept := range keptPorts() {
+		if s.Ports.Contains(kept.port) && (s.Address.IsUnspecified() || kept.everywhere) {
+			v.refuse("ports", "Port %d is kept for %s of this appliance.", kept.port, kept.name).Kind = Conflict
+		}
+	}
 	for i := range all {
 		o := &all[i]
 		if o == s || o.Protocol == UDP || !o.Address.IsValid() || !Collides(s.Address, o.Address) {
@@ -166,6 +171,21 @@ func (v *validation) listeners(s *VirtualService, all []VirtualService) {
 		if port, taken := s.Ports.Overlap(o.Ports); taken {
 			v.refuse("ports", "Port %d on %s is already used by the service %s.", port, o.Address, o.Label).Kind = Conflict
 		}
+	}
+}
+
+// keptPort is a port that the appliance uses, or will; everywhere: on a service's own address too.
+type keptPort struct {
+	port       uint16
+	name       string
+	everywhere bool
+}
+
+func keptPorts() []keptPort {
+	return []keptPort{
+		{PortSSH, "SSH", false}, // on an address of its own a service may balance SFTP servers
+		{PortWebUIPlain, "the redirect to the WebUI", true},
+		{PortPersistence, "the replication of persistence tables", true},
 	}
 }
 
@@ -191,11 +211,13 @@ func (v *validation) servers(s *VirtualService, ids map[string]bool) {
 
 func (v *validation) server(s *VirtualService, r *RealServer) {
 	if a, ok := r.Address.Addr(); !ok {
-		v.refuse("address", "%.60q is not an IP address.", string(r.Address)).Hint = "Write it like 192.168.0.40 or fd00::40."
+		v.refuse("address", "%.60q is not an IP address.", string(r.Address)).Hint = "Write it like 192.168.0.40 or fd00::40; host names are not supported yet."
 	} else if why := v.badServer(a); why != "" {
 		v.refuse("address", "%s", why)
-	} else if name, own := v.own(a, serverPorts(s, r)); own {
-		v.refuse("address", "%s is %s of this appliance itself.", a, name)
+	} else if port, name, own := v.own(a, serverPorts(s, r)); own {
+		v.refuse("address", "%s port %d is %s of this appliance itself.", a, port, name)
+	} else if port, name, own := v.own(a, Ports{{s.Monitor.Port, s.Monitor.Port}}); own {
+		v.refuse("address", "The check would go to %s port %d, which is %s of this appliance itself.", a, port, name)
 	}
 	if r.Weight < 0 || r.Weight > MaxWeight {
 		v.refuse("weight", "The weight is 0 to %d.", MaxWeight)
@@ -220,18 +242,25 @@ func (v *validation) badServer(a netip.Addr) string {
 	case a.IsLinkLocalUnicast():
 		return fmt.Sprintf("%s is a link-local address; services there are the machine's own.", a)
 	case a.IsLoopback() && !v.config.Cluster.Settings.AllowLoopback:
-		return fmt.Sprintf("%s is this appliance itself.", a)
+		return fmt.Sprintf("%s is this appliance itself; loopback servers are off (Layer 7 – Advanced, allow loopback).", a)
 	}
 	return ""
 }
 
-func (v *validation) own(a netip.Addr, ports Ports) (string, bool) {
+// own tells which of the appliance's own listeners a and ports lead to.
+func (v *validation) own(a netip.Addr, ports Ports) (port uint16, name string, found bool) {
 	for _, l := range v.site.Listeners {
-		if ports.Contains(l.Address.Port()) && (l.Address.Addr().Unmap() == a || l.Address.Addr().IsUnspecified() && a.IsLoopback()) {
-			return l.Name, true
+		if ports.Contains(l.Address.Port()) && (l.Address.Addr().Unmap() == a || l.Address.Addr().IsUnspecified() && v.here(a)) {
+			return l.Address.Port(), l.Name, true
 		}
 	}
-	return "", false
+	return 0, "", false
+}
+
+// here tells whether a is an address of this machine, so that what listens on a wildcard listens there too.
+func (v *validation) here(a netip.Addr) bool {
+	return a.IsLoopback() || slices.Contains(v.site.Addresses, a) ||
+		slices.ContainsFunc(v.config.Cluster.VirtualServices, func(s VirtualService) bool { return s.Address == a })
 }
 
 func serverPorts(s *VirtualService, r *RealServer) Ports {
@@ -249,28 +278,32 @@ func (v *validation) cycles(list []VirtualService) {
 		at[list[i].Address] = append(at[list[i].Address], i)
 	}
 	wildcards := slices.Concat(at[netip.IPv4Unspecified()], at[netip.IPv6Unspecified()])
+	leads := func(i int, a netip.Addr, ports Ports) {
+		listening := at[a]
+		if len(wildcards) > 0 && v.here(a) {
+			listening = slices.Concat(listening, wildcards)
+		}
+		for _, j := range listening {
+			if _, hit := ports.Overlap(list[j].Ports); hit {
+				next[i] = append(next[i], j)
+			}
+		}
+	}
 	for i := range list {
 		for r := range list[i].RealServers {
 			server := &list[i].RealServers[r]
-			a, ok := server.Address.Addr()
-			if !ok {
-				continue
+			if a, ok := server.Address.Addr(); ok {
+				leads(i, a, serverPorts(&list[i], server))
 			}
-			listening := at[a]
-			if a.IsLoopback() {
-				listening = slices.Concat(listening, wildcards)
-			}
-			for _, j := range listening {
-				if _, hit := serverPorts(&list[i], server).Overlap(list[j].Ports); hit {
-					next[i] = append(next[i], j)
-				}
-			}
+		}
+		if f := list[i].Fallback; f.Kind == FallbackServer && f.Address.IsValid() {
+			leads(i, f.Address.Addr().Unmap(), Ports{{f.Address.Port(), f.Address.Port()}})
 		}
 	}
 	for i := range list {
 		if reaches(next, i, i, make([]bool, len(list))) {
 			v.prefix, v.id = "virtual_services["+list[i].Label+"].", list[i].ID
-			v.refuse("real_servers", "The real servers of %s lead back to %s itself: its traffic would run in a circle.", list[i].Label, list[i].Label)
+			v.refuse("real_servers", "The real servers or the fallback of %s lead back to %s itself: its traffic would run in a circle.", list[i].Label, list[i].Label)
 		}
 	}
 	v.prefix, v.id = "", ""

@@ -117,6 +117,8 @@ func (v *validation) fallback(s *VirtualService) {
 			v.refuse("fallback.address", "Write address and port, such as 192.168.0.9:80.")
 		} else if why := v.badServer(f.Address.Addr().Unmap()); why != "" {
 			v.refuse("fallback.address", "%s", why)
+		} else if port, name, own := v.own(f.Address.Addr().Unmap(), Ports{{f.Address.Port(), f.Address.Port()}}); own {
+			v.refuse("fallback.address", "%s port %d is %s of this appliance itself.", f.Address.Addr(), port, name)
 		}
 	default:
 		v.oneOf("fallback.kind", false, string(f.Kind))

@@ -120,10 +120,14 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 		"mapped loopback": {rs(func(r *RealServer) { r.Address = "::ffff:127.0.0.1" }), svc + "real_servers[0].address", "this appliance itself", Invalid},
 		"weight":          {rs(func(r *RealServer) { r.Weight = -1 }), svc + "real_servers[0].weight", "0 to 1000", Invalid},
 		"state":           {rs(func(r *RealServer) { r.State = "maybe" }), svc + "real_servers[0].state", "not a choice", Invalid},
-		"twin server":     {vs(func(s *VirtualService) { s.RealServers[1].Label = "COREPOINT1" }), svc + "real_servers[1].label", "already a real server", Conflict},
-		"twin id":         {vs(func(s *VirtualService) { s.RealServers[1].ID = "r1" }), svc + "real_servers[1].id", "stands twice", Conflict},
-		"circle":          {rs(func(r *RealServer) { r.Address = "192.168.0.189" }), svc + "real_servers", "in a circle", Invalid},
-		"hostname":        {func(c *Config) { c.Local.Hostname = "lb 1" }, "local.hostname", "hostname", Invalid},
+		"fallback to itself": {vs(func(s *VirtualService) {
+			s.Fallback = Fallback{Kind: FallbackServer, Address: netip.MustParseAddrPort("192.168.0.189:6667")}
+		}), svc + "real_servers", "in a circle", Invalid},
+		"kept port":   {vs(func(s *VirtualService) { s.Ports = Ports{{7778, 7778}} }), svc + "ports", "kept for", Conflict},
+		"twin server": {vs(func(s *VirtualService) { s.RealServers[1].Label = "COREPOINT1" }), svc + "real_servers[1].label", "already a real server", Conflict},
+		"twin id":     {vs(func(s *VirtualService) { s.RealServers[1].ID = "r1" }), svc + "real_servers[1].id", "stands twice", Conflict},
+		"circle":      {rs(func(r *RealServer) { r.Address = "192.168.0.189" }), svc + "real_servers", "in a circle", Invalid},
+		"hostname":    {func(c *Config) { c.Local.Hostname = "lb 1" }, "local.hostname", "hostname", Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := hl7()
@@ -196,6 +200,32 @@ func TestValidateKeepsServicesAndServersOffTheAppliancesOwnPorts(t *testing.T) {
 	c.Cluster.VirtualServices[0].RealServers[0].Address, c.Cluster.VirtualServices[0].RealServers[0].Port = "127.0.0.1", 9443
 	if err := Validate(c, site); err == nil || !strings.Contains(err.Error(), "the WebUI of this appliance itself") {
 		t.Errorf("a server that is the WebUI: %v", err)
+	}
+}
+
+func TestAWildcardListensOnEveryAddressOfTheMachine(t *testing.T) {
+	site := Site{
+		Listeners: []Listener{{netip.MustParseAddrPort("0.0.0.0:9443"), "the WebUI"}},
+		Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.10")},
+	}
+	for name, edit := range map[string]func(*VirtualService){
+		"server":  func(s *VirtualService) { s.RealServers[0].Address, s.RealServers[0].Port = "192.168.0.10", 9443 },
+		"own VIP": func(s *VirtualService) { s.RealServers[0].Address, s.RealServers[0].Port = "192.168.0.189", 9443 },
+		"check": func(s *VirtualService) {
+			s.RealServers[0].Address, s.RealServers[0].Port, s.Monitor.Port = "192.168.0.10", 80, 9443
+		},
+		"fallback": func(s *VirtualService) {
+			s.Fallback = Fallback{FallbackServer, netip.MustParseAddrPort("192.168.0.10:9443")}
+		},
+		"circle": func(s *VirtualService) {
+			s.Address, s.RealServers[0].Address = netip.IPv4Unspecified(), "192.168.0.10"
+		},
+	} {
+		c := hl7()
+		edit(&c.Cluster.VirtualServices[0])
+		if err := Validate(c, site); err == nil || !strings.Contains(err.Error(), "of this appliance itself") && !strings.Contains(err.Error(), "circle") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
