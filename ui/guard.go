@@ -23,8 +23,11 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 
 const apiPrefix = "/lbadmin/api/v1"
 
-// maxBody is the most that a browser may send to a page: a password of MaxPassword, with every byte escaped.
-const maxBody = 3*signin.MaxPassword + 64<<10
+// The most that a browser may send to a page: with a session, and without.
+const (
+	maxBody         = 3 << 20
+	maxStrangerBody = 64 << 10
+)
 
 // guard is what every request passes, in this order: headers, path, host, origin; then the API or the pages.
 func (u *UI) guard(pages http.Handler) http.Handler {
@@ -158,6 +161,7 @@ func (u *UI) guarded(r route) echo.HandlerFunc {
 		case !needed && r.access == setupOnly:
 			return &appliance.Error{Kind: appliance.NotFound, Message: "The setup of this appliance is done."}
 		case r.access == setupOnly || r.access == anyone:
+			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxStrangerBody)
 			if err := readForm(c.Request()); err != nil {
 				return err
 			}

@@ -221,3 +221,25 @@ func TestEventStreamSendsWhatChangedAndEndsWithTheSession(t *testing.T) {
 		t.Errorf("after the end: %q", line)
 	}
 }
+
+func TestStrangersSendLittle(t *testing.T) {
+	fresh := newRig(t, rigOptions{})
+	settled := newRig(t, rigOptions{setUp: true})
+	for _, c := range []struct {
+		r          *rig
+		path, name string
+		size, want int
+		says       string
+	}{
+		{settled, "/lbadmin/sign-in", "password", 1 << 20, 413, "This form sent more than a page takes."},
+		{settled, "/lbadmin/sign-in", "password", 5000, 422, "A password has at most 4096 bytes."},
+		{fresh, "/lbadmin/setup", "new", 1 << 20, 413, "This form sent more than a page takes."},
+		{fresh, "/lbadmin/setup", "new", 5000, 422, "A password has at most 4096 bytes."},
+	} {
+		long := strings.Repeat("x", c.size)
+		status, _, body := c.r.post(c.r.browser(), c.path, "name", "loadbalancer", "code", c.r.code, c.name, long, "again", long)
+		if status != c.want || !strings.Contains(body, c.says) {
+			t.Errorf("%s with %d bytes: %d", c.path, c.size, status)
+		}
+	}
+}

@@ -6,6 +6,9 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +84,79 @@ func TestServeEndsWithinTwoSecondsWhileStreamsAreOpen(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil || time.Since(begun) > 2*time.Second {
 		t.Errorf("ended after %s: %v", time.Since(begun), err)
+	}
+}
+
+// countingListener counts the connections that are open.
+type countingListener struct {
+	net.Listener
+	accepted, open, most atomic.Int64
+}
+
+type countedConn struct {
+	net.Conn
+	once  sync.Once
+	count *atomic.Int64
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.count.Add(-1) })
+	return c.Conn.Close()
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.most.Store(max(l.most.Load(), l.open.Add(1)))
+	l.accepted.Add(1)
+	return &countedConn{Conn: c, count: &l.open}, nil
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	certificate, err := Certificate(t.Context(), r.store, "lb1", nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &countingListener{Listener: inner}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.ui.Serve(ctx, l, certificate) }()
+	const more = 20
+	var list []net.Conn
+	for range mostConnections + more {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		list = append(list, c)
+	}
+	reach := func(n int64) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); l.accepted.Load() < n; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d connections were accepted, not %d", l.accepted.Load(), n)
+			}
+		}
+	}
+	reach(mostConnections)
+	for _, c := range list[:more] {
+		c.Close()
+	}
+	reach(mostConnections + more)
+	if l.most.Load() != mostConnections {
+		t.Errorf("%d connections were open at once", l.most.Load())
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

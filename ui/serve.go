@@ -19,6 +19,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"evenkeel/appliance"
 )
 
@@ -30,15 +32,19 @@ const (
 	idleWithin  = 2 * time.Minute
 	endWithin   = 1500 * time.Millisecond
 	maxHead     = 32 << 10
+
+	mostConnections = 512
+	mostRequests    = 32 // on one connection at the same time; a browser's tabs share one
 )
 
 // Serve answers HTTPS on l, which it closes, until ctx ends; then open requests get a moment to finish, and event streams end. It returns nil after a wanted end.
 func (u *UI) Serve(ctx context.Context, l net.Listener, certificate tls.Certificate) error {
 	server := &http.Server{
 		Handler: u.handler, ReadHeaderTimeout: headWithin, ReadTimeout: readWithin, WriteTimeout: writeWithin, IdleTimeout: idleWithin, MaxHeaderBytes: maxHead,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: mostRequests},
 		ErrorLog: slog.NewLogLogger(u.Log.Handler(), slog.LevelDebug),
 	}
-	secure := tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	secure := tls.NewListener(netutil.LimitListener(l, mostConnections), &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(secure) }()
 	select {

@@ -21,7 +21,7 @@ func CheckPassword(password, account string) error {
 	case n < MinPassword:
 		return appliance.Refuse(field, "A password has at least %d characters; this one has %d.", MinPassword, n)
 	case len(password) > MaxPassword:
-		return appliance.Refuse(field, "A password has at most %d bytes.", MaxPassword)
+		return tooLong(field)
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
 		return appliance.Refuse(field, "A password is text.")
 	}
@@ -34,6 +34,10 @@ func CheckPassword(password, account string) error {
 		return e
 	}
 	return nil
+}
+
+func tooLong(field string) error {
+	return appliance.Refuse(field, "A password has at most %d bytes.", MaxPassword)
 }
 
 func guessable(password, account string) string {

@@ -36,8 +36,11 @@ func shorten(name string) string {
 	return name
 }
 
-// Verify checks name and password without making a session; guesses are slowed and recorded. Errors as with SignIn.
+// Verify checks name and password without making a session; guesses are slowed and recorded. Errors as with SignIn, and invalid at field "password" when it is too long to be one.
 func (d *Door) Verify(ctx context.Context, o appliance.Origin, name, password string) (appliance.Operator, error) {
+	if len(password) > MaxPassword { // nobody has such a one: no guess
+		return appliance.Operator{}, tooLong("password")
+	}
 	try, wait := d.guesses.begin(name, o.From)
 	if wait > 0 {
 		err := errWait(wait)
@@ -58,7 +61,7 @@ func (d *Door) Verify(ctx context.Context, o appliance.Origin, name, password st
 
 func (d *Door) match(ctx context.Context, name, password string) (appliance.Operator, error) {
 	refused := &appliance.Error{Kind: appliance.Denied, Op: "sign in", Message: "User name or password is wrong."}
-	if len(password) > MaxPassword || len(name) > 64 {
+	if len(name) > 64 {
 		return appliance.Operator{}, refused
 	}
 	hash, operator, err := d.store.PasswordHash(ctx, name)
@@ -77,11 +80,14 @@ func (d *Door) match(ctx context.Context, name, password string) (appliance.Oper
 	return operator, nil
 }
 
-// ChangePassword sets the own password of an operator who knows the old one; all sessions of the operator end. Errors: denied at field "old", invalid at field "new".
+// ChangePassword sets the own password of an operator who knows the old one; all sessions of the operator end. Errors: denied or invalid at field "old", invalid at field "new".
 func (d *Door) ChangePassword(ctx context.Context, o appliance.Origin, name, old, fresh string) error {
 	if _, err := d.Verify(ctx, o, name, old); err != nil {
-		if e := appliance.ErrorsOf(err)[0]; e.Kind == appliance.Denied {
+		switch appliance.KindOf(err) {
+		case appliance.Denied:
 			return &appliance.Error{Kind: appliance.Denied, Field: "old", Message: "This is not your password."}
+		case appliance.Invalid:
+			return tooLong("old")
 		}
 		return err
 	}

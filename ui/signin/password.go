@@ -24,7 +24,7 @@ const (
 )
 
 // MaxPassword is the longest password in bytes.
-const MaxPassword = 1 << 20
+const MaxPassword = 4 << 10
 
 var b64 = base64.RawStdEncoding
 
