@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"evenkeel/appliance"
@@ -116,9 +118,21 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
+// ceiling is the descriptor number from which on accepting pauses: an eighth of the limit, at most 512, is left to the pages, the database and the checks.
+func ceiling() int32 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < leastCeiling || limit.Cur > math.MaxInt32 {
+		return 0
+	}
+	return int32(limit.Cur - min(limit.Cur/8, 512))
+}
+
+// leastCeiling is the limit of descriptors below which there is nothing to divide.
+const leastCeiling = 256
+
 func (e *Engine) openLanes() error {
 	for i := range e.options.Loops {
-		l, err := loop.Open(loop.Options{Log: e.options.Log, Number: i, Epoch: e.epoch})
+		l, err := loop.Open(loop.Options{Log: e.options.Log, Number: i, Epoch: e.epoch, Ceiling: ceiling()})
 		if err != nil {
 			for _, n := range e.lanes {
 				n.loop.Close()

@@ -163,6 +163,9 @@ func (n *Listener) acceptOne(a Acceptor) bool {
 			c.makeReady()
 		}
 	}
+	if l.ceiling > 0 && fd >= l.ceiling {
+		l.starve(unix.EMFILE)
+	}
 	if l.starved.said && l.starved.at == 0 {
 		l.starved.over(l)
 	}

@@ -20,7 +20,9 @@ import (
 type Options struct {
 	Log    *slog.Logger // nil: nothing is logged
 	Number int          // names the loop in the log
-	Epoch  time.Time    // when the clock of the loop stood at zero; the zero time: a second ago. Loops with the same epoch have comparable times
+	// Ceiling is a descriptor number: while an accepted client has it or a higher one, accepting pauses, so that the rest of the process keeps descriptors. Zero: none.
+	Ceiling int32
+	Epoch   time.Time // when the clock of the loop stood at zero; the zero time: a second ago. Loops with the same epoch have comparable times
 }
 
 // Loop is one event loop. It implements wire.Loop.
@@ -45,6 +47,7 @@ type Loop struct {
 	pipes     []pipe
 	noPipes   bool // tests only: as if there were no descriptors for pipes
 	starved   starvation
+	ceiling   int32
 	events    [256]unix.EpollEvent
 	stats     Stats
 }
@@ -85,7 +88,7 @@ func Open(o Options) (*Loop, error) {
 		sysClose(int32(epoll))
 		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "create eventfd", Err: err}
 	}
-	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: o.Epoch, epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
+	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: o.Epoch, ceiling: o.Ceiling, epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
 	l.buffers.shared = make([]byte, readSize)
 	l.buffers.scratch = make([]byte, 0, 2*readSize)
 	l.clock()

@@ -44,7 +44,7 @@ func (s *starvation) retry(l *Loop) {
 	if s.at == 0 || l.now < s.at {
 		return
 	}
-	if !s.refill() || !s.spare() {
+	if !s.refill() || !s.spare(l.ceiling) {
 		s.at = l.now.Add(starveTime)
 		return
 	}
@@ -67,13 +67,13 @@ func (s *starvation) refill() bool {
 	return true
 }
 
-// spare tells whether there is a descriptor beside the reserve.
-func (s *starvation) spare() bool {
+// spare tells whether there is a descriptor beside the reserve, below the ceiling if there is one.
+func (s *starvation) spare(ceiling int32) bool {
 	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		sysClose(int32(fd))
 	}
-	return err == nil
+	return err == nil && (ceiling == 0 || int32(fd) < ceiling)
 }
 
 // over notes that a client was accepted, and nothing was missing for it.
