@@ -393,6 +393,9 @@ func TestARefusedApplyIsSaidAndNothingElseHappens(t *testing.T) {
 
 func TestOwnPasswordAndUsers(t *testing.T) {
 	r := newRig(t, rigOptions{setUp: true})
+	if status, _, body := r.post(r.client, "/lbadmin/passwords/own", "old", goodPassword, "new", goodPassword+"!", "again", goodPassword+"?"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "The two passwords differ.") {
+		t.Errorf("two passwords that differ: %d", status)
+	}
 	if status, _, body := r.post(r.client, "/lbadmin/passwords/own", "old", "wrong", "new", goodPassword+"!", "again", goodPassword+"!"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "not your password") {
 		t.Errorf("wrong old password: %d", status)
 	}

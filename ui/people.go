@@ -80,18 +80,18 @@ func known(paths ...string) func(string) bool {
 }
 
 // refusedPeople shows the page again when a field is at fault.
-func (p *page) refusedPeople(err error, v view.People, at *form.Errors, paths ...string) error {
+func (p *page) refusedPeople(err error, v *view.People, at *form.Errors, paths ...string) error {
 	if kind := appliance.KindOf(err); kind == appliance.Internal || kind == appliance.NotFound {
 		return err
 	}
 	*at = form.Sort(err, "", known(paths...))
-	return p.showPeople(http.StatusUnprocessableEntity, v)
+	return p.showPeople(http.StatusUnprocessableEntity, *v)
 }
 
 func changeOwnPassword(p *page) error {
 	var v view.People
 	if p.FormValue("new") != p.FormValue("again") {
-		return p.refusedPeople(appliance.Refuse("again", "The two passwords differ."), v, &v.Own, "again")
+		return p.refusedPeople(appliance.Refuse("again", "The two passwords differ."), &v, &v.Own, "again")
 	}
 	err := p.ui.Door.ChangePassword(p.ctx(), p.origin, p.operator.Name, p.FormValue("old"), p.FormValue("new"))
 	if err != nil {
