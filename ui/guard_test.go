@@ -243,3 +243,37 @@ func TestStrangersSendLittle(t *testing.T) {
 		}
 	}
 }
+
+func TestEventStreamsOfOtherSitesAndOfManyTabsAreRefused(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	ask := func(c *http.Client, name, value string) int {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, r.base+"/lbadmin/events?on=overview", nil)
+		req.Header.Set("Accept", "text/event-stream")
+		req.Header.Set(name, value)
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	for _, h := range [][2]string{{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
+		if status := ask(r.client, h[0], h[1]); status != http.StatusForbidden {
+			t.Errorf("%s: %d", h, status)
+		}
+	}
+	busy := r.browser()
+	r.signIn(busy, "loadbalancer")
+	for range mostOfOne {
+		_, cancel := r.stream(busy, "/lbadmin/events?on=overview")
+		defer cancel()
+	}
+	if status := ask(busy, "Sec-Fetch-Site", "same-origin"); status != http.StatusServiceUnavailable {
+		t.Errorf("one more of the same session: %d", status)
+	}
+	if status := ask(r.client, "Origin", r.base); status != http.StatusOK {
+		t.Errorf("another session: %d", status)
+	}
+}

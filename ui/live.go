@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -11,12 +12,14 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/a-h/templ"
 
 	"evenkeel/appliance"
+	"evenkeel/ui/signin"
 	"evenkeel/ui/view"
 )
 
@@ -60,6 +63,7 @@ func (u *UI) markup(ctx context.Context, c templ.Component) string {
 
 const (
 	mostStreams = 256
+	mostOfOne   = 16 // streams of one session
 	mostSeen    = 512
 	seenLife    = time.Minute
 	streamQuiet = 15 * time.Second // after so long without a change a comment shows that the line lives
@@ -74,6 +78,7 @@ type live struct {
 	mu      sync.Mutex // guards what follows
 	tick    chan struct{}
 	streams int
+	each    map[string]int // streams by session
 	over    bool
 	seen    map[string]seenPage
 	shared  map[string]fragments // of this tick, by topic and role
@@ -85,7 +90,7 @@ type seenPage struct {
 }
 
 func newLive() *live {
-	return &live{seed: maphash.MakeSeed(), ended: make(chan struct{}), tick: make(chan struct{}), seen: map[string]seenPage{}, shared: map[string]fragments{}}
+	return &live{seed: maphash.MakeSeed(), ended: make(chan struct{}), tick: make(chan struct{}), each: map[string]int{}, seen: map[string]seenPage{}, shared: map[string]fragments{}}
 }
 
 func (l *live) wake() {
@@ -111,20 +116,25 @@ func (l *live) next() <-chan struct{} {
 	return l.tick
 }
 
-func (l *live) open() bool {
+// open takes a place for a stream of a session; close gives it back.
+func (l *live) open(session string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.streams >= mostStreams || l.over {
+	if l.streams >= mostStreams || l.each[session] >= mostOfOne || l.over {
 		return false
 	}
 	l.streams++
+	l.each[session]++
 	return true
 }
 
-func (l *live) close() {
+func (l *live) close(session string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.streams--
+	if l.each[session]--; l.each[session] == 0 {
+		delete(l.each, session)
+	}
 }
 
 // address returns where the stream of a page is, which shows parts now.
@@ -192,13 +202,23 @@ func (p *page) parts(topic url.Values) fragments {
 	return all
 }
 
+// fromElsewhere tells whether a page of another site asks; a browser that is too old to say so sends at least its origin.
+func fromElsewhere(r *http.Request) bool {
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	return origin != "" && !strings.EqualFold(origin, "https://"+r.Host) || site != "" && site != "same-origin" && site != "none"
+}
+
 // events is the one stream of a tab.
 func events(p *page) error {
 	u := p.ui
-	if !u.live.open() {
+	if fromElsewhere(p.Request()) {
+		return &appliance.Error{Kind: appliance.Denied, Message: "This request came from another site."}
+	}
+	session := cmp.Or(signin.SessionID(p.Request()), p.operator.Name)
+	if !u.live.open(session) {
 		return &appliance.Error{Kind: appliance.Unavailable, Message: "Too many pages are open at once."}
 	}
-	defer u.live.close()
+	defer u.live.close(session)
 	topic := p.QueryParams()
 	seen := u.live.take(topic.Get("seen"))
 	topic.Del("seen")
