@@ -145,6 +145,18 @@ func (u *UI) recoverDefect(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something failed inside the appliance. Its log says what.", http.StatusInternalServerError)
 }
 
+// known tells nobody which methods a page has who is not signed in: the router itself answers those that no route has.
+func (u *UI) known(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if m := c.Request().Method; m != http.MethodGet && m != http.MethodPost {
+			if _, _, err := u.Door.Glance(c.Request()); err != nil {
+				return c.String(http.StatusUnauthorized, "Nobody is signed in.\n")
+			}
+		}
+		return next(c)
+	}
+}
+
 // guarded lets a request to its route only when its access says so. Deny is the default: an access that is not known lets nobody in.
 func (u *UI) guarded(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {

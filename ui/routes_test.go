@@ -28,6 +28,12 @@ func TestEveryRouteNeedsASession(t *testing.T) {
 			t.Errorf("%s has the access %q", route.path, route.access)
 		}
 		path := r.concrete(route.path)
+		for _, method := range []string{http.MethodOptions, http.MethodPut, http.MethodDelete} {
+			req, _ := http.NewRequestWithContext(t.Context(), method, r.base+path, nil)
+			if status, h, _ := r.do(stranger, req); status != http.StatusUnauthorized || h.Get("Allow") != "" {
+				t.Errorf("%s %s: %d, allowed %q", method, path, status, h.Get("Allow"))
+			}
+		}
 		if route.method == http.MethodPost {
 			status, h, _ := r.post(stranger, path, "do", "save")
 			if status != http.StatusSeeOther || h.Get("Location") != "/lbadmin/sign-in" {

@@ -127,6 +127,7 @@ func New(o Options) (*UI, error) {
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.SchemeExtractor = echo.ExtractSchemeDirect()
 	e.HTTPErrorHandler = u.failed
+	e.Use(u.known)
 	for _, r := range routes() {
 		e.Add(r.method, r.path, u.guarded(r))
 	}
