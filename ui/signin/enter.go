@@ -44,8 +44,13 @@ func (d *Door) Verify(ctx context.Context, o appliance.Origin, name, password st
 	try, wait := d.guesses.begin(name, o.From)
 	if wait > 0 {
 		err := errWait(wait)
-		d.audit(ctx, o, "sign_in", shorten(name), err)
+		if try.first {
+			d.audit(ctx, o, "sign_in", shorten(name), err)
+		}
 		return appliance.Operator{}, err
+	}
+	if try.unsaid > 0 {
+		d.audit(ctx, o, "sign_in", shorten(name), errSlowed(try.unsaid))
 	}
 	operator, err := d.match(ctx, name, password)
 	switch appliance.KindOf(err) {

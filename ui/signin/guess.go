@@ -34,6 +34,10 @@ func errWait(wait time.Duration) error {
 	}
 }
 
+func errSlowed(tries int) error {
+	return &appliance.Error{Kind: appliance.Unavailable, Op: "sign in", Message: fmt.Sprintf("Tries that had to wait, besides those recorded: %d.", tries)}
+}
+
 // RetryAfter returns how long to wait when err says so.
 func RetryAfter(err error) (time.Duration, bool) {
 	var w *waitError
@@ -46,6 +50,17 @@ func RetryAfter(err error) (time.Duration, bool) {
 type guessRecord struct {
 	failed int
 	last   time.Time
+	slowed int // tries that had to wait since the last that need not
+}
+
+// said returns how many tries had to wait after the first, which is recorded at once, and counts anew.
+func (r *guessRecord) said() int {
+	if r == nil {
+		return 0
+	}
+	more := max(0, r.slowed-1)
+	r.slowed = 0
+	return more
 }
 
 type familiar struct {
@@ -82,23 +97,31 @@ func sourceOf(from netip.Addr) netip.Prefix {
 
 // try is one guess under way. It counts as failed from its beginning, so that many at once gain nothing.
 type try struct {
-	list *guesses
-	name string
-	from netip.Prefix
+	list   *guesses
+	name   string
+	from   netip.Prefix
+	first  bool // it is the first that has to wait
+	unsaid int  // of a try that need not wait: those before it that had to, and that nothing records
 }
 
 func (g *guesses) begin(name string, from netip.Addr) (try, time.Duration) {
-	t := try{g, shorten(name), sourceOf(from)}
+	t := try{list: g, name: shorten(name), from: sourceOf(from)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
-	wait := g.sources[t.from].wait(now, freeBySource, longestSource)
+	source, account := g.sources[t.from], g.accounts[t.name]
+	wait, slowing := source.wait(now, freeBySource, longestSource), source
 	if _, known := g.known[familiar{t.name, t.from}]; !known {
-		wait = max(wait, g.accounts[t.name].wait(now, freeByAccount, longestName))
+		if w := account.wait(now, freeByAccount, longestName); w > wait {
+			wait, slowing = w, account
+		}
 	}
 	if wait > 0 {
+		slowing.slowed++
+		t.first = slowing.slowed == 1
 		return t, wait
 	}
+	t.unsaid = source.said() + account.said()
 	count(g.sources, t.from, now)
 	count(g.accounts, t.name, now)
 	return t, 0

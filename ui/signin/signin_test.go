@@ -295,7 +295,7 @@ func TestBearerTokens(t *testing.T) {
 }
 
 func TestGuessesAreSlowedAndOthersGetIn(t *testing.T) {
-	d, _, at := newDoor(t)
+	d, m, at := newDoor(t)
 	settle(t, d)
 	attempt := func(from, name, password string) error {
 		_, _, err := d.SignIn(request(from), name, password)
@@ -312,6 +312,9 @@ func TestGuessesAreSlowedAndOthersGetIn(t *testing.T) {
 			t.Fatalf("neither refused nor slowed: %v", err)
 		}
 	}
+	if n := len(m.audit); n != 1+freeBySource+1 {
+		t.Errorf("%d entries of the audit for a good try, %d bad ones and those that had to wait", n, freeBySource)
+	}
 	if hashed > freeBySource {
 		t.Errorf("%d guesses at one moment were tried", hashed)
 	}
@@ -324,6 +327,9 @@ func TestGuessesAreSlowedAndOthersGetIn(t *testing.T) {
 	at.advance(2 * time.Second)
 	if err := attempt("192.0.2.66", FirstOperator, goodPassword); err != nil {
 		t.Errorf("after the wait: %v", err)
+	}
+	if e := m.audit[len(m.audit)-2]; e.Outcome != "refused" || !strings.Contains(e.Detail, ": 195.") {
+		t.Errorf("the tries that had to wait: %+v", e)
 	}
 }
 
