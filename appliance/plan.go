@@ -58,15 +58,32 @@ type Plan struct {
 // Empty tells whether nothing differs.
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
+// Count is how many changes an operator would count: a service that is added is one, with its servers.
+func (p Plan) Count() int { return len(p.told()) }
+
+// told leaves out the servers of services that are added: they go without saying.
+func (p Plan) told() []Change {
+	whole := map[string]bool{}
+	var out []Change
+	for _, c := range p.Changes {
+		if whole[c.Service] {
+			continue
+		}
+		whole[c.ID] = c.Object == "virtual_service" && c.Action == Added
+		out = append(out, c)
+	}
+	return out
+}
+
 // Summary is the plan in one line: "HL7: weight of Corepoint2 100 → 50 · DMWL: interval 4s → 2s".
 func (p Plan) Summary() string {
-	parts := make([]string, 0, len(p.Changes))
-	for i, c := range p.Changes {
-		if i == 4 && len(p.Changes) > 5 {
-			parts = append(parts, fmt.Sprintf("%d more changes", len(p.Changes)-i))
-			break
-		}
+	told := p.told()
+	parts := make([]string, 0, len(told))
+	for _, c := range told {
 		parts = append(parts, c.Sentence())
+	}
+	if len(parts) > 5 {
+		parts = append(parts[:4], fmt.Sprintf("%d more changes", len(parts)-4))
 	}
 	return strings.Join(parts, " · ")
 }
@@ -183,8 +200,15 @@ func diffService(old, fresh *VirtualService) []Change {
 	if c, differs := diffObject("virtual_service", name, bare); differs {
 		out = append(out, c)
 	}
-	if old == nil || fresh == nil {
+	if fresh == nil {
 		return out
+	}
+	if old == nil {
+		old = &VirtualService{}
+	}
+	if from, to := checkedPort(old), checkedPort(fresh); from != 0 && to != 0 && from != to && fresh.Ports.Contains(from) && len(out) > 0 {
+		f := FieldChange{Field: "check.port", Name: "Port that is checked", From: strconv.Itoa(int(from)), To: strconv.Itoa(int(to))}
+		out[0].Fields = append(out[0].Fields, f)
 	}
 	for _, servers := range match(old.RealServers, fresh.RealServers, func(r *RealServer) string { return r.ID }) {
 		if equal(servers) {
@@ -200,6 +224,14 @@ func diffService(old, fresh *VirtualService) []Change {
 		out = append(out, orderChange(name, old.RealServers, fresh.RealServers))
 	}
 	return out
+}
+
+// checkedPort is the port that the checks of a service follow from its list of ports: the first. 0: the service or the check names one.
+func checkedPort(s *VirtualService) uint16 {
+	if s.Monitor.Port != 0 || len(s.Ports) == 0 || s.Monitor.Kind == MonitorNone {
+		return 0
+	}
+	return s.Ports[0].First
 }
 
 // reordered tells whether the servers that both lists hold stand in another order.
@@ -245,8 +277,12 @@ func diffObject[T any](object string, name [2]string, pair [2]*T) (Change, bool)
 		return c, true
 	}
 	before, after := flatten(pair[0]), flatten(pair[1])
+	var usual []leaf
+	if c.Action == Added {
+		usual = flatten(usualOf(pair[1]))
+	}
 	for _, leaf := range after {
-		if from, _ := lookup(before, leaf.path); from != leaf.text || c.Action == Added {
+		if from, _ := lookup(before, leaf.path); from != leaf.text && !isUsual(usual, leaf) {
 			c.Fields = append(c.Fields, fieldChange(object, leaf.path, from, leaf.text))
 		}
 	}
@@ -259,6 +295,22 @@ func diffObject[T any](object string, name [2]string, pair [2]*T) (Change, bool)
 		c.Effect = effectOf(object, c.Fields)
 	}
 	return c, len(c.Fields) > 0
+}
+
+// usualOf returns an object of v's kind with the default of every field, or nil: of what is added only the rest is worth telling.
+func usualOf(v any) any {
+	switch v := v.(type) {
+	case *VirtualService:
+		return NewService(v.Protocol)
+	case *RealServer:
+		return NewRealServer()
+	}
+	return nil
+}
+
+func isUsual(usual []leaf, l leaf) bool {
+	text, known := lookup(usual, l.path)
+	return known && text == l.text && l.path != "protocol"
 }
 
 // fieldChange hides the passwords of checks: a plan goes into the history and the audit.

@@ -23,6 +23,7 @@ func TestDiffTellsEachChangeInTheOperatorsWords(t *testing.T) {
 		"halt":       {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Halt }, "HL7: state of Corepoint1 online → halt", Ends},
 		"ports":      {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{7000, 7001}} }, "HL7: ports 6667 → 7000-7001", Ends},
 		"address":    {func(c *Config) { c.Cluster.VirtualServices[0].Address = netip.MustParseAddr("10.0.0.9") }, "HL7: IP address 192.168.0.189 → 10.0.0.9", Ends},
+		"lower port": {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{6000, 6000}, {6667, 6667}} }, "HL7: ports 6667 → 6000,6667, port that is checked 6667 → 6000", Keeps},
 		"more ports": {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{6667, 6668}} }, "HL7: ports 6667 → 6667-6668", Keeps},
 		"rename":     {func(c *Config) { c.Cluster.VirtualServices[0].Label = "ADT" }, "ADT: label HL7 → ADT", Keeps},
 		"port":       {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].Port = 7000 }, "HL7: port of Corepoint1 none → 7000", Drains},
@@ -67,8 +68,14 @@ func TestDiffOfEqualsIsEmptyAndCloneIsDeep(t *testing.T) {
 
 func TestAnAddedServiceShowsItsFieldsAndServers(t *testing.T) {
 	p := Diff(Config{}, hl7())
-	if len(p.Changes) != 1 || p.Changes[0].Action != Added || p.Summary() != "HL7 added" {
+	if len(p.Changes) != 3 || p.Changes[0].Action != Added || p.Summary() != "HL7 added" {
 		t.Fatalf("%+v", p)
+	}
+	if s := p.Changes[2]; s.Object != "real_server" || s.Label != "Corepoint2" || s.Of != "HL7" || s.Action != Added || len(s.Fields) != 2 || s.Fields[1].To != "192.168.0.51" {
+		t.Errorf("its server: %+v", s)
+	}
+	if n := len(p.Changes[0].Fields); n != 4 {
+		t.Errorf("%d fields are told, want label, address, ports and protocol: %+v", n, p.Changes[0].Fields)
 	}
 	for _, f := range p.Changes[0].Fields {
 		if f.Field == "address" && (f.Name != "IP address" || f.To != "192.168.0.189") {

@@ -90,7 +90,7 @@ func (p *page) commitBox() *view.CommitBox {
 	if saved.LocalRevision.At.After(newest.At) {
 		newest = saved.LocalRevision
 	}
-	box := &view.CommitBox{Count: len(plan.Changes), Summary: plan.Summary(), By: newest.Origin.Operator, At: newest.At, May: p.may(appliance.Administrator)}
+	box := &view.CommitBox{Count: plan.Count(), Summary: plan.Summary(), By: newest.Origin.Operator, At: newest.At, May: p.may(appliance.Administrator)}
 	box.Effect, box.Ends = effectOf(plan, status)
 	if newest.Outcome == appliance.Failed {
 		box.Failed = strings.TrimSuffix(newest.Reason, ".") + "."

@@ -20,7 +20,7 @@ func TestCommitIsSavedAndNotRunning(t *testing.T) {
 	if done.Revision.Number != 1 || done.Revision.Summary != "First configuration" || done.Revision.Origin != anna() || done.Revision.Outcome != appliance.Pending {
 		t.Errorf("revision %+v", done.Revision)
 	}
-	if len(b.Saved().Config.Cluster.VirtualServices) != 2 || len(b.Running().Config.Cluster.VirtualServices) != 0 || len(b.Pending().Changes) != 2 {
+	if len(b.Saved().Config.Cluster.VirtualServices) != 2 || len(b.Running().Config.Cluster.VirtualServices) != 0 || b.Pending().Count() != 2 {
 		t.Errorf("saved %v, running %v", b.Saved(), b.Running())
 	}
 	select {
@@ -160,7 +160,7 @@ func TestEditsErrorComesBack(t *testing.T) {
 func TestTrySavesNothing(t *testing.T) {
 	b := newBench(t)
 	done, err := b.Try(t.Context(), nil, imaging)
-	if err != nil || done.Unchanged || len(done.Plan.Changes) != 2 || len(done.Config.Cluster.VirtualServices) != 2 || done.Revision.Number != 0 {
+	if err != nil || done.Unchanged || done.Plan.Count() != 2 || len(done.Config.Cluster.VirtualServices) != 2 || done.Revision.Number != 0 {
 		t.Errorf("%+v %v", done, err)
 	}
 	if len(b.Saved().Config.Cluster.VirtualServices) != 0 {
