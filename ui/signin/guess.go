@@ -11,7 +11,8 @@ import (
 )
 
 // How guesses are slowed. A source that fails is slowed hard, for all accounts. An account that is guessed at from many places is slowed mildly, and not at all
-// for sources from which it was opened before: so an attacker cannot keep its owner out.
+// for sources from which it was opened before; from there it waits only mildly for the source, too: so an attacker, even one behind the same address, cannot
+// keep its owner out.
 const (
 	freeBySource  = 5
 	freeByAccount = 20
@@ -110,8 +111,13 @@ func (g *guesses) begin(name string, from netip.Addr) (try, time.Duration) {
 	defer g.mu.Unlock()
 	now := g.now()
 	source, account := g.sources[t.from], g.accounts[t.name]
-	wait, slowing := source.wait(now, freeBySource, longestSource), source
-	if _, known := g.known[familiar{t.name, t.from}]; !known {
+	_, known := g.known[familiar{t.name, t.from}]
+	longest := longestSource
+	if known {
+		longest = longestName
+	}
+	wait, slowing := source.wait(now, freeBySource, longest), source
+	if !known {
 		if w := account.wait(now, freeByAccount, longestName); w > wait {
 			wait, slowing = w, account
 		}

@@ -353,6 +353,26 @@ func TestGuessesFromManySourcesAreSlowedByAccount(t *testing.T) {
 	}
 }
 
+func TestAGuesserBesideTheOwnerSlowsHimMildly(t *testing.T) {
+	at := &clock{at: time.Unix(1e9, 0)}
+	g := newGuesses(at.now)
+	shared := netip.MustParseAddr("192.0.2.1")
+	owner, _ := g.begin("anna", shared)
+	owner.succeeded()
+	for range 30 {
+		if _, wait := g.begin("bert", shared); wait > 0 {
+			at.advance(wait)
+		}
+	}
+	g.begin("bert", shared)
+	if _, wait := g.begin("bert", shared); wait < 10*time.Minute {
+		t.Errorf("the guesser waits %s", wait)
+	}
+	if _, wait := g.begin("anna", shared); wait > longestName {
+		t.Errorf("the owner waits %s", wait)
+	}
+}
+
 func TestUnknownAccountsLookLikeKnownOnes(t *testing.T) {
 	d, _, _ := newDoor(t)
 	settle(t, d)
