@@ -12,7 +12,7 @@ func TestForwardedFor(t *testing.T) {
 	for mode, want := range map[appliance.ForwardedFor]string{
 		appliance.ForwardedOff:     in,
 		appliance.ForwardedReplace: "A: b\r\nX-Forwarded-For: 203.0.113.7\r\n",
-		appliance.ForwardedAppend: "A: b\r\nX-Real-IP: 4.4.4.4\r\nForwarded: for=5.5.5.5\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n" +
+		appliance.ForwardedAppend: "A: b\r\nX-Real-IP: 4.4.4.4\r\nForwarded: for=5.5.5.5\r\nX-Forwarded-Proto: https\r\n" +
 			"X-Forwarded-For: 1.1.1.1, 2.2.2.2 , 3.3.3.3, 203.0.113.7\r\n",
 	} {
 		r := newRig(t, func(s *appliance.VirtualService) { s.HTTP.ForwardedFor = mode })

@@ -157,7 +157,8 @@ func (h *requestHead) field(b []byte, field request.Field, from, to int, value [
 			h.drop(from, to, field)
 		}
 	case request.Forwarding:
-		if h.forwarding == appliance.ForwardedReplace {
+		twin := bytes.IndexByte(b[from:from+request.TokenLen(b[from:to])], '_') >= 0 // servers that make variables of fields take it for the real one
+		if h.forwarding == appliance.ForwardedReplace || h.forwarding == appliance.ForwardedAppend && twin {
 			h.drop(from, to, field)
 		}
 	case request.HopByHop:
