@@ -47,15 +47,20 @@ func bringOnline(p *page) error {
 
 // drainServer drains until told otherwise, or, when the form has a time limit, halts after it.
 func drainServer(p *page) error {
-	if !p.Request().PostForm.Has("limit") {
-		return p.setState(appliance.Drain, "%s of %s is draining: no new clients; %s may finish.")
-	}
 	s, r, _ := p.useOf(p.Param("service"), p.Param("server"))
 	if s == nil {
 		return errNoServer()
 	}
-	limit, err := p.limit()
-	if err == nil {
+	limited, limit, err := p.Request().PostForm.Has("limit"), time.Duration(0), error(nil)
+	if limited {
+		limit, err = p.limit()
+	}
+	switch {
+	case err == nil && p.FormValue("sure") == "" && p.leavesNone(s, r):
+		return p.askDrain(s, r)
+	case !limited:
+		return p.setState(appliance.Drain, "%s of %s is draining: no new clients; %s may finish.")
+	case err == nil:
 		err = p.act(appliance.Act{Service: s.ID, Server: r.ID, State: appliance.Drain, Limit: limit})
 	}
 	if refused := appliance.ErrorsOf(err); len(refused) > 0 && refused[0].Field == "limit" {
@@ -100,13 +105,38 @@ func askHalt(p *page) error {
 		Text: "Halt " + r.Label + " of " + s.Label + "?", Path: serverPath(s.ID, r.ID) + "/halt", Button: "Halt", Danger: true, Back: p.askBack(s, r), From: p.QueryParam("back"),
 		Facts: []string{ends(server.Connections), "It gets no new clients until it is brought online again."},
 	}
-	if others := serving(&seen, r.ID); others == 0 {
-		v.Warning = "No other server of " + s.Label + " is up and online: the service would not be served by a real server."
+	if serving(&seen, r.ID) == 0 {
+		v.Warning = wouldNotServe(s)
 	}
 	if server.Connections > 0 && server.State == appliance.Online {
 		v.Alternative, v.AlternativePath = "Drain instead: they may finish", serverPath(s.ID, r.ID)+"/drain"
 	}
 	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Halt "+r.Label, "/lbadmin/"), v))
+}
+
+// leavesNone tells whether a server is the last of its service that gets new clients.
+func (p *page) leavesNone(s *appliance.VirtualService, r *appliance.RealServer) bool {
+	status := p.ui.Control.Status()
+	seen, _ := status.Service(s.ID)
+	server, _ := seen.Server(r.ID)
+	return server.State == appliance.Online && server.Check.Health == appliance.Up && serving(&seen, r.ID) == 0
+}
+
+// askDrain asks before the last server of a service gets no new clients.
+func (p *page) askDrain(s *appliance.VirtualService, r *appliance.RealServer) error {
+	v := view.Confirm{
+		Text: "Drain " + r.Label + " of " + s.Label + "?", Path: serverPath(s.ID, r.ID) + "/drain", Button: "Drain", Back: p.after(s, r), From: p.FormValue("back"),
+		Facts:   []string{"What is open may finish.", "It gets no new clients until it is brought online again."},
+		Warning: wouldNotServe(s), Hidden: []view.Hidden{{Name: "sure", Value: "yes"}},
+	}
+	if p.Request().PostForm.Has("limit") {
+		v.Hidden = append(v.Hidden, view.Hidden{Name: "limit", Value: p.FormValue("limit")})
+	}
+	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Drain "+r.Label, "/lbadmin/"), v))
+}
+
+func wouldNotServe(s *appliance.VirtualService) string {
+	return "No other server of " + s.Label + " is up and online: the service would not be served by a real server."
 }
 
 func (p *page) askBack(s *appliance.VirtualService, r *appliance.RealServer) string {

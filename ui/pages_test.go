@@ -186,7 +186,7 @@ func TestActionsOnALiveServer(t *testing.T) {
 	if _, _, body := r.get(r.client, path+"/halt"); !strings.Contains(body, "23 open connections end at once (FIN).") || !strings.Contains(body, "No other server of HL7 is up and online") {
 		t.Error("the confirmation does not name what a halt ends")
 	}
-	if r.post(r.client, path+"/drain"); state().State != appliance.Drain {
+	if r.post(r.client, path+"/drain", "sure", "yes"); state().State != appliance.Drain {
 		t.Error("not drained")
 	}
 	if _, _, body := r.get(r.client, "/lbadmin/"); !strings.Contains(body, "23 connections left, oldest") || !strings.Contains(body, "12 persistence entries") {
@@ -281,7 +281,7 @@ func TestADrainWithATimeLimitFromThePages(t *testing.T) {
 		t.Error("the page does not offer a time limit")
 	}
 	for _, bad := range []string{"", "soon", "-5 m", "0", "999999 h", "<b>", "31 d"} {
-		if status, _, body := r.post(r.client, path+"/drain", "back", "server", "limit", bad); status != http.StatusUnprocessableEntity || !strings.Contains(body, `name="limit" value="`+html.EscapeString(bad)+`"`) ||
+		if status, _, body := r.post(r.client, path+"/drain", "sure", "yes", "back", "server", "limit", bad); status != http.StatusUnprocessableEntity || !strings.Contains(body, `name="limit" value="`+html.EscapeString(bad)+`"`) ||
 			!strings.Contains(body, `<p class="err" role="alert">`) || server().State != appliance.Online {
 			t.Errorf("limit %q: %d, %s", bad, status, server().State)
 		}
@@ -289,7 +289,7 @@ func TestADrainWithATimeLimitFromThePages(t *testing.T) {
 			t.Errorf("limit %q on all services: %d", bad, status)
 		}
 	}
-	status, h, _ := r.post(r.client, path+"/drain", "back", "server", "limit", " 30 m ")
+	status, h, _ := r.post(r.client, path+"/drain", "sure", "yes", "back", "server", "limit", " 30 m ")
 	if left := time.Until(server().DrainUntil); status != http.StatusSeeOther || h.Get("Location") != path || server().State != appliance.Drain || left < 29*time.Minute || left > 30*time.Minute {
 		t.Errorf("%d, %s until %s", status, server().State, server().DrainUntil)
 	}
@@ -302,7 +302,7 @@ func TestADrainWithATimeLimitFromThePages(t *testing.T) {
 	if _, _, body := r.get(r.client, path); !strings.Contains(body, "safe to power off") || strings.Contains(body, "halted at") {
 		t.Error("an empty server is not safe to power off")
 	}
-	if r.post(r.client, path+"/drain", "back", "server"); !server().DrainUntil.IsZero() {
+	if r.post(r.client, path+"/drain", "sure", "yes", "back", "server"); !server().DrainUntil.IsZero() {
 		t.Error("a drain without a limit keeps the old one")
 	}
 }
@@ -388,6 +388,28 @@ func TestARefusedApplyIsSaidAndNothingElseHappens(t *testing.T) {
 	}
 	if _, _, body := r.get(r.client, "/lbadmin/"); !strings.Contains(body, "The last attempt was refused") {
 		t.Error("the Commit box forgets that it was refused")
+	}
+}
+
+func TestDrainingTheLastServerThatServesIsAskedAbout(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	first, last := serverPath(r.id("HL7"), r.id("HL7", "Corepoint1")), serverPath(r.id("HL7"), r.id("HL7", "Corepoint2"))
+	state := func() appliance.State {
+		cluster := r.control.Running().Config.Cluster
+		return cluster.Service(r.id("HL7")).Server(r.id("HL7", "Corepoint2")).State
+	}
+	if status, _, _ := r.post(r.client, first+"/drain"); status != http.StatusSeeOther {
+		t.Fatalf("one of two: %d", status)
+	}
+	for _, limit := range [][]string{nil, {"limit", "30 m"}} {
+		status, _, body := r.post(r.client, last+"/drain", limit...)
+		if status != http.StatusOK || !strings.Contains(body, "No other server of HL7 is up and online") || !strings.Contains(body, `name="sure"`) || strings.Contains(body, `name="limit"`) != (limit != nil) || state() != appliance.Online {
+			t.Errorf("the last one, %v: %d", limit, status)
+		}
+	}
+	if status, _, _ := r.post(r.client, last+"/drain", "sure", "yes"); status != http.StatusSeeOther || state() != appliance.Drain {
+		t.Errorf("after the question: %d, %s", status, state())
 	}
 }
 
