@@ -192,11 +192,15 @@ func checkServer(p *page) error {
 	return p.done(p.after(s, r), "%s of %s is being checked; its row shows the answer.", r.Label, s.Label)
 }
 
-// actOnLabel does the same to every server of one label.
+// actOnLabel does the same to every server of one label. A halt is asked about first.
 func actOnLabel(p *page) error {
 	label, state := p.FormValue("label"), appliance.State(p.FormValue("state"))
 	if !state.Valid() {
 		return appliance.Refuse("state", "Choose Online, Drain or Halt.")
+	}
+	there := "/lbadmin/servers?label=" + url.QueryEscape(label)
+	if uses := p.usesOf(label); state == appliance.Halt && p.FormValue("sure") == "" && len(uses) > 0 {
+		return p.askHaltOf(uses, there)
 	}
 	limit, err := time.Duration(0), error(nil)
 	if p.Request().PostForm.Has("limit") {
@@ -219,5 +223,5 @@ func actOnLabel(p *page) error {
 		return err
 	}
 	word := map[appliance.State]string{appliance.Online: "online", appliance.Drain: "draining", appliance.Halt: "halted"}[state]
-	return p.done("/lbadmin/servers?label="+url.QueryEscape(label), "%s is %s on %s.", label, word, view.Plural(len(acts), "service"))
+	return p.done(there, "%s is %s on %s.", label, word, view.Plural(len(acts), "service"))
 }

@@ -215,7 +215,7 @@ func TestActionsOnALiveServer(t *testing.T) {
 	if plan := r.control.Pending(); len(plan.Changes) != 2 {
 		t.Errorf("actions touched what was saved and not applied: %s", plan.Summary())
 	}
-	if r.post(r.client, "/lbadmin/servers", "label", "VNA2", "state", "halt"); r.control.Running().Config.Cluster.VirtualServices[0].RealServers[1].State != appliance.Halt ||
+	if r.post(r.client, "/lbadmin/servers", "label", "VNA2", "state", "halt", "sure", "yes"); r.control.Running().Config.Cluster.VirtualServices[0].RealServers[1].State != appliance.Halt ||
 		r.control.Running().Config.Cluster.VirtualServices[2].RealServers[1].State != appliance.Halt {
 		t.Error("one label on all services")
 	}
@@ -410,6 +410,26 @@ func TestDrainingTheLastServerThatServesIsAskedAbout(t *testing.T) {
 	}
 	if status, _, _ := r.post(r.client, last+"/drain", "sure", "yes"); status != http.StatusSeeOther || state() != appliance.Drain {
 		t.Errorf("after the question: %d, %s", status, state())
+	}
+}
+
+func TestALabelOnAllServicesIsLiveAndItsHaltIsAskedAbout(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	const path = "/lbadmin/servers?label=VNA1"
+	_, _, page := r.get(r.client, path)
+	if !strings.Contains(page, "on=label") || !strings.Contains(page, `data-live="label-facts"`) || !strings.Contains(page, "2 of 2 services still use it") {
+		t.Error("the page is not live, or says nothing of its use")
+	}
+	lines, cancel := r.stream(r.client, "/lbadmin/events?on=label&label=VNA1")
+	defer cancel()
+	await(t, lines, "label-rows")
+	r.engine.see(r.id("DMWL", "VNA1"), func(s *appliance.ServerStatus) { s.Connections = 4711 })
+	await(t, lines, "4711")
+	status, _, body := r.post(r.client, "/lbadmin/servers", "label", "VNA1", "state", "halt")
+	cluster := r.control.Running().Config.Cluster
+	if status != http.StatusOK || !strings.Contains(body, "Halt 2 real servers?") || cluster.Service(r.id("DMWL")).Server(r.id("DMWL", "VNA1")).State != appliance.Online {
+		t.Errorf("halt everywhere: %d", status)
 	}
 }
 

@@ -97,11 +97,22 @@ func serversByLabel(p *page) error {
 }
 
 func (p *page) showLabel(status int, label string, limit view.Limit) error {
+	v, err := p.label(label)
+	if err != nil {
+		return err
+	}
+	v.Limit = limit
+	topic := url.Values{"on": {"label"}, "label": {v.Label}}
+	f := p.liveFrame(v.Label+" on all services", "/lbadmin/", topic, p.partsOfLabel(v))
+	return p.show(status, view.LabelPage(f, v))
+}
+
+func (p *page) label(label string) (view.Label, error) {
 	uses := p.usesOf(label)
 	if len(uses) == 0 {
-		return errNoServer()
+		return view.Label{}, errNoServer()
 	}
-	v := view.Label{Label: uses[0].server.Label, Act: p.may(appliance.OperatorRole), Limit: limit}
+	v := view.Label{Label: uses[0].server.Label, Act: p.may(appliance.OperatorRole)}
 	for _, u := range uses {
 		seen := appliance.ServiceStatus{Servers: []appliance.ServerStatus{u.status}}
 		v.Rows = append(v.Rows, p.serverRow(&u.service, &u.server, &seen, &u.service))
@@ -110,8 +121,19 @@ func (p *page) showLabel(status int, label string, limit view.Limit) error {
 		v.Safe = v.Safe + boolCount(u.status.State != appliance.Online && u.status.Connections == 0)
 		v.Entries += u.status.PersistenceEntries
 	}
-	f := p.frame(v.Label+" on all services", "/lbadmin/")
-	return p.show(status, view.LabelPage(f, v))
+	return v, nil
+}
+
+func (p *page) partsOfLabel(v view.Label) fragments {
+	return fragments{"label-facts": p.ui.drawn(p.ctx(), view.LabelFacts(v)), "label-rows": p.ui.drawn(p.ctx(), view.LabelRows(v))}
+}
+
+func (p *page) labelParts(label string) fragments {
+	v, err := p.label(label)
+	if err != nil {
+		return nil
+	}
+	return p.partsOfLabel(v)
 }
 
 func boolCount(b bool) int {

@@ -146,3 +146,12 @@ func answered(p appliance.Probe) State {
 	}
 	return State{"down", "Does not"}
 }
+
+// inUse says on how many services something is left.
+func (l Label) inUse() string {
+	n, verb := len(l.Rows)-l.Safe, "use"
+	if n == 1 {
+		verb = "uses"
+	}
+	return Number(n) + " of " + Plural(len(l.Rows), "service") + " still " + verb + " it"
+}
