@@ -47,7 +47,7 @@ func (a *API) runningRoutes() []route {
 			Gives: []appliance.PersistenceEntry{}, Status: 200, do: listPersistence,
 		},
 		{
-			Method: "DELETE", Path: "/persistence", Role: appliance.Administrator, Summary: "Forgets which client belongs to which server. Open connections stay.",
+			Method: "DELETE", Path: "/persistence", Role: appliance.OperatorRole, Summary: "Forgets which client belongs to which server. Open connections stay.",
 			Query: append([]parameter{why()}, append(chosen[:3:3], parameter{"all", "boolean", "true: of every service; needed when nothing else is named."})...),
 			Gives: Cleared{}, Status: 200, do: clearPersistence,
 		},
