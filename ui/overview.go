@@ -75,7 +75,7 @@ func overview(p *page) error {
 	f := p.liveFrame("System Overview", "/lbadmin/", topic, p.overviewParts(o))
 	if o.Total == 0 && p.may(appliance.Administrator) && !welcomed(p) {
 		f.Said = append(f.Said, view.Message{
-			Kind: "information", Text: "Run the Setup Wizard?", Hint: "It creates the virtual services of an imaging system, or an empty one, and checks the servers while you type.",
+			Kind: "information", Text: "Run the Setup Wizard?", Hint: "It creates the virtual services of an imaging system, or an empty one, and checks the servers when you ask it to.",
 			Action: "Accept", Path: "/lbadmin/wizard", Dismiss: "/lbadmin/welcome",
 		})
 	}
@@ -227,7 +227,7 @@ func heads(c choice) []view.Head {
 		{"PROTOCOL", "c-proto", "protocol"},
 		{"METHOD", "c-method", ""},
 		{"MODE", "c-mode", ""},
-		{"LAST 15 MIN", "c-chart", ""},
+		{"RECENT", "c-chart", ""},
 		{"", "c-acts", ""},
 	}
 	out := make([]view.Head, len(list))
