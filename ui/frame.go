@@ -147,6 +147,8 @@ func effectSentence(total, ends, drains int, ended []string) string {
 		return fmt.Sprintf("Applying ends %s (%s); the other %s stay.", view.Plural(ends, "connection"), list, view.Number(total-ends))
 	case ends > 0:
 		return fmt.Sprintf("Applying ends %s (%s).", view.Plural(ends, "connection"), list)
+	case len(ended) > 0 && total == 0:
+		return fmt.Sprintf("Applying ends the connections of %s; none is open now.", list)
 	case len(ended) > 0:
 		return fmt.Sprintf("Applying ends the connections of %s; none is open now. %s", list, keeps(total))
 	case drains > 0:

@@ -529,6 +529,9 @@ func TestWhatApplyingDoesToConnections(t *testing.T) {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
+	if got := effectSentence(0, 0, 0, []string{"HL7"}); got != "Applying ends the connections of HL7; none is open now." {
+		t.Error(got)
+	}
 	if got, _ := effectOf(appliance.Plan{}, appliance.Status{}); got != "No connection is open now." {
 		t.Error(got)
 	}

@@ -144,7 +144,7 @@ func answered(p appliance.Probe) State {
 	if p.Good {
 		return State{"up", "Answers"}
 	}
-	return State{"down", "Does not"}
+	return State{"down", "No answer:"}
 }
 
 // inUse says on how many services something is left.
