@@ -16,7 +16,7 @@ const (
 	MonitorHTTPS      MonitorKind = "https"
 	MonitorDICOM      MonitorKind = "dicom_echo" // DICOM PS3.4 annex A, verification
 	MonitorHL7        MonitorKind = "hl7"        // HL7 v2 over MLLP
-	MonitorLDAP       MonitorKind = "ldap"       // a simple bind
+	MonitorLDAP       MonitorKind = "ldap"       // an anonymous bind; its refusal counts as a sign of life
 	MonitorSMTP       MonitorKind = "smtp"
 	MonitorDNS        MonitorKind = "dns"   // a question over UDP
 	MonitorMySQL      MonitorKind = "mysql" // MariaDB too
@@ -87,12 +87,10 @@ type Monitor struct {
 	HTTP        HTTPProbe     `json:"http,omitzero"`
 	DICOM       DICOMProbe    `json:"dicom,omitzero"`
 	HL7         HL7Probe      `json:"hl7,omitzero"`
-	LDAP        LDAPProbe     `json:"ldap,omitzero"`
 	SMTP        SMTPProbe     `json:"smtp,omitzero"`
 	DNS         DNSProbe      `json:"dns,omitzero"`
 	MySQL       DatabaseProbe `json:"mysql,omitzero"`
 	PostgreSQL  DatabaseProbe `json:"postgresql,omitzero"`
-	Redis       RedisProbe    `json:"redis,omitzero"`
 	GRPC        GRPCProbe     `json:"grpc,omitzero"`
 	Script      string        `json:"script,omitempty"` // id of a Script
 }

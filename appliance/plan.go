@@ -313,11 +313,7 @@ func isUsual(usual []leaf, l leaf) bool {
 	return known && text == l.text && l.path != "protocol"
 }
 
-// fieldChange hides the passwords of checks: a plan goes into the history and the audit.
 func fieldChange(object, path, from, to string) FieldChange {
-	if strings.HasSuffix(path, ".password") {
-		from, to = Secret(from).String(), Secret(to).String()
-	}
 	return FieldChange{Field: path, Name: FieldName(object, path), From: from, To: to}
 }
 

@@ -17,8 +17,6 @@ var validMailName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])
 // protocolProbe checks the options of the kinds that speak one application's protocol.
 func (v *validation) protocolProbe(m *Monitor) {
 	switch m.Kind {
-	case MonitorLDAP:
-		v.ldapProbe(&m.LDAP)
 	case MonitorSMTP:
 		if name := m.SMTP.Name; name != "" && (len(name) > maxProbeText || !validMailName.MatchString(name)) {
 			v.refuse("check.smtp.name", "This is not a host name that EHLO can say.")
@@ -29,21 +27,8 @@ func (v *validation) protocolProbe(m *Monitor) {
 		v.plain("check.mysql.user", m.MySQL.User)
 	case MonitorPostgreSQL:
 		v.plain("check.postgresql.user", m.PostgreSQL.User)
-	case MonitorRedis:
-		v.plain("check.redis.password", string(m.Redis.Password))
 	case MonitorGRPC:
 		v.plain("check.grpc.service", m.GRPC.Service)
-	}
-}
-
-func (v *validation) ldapProbe(p *LDAPProbe) {
-	v.plain("check.ldap.bind_dn", p.BindDN)
-	v.plain("check.ldap.password", string(p.Password))
-	switch {
-	case p.BindDN != "" && p.Password == "":
-		v.refuse("check.ldap.password", "A bind DN needs its password; without one every server takes the bind for an anonymous one.")
-	case p.BindDN == "" && p.Password != "":
-		v.refuse("check.ldap.bind_dn", "The password needs the bind DN that it belongs to.")
 	}
 }
 
@@ -71,7 +56,7 @@ func (v *validation) dnsProbe(p *DNSProbe) {
 	}
 }
 
-// plain refuses a text that no account, name or password of a check can be; it does not repeat the text.
+// plain refuses a text that no account or name of a check can be; it does not repeat the text.
 func (v *validation) plain(field, text string) {
 	switch {
 	case len(text) > maxProbeText:

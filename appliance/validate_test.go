@@ -82,16 +82,8 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 			s.Monitor = NewMonitor(MonitorDICOM)
 			s.Monitor.DICOM.Called = strings.Repeat("A", 17)
 		}), svc + "check.dicom.called_ae", "16", Invalid},
-		"hl7 message": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorHL7); s.Monitor.HL7.Message = "PID|" }), svc + "check.hl7.message", "MSH|", Invalid},
-		"ehlo name":   {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorSMTP); s.Monitor.SMTP.Name = "a\r\nQUIT" }), svc + "check.smtp.name", "EHLO", Invalid},
-		"bind without password": {vs(func(s *VirtualService) {
-			s.Monitor = NewMonitor(MonitorLDAP)
-			s.Monitor.LDAP.BindDN = "cn=a"
-		}), svc + "check.ldap.password", "needs its password", Invalid},
-		"password without bind": {vs(func(s *VirtualService) {
-			s.Monitor = NewMonitor(MonitorLDAP)
-			s.Monitor.LDAP.Password = "a"
-		}), svc + "check.ldap.bind_dn", "belongs to", Invalid},
+		"hl7 message":      {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorHL7); s.Monitor.HL7.Message = "PID|" }), svc + "check.hl7.message", "MSH|", Invalid},
+		"ehlo name":        {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorSMTP); s.Monitor.SMTP.Name = "a\r\nQUIT" }), svc + "check.smtp.name", "EHLO", Invalid},
 		"dns without name": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS) }), svc + "check.dns.name", "name to ask for", Invalid},
 		"dns name":         {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS); s.Monitor.DNS.Name = "a..b" }), svc + "check.dns.name", "can hold", Invalid},
 		"dns type":         {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorDNS); s.Monitor.DNS = DNSProbe{"a", "AXFR", ""} }), svc + "check.dns.type", "not a choice", Invalid},
@@ -105,11 +97,7 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 			s.Monitor = NewMonitor(MonitorPostgreSQL)
 			s.Monitor.PostgreSQL.User = strings.Repeat("a", 300)
 		}), svc + "check.postgresql.user", "255 bytes", Invalid},
-		"grpc service": {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorGRPC); s.Monitor.GRPC.Service = "a\xff" }), svc + "check.grpc.service", "not valid text", Invalid},
-		"redis password": {vs(func(s *VirtualService) {
-			s.Monitor = NewMonitor(MonitorRedis)
-			s.Monitor.Redis.Password = "a\nb"
-		}), svc + "check.redis.password", "line break", Invalid},
+		"grpc service":    {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorGRPC); s.Monitor.GRPC.Service = "a\xff" }), svc + "check.grpc.service", "not valid text", Invalid},
 		"script":          {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorScript) }), svc + "check.script", "Choose one", Invalid},
 		"limit":           {vs(func(s *VirtualService) { s.Limits.MaxConnections = 0 }), svc + "limits.max_connections", "1 to", Invalid},
 		"timeout":         {vs(func(s *VirtualService) { s.Limits.ClientTimeout = Duration(400 * 24 * time.Hour) }), svc + "limits.client_timeout", "to 8760h", Invalid},

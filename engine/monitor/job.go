@@ -17,11 +17,9 @@ type subject struct {
 	http     appliance.HTTPProbe
 	dicom    appliance.DICOMProbe
 	hl7      appliance.HL7Probe
-	ldap     appliance.LDAPProbe
 	smtp     appliance.SMTPProbe
 	dns      appliance.DNSProbe
 	database appliance.DatabaseProbe
-	redis    appliance.RedisProbe
 	grpc     appliance.GRPCProbe
 	script   string // the body
 	vip      string // for scripts only
@@ -56,8 +54,6 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 		j.dicom = mon.DICOM
 	case appliance.MonitorHL7:
 		j.hl7 = mon.HL7
-	case appliance.MonitorLDAP:
-		j.ldap = mon.LDAP
 	case appliance.MonitorSMTP:
 		j.smtp = mon.SMTP
 	case appliance.MonitorDNS:
@@ -66,8 +62,6 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 		j.database = mon.MySQL
 	case appliance.MonitorPostgreSQL:
 		j.database = mon.PostgreSQL
-	case appliance.MonitorRedis:
-		j.redis = mon.Redis
 	case appliance.MonitorGRPC:
 		j.grpc = mon.GRPC
 	case appliance.MonitorScript:

@@ -42,15 +42,12 @@ type bound struct {
 	diagnostic string
 }
 
-// bind is the LDAP check: a simple bind, anonymous without a DN, and an unbind. When no DN is given, a refusal of the anonymous bind as such is a sign of life.
+// bind is the LDAP check: an anonymous bind and an unbind. A refusal of the anonymous bind as such is a sign of life.
 func (a *attempt) bind(ctx context.Context) outcome {
 	if o, ok := a.open(ctx); !ok {
 		return o
 	}
-	if a.ldap.Password != "" {
-		a.trace.hush("send a bind as " + inert(a.ldap.BindDN) + ", with the password left out")
-	}
-	if _, err := a.peer.Write(bindRequest(a.ldap.BindDN, string(a.ldap.Password))); err != nil {
+	if _, err := a.peer.Write(bindRequest()); err != nil {
 		return a.unanswered(err, "an answer to the bind")
 	}
 	in := bufio.NewReader(io.LimitReader(a.peer, 2*maxLDAP))
@@ -58,7 +55,7 @@ func (a *attempt) bind(ctx context.Context) outcome {
 	switch {
 	case errors.Is(err, errNotLDAP):
 		rest, _ := in.Peek(min(in.Buffered(), 2*maxQuoted))
-		return bad("The answer on port %d is not LDAP: %s", a.port, a.foreign(said.diagnostic+string(rest), string(a.ldap.Password)))
+		return bad("The answer on port %d is not LDAP: %s", a.port, quoted(said.diagnostic+string(rest)))
 	case err != nil:
 		return a.unanswered(err, "an answer to the bind")
 	}
@@ -69,26 +66,22 @@ func (a *attempt) bind(ctx context.Context) outcome {
 func (a *attempt) judgeBind(said bound) outcome {
 	reason := ldapCode(said.code)
 	if text := strings.TrimRight(said.diagnostic, "\x00"); text != "" {
-		reason += ", " + a.foreign(text, string(a.ldap.Password))
+		reason += ", " + quoted(text)
 	}
 	switch {
 	case said.op == ldapNotice:
 		return bad("The LDAP server ended the session: %s", reason)
 	case said.id != ldapBindID:
 		return bad("The LDAP server answers another request than the bind")
-	case said.code == 0 && a.ldap.BindDN == "":
-		return good("Anonymous bind answered in %s", brief(a.took()))
 	case said.code == 0:
-		return good("Bind as %s answered in %s", quoted(a.ldap.BindDN), brief(a.took()))
-	case a.ldap.BindDN == "" && refusesAnonymous(said.code):
+		return good("Anonymous bind answered in %s", brief(a.took()))
+	case refusesAnonymous(said.code):
 		return outcome{
 			good: true, what: fmt.Sprintf("The server answers in %s", brief(a.took())),
-			more: "It refuses the anonymous bind (" + reason + "); give a bind DN to check with a bind.",
+			more: "It refuses the anonymous bind (" + reason + ").",
 		}
-	case a.ldap.BindDN == "":
-		return bad("The anonymous bind failed: %s", reason)
 	}
-	return bad("The bind as %s failed: %s", quoted(a.ldap.BindDN), reason)
+	return bad("The anonymous bind failed: %s", reason)
 }
 
 // refusesAnonymous tells whether a result code is about the client being nobody, and not about the server.
@@ -109,10 +102,11 @@ func ldapCode(code int) string {
 	return name
 }
 
-func bindRequest(dn, password string) []byte {
+// bindRequest is a simple bind with neither a name nor a password.
+func bindRequest() []byte {
 	body := ber(berInteger, []byte{3})
-	body = append(body, ber(berOctets, []byte(dn))...)
-	body = append(body, ber(ldapSimple, []byte(password))...)
+	body = append(body, ber(berOctets, nil)...)
+	body = append(body, ber(ldapSimple, nil)...)
 	return ldapMessage(ldapBindID, ber(ldapBind, body))
 }
 

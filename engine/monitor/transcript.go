@@ -14,7 +14,6 @@ type transcript struct {
 	text  strings.Builder
 	lines int
 	over  bool // the verdict is written
-	quiet bool // a secret went out: what follows is told by its length alone, since a peer may send it back
 }
 
 // maxLines bounds a transcript; a server may drip bytes.
@@ -49,14 +48,6 @@ func (t *transcript) verdict(o outcome) {
 // String returns all lines.
 func (t *transcript) String() string { return t.text.String() }
 
-// hush keeps the content of what goes over the connection from now on out of the transcript.
-func (t *transcript) hush(why string) {
-	if t != nil {
-		t.say("%s", why)
-		t.quiet = true
-	}
-}
-
 // overheard is a connection that tells a transcript what goes over it.
 type overheard struct {
 	net.Conn
@@ -66,10 +57,7 @@ type overheard struct {
 // Read tells what was received.
 func (o overheard) Read(b []byte) (int, error) {
 	n, err := o.Conn.Read(b)
-	switch {
-	case n > 0 && o.trace.quiet:
-		o.trace.say("received %d bytes", n)
-	case n > 0:
+	if n > 0 {
 		o.trace.say("received %d bytes: %s", n, quoted(string(b[:n])))
 	}
 	if err != nil {
@@ -80,10 +68,6 @@ func (o overheard) Read(b []byte) (int, error) {
 
 // Write tells what was sent.
 func (o overheard) Write(b []byte) (int, error) {
-	if o.trace.quiet {
-		o.trace.say("send %d bytes", len(b))
-		return o.Conn.Write(b)
-	}
 	o.trace.say("send %d bytes: %s", len(b), quoted(string(b)))
 	return o.Conn.Write(b)
 }

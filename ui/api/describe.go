@@ -42,8 +42,6 @@ func grouped(owner, path string) string {
 		return "Of a check by DICOM C-ECHO."
 	case "check.hl7":
 		return "Of a check by HL7 over MLLP."
-	case "check.ldap":
-		return "Of a check by LDAP bind."
 	case "check.dns":
 		return "Of a check of a name server."
 	case "check.smtp":
@@ -52,8 +50,6 @@ func grouped(owner, path string) string {
 		return "Of a check of MySQL or MariaDB."
 	case "check.postgresql":
 		return "Of a check of PostgreSQL."
-	case "check.redis":
-		return "Of a check of Redis."
 	case "check.grpc":
 		return "Of a check by the health service of gRPC."
 	case "persistence":

@@ -77,15 +77,6 @@ func words(list ...string) []Option {
 	return out
 }
 
-// secret is a text that the form shows to those who may change it, as the API does.
-func secret(path string, at func(*vs) *appliance.Secret) Field {
-	return Field{
-		Path: path, Kind: Text,
-		get: func(s *vs) string { return string(*at(s)) },
-		set: func(s *vs, t string) error { *at(s) = appliance.Secret(t); return nil },
-	}
-}
-
 func with(f Field, values string) Field { f.For = values; return f }
 
 func hinted(f Field, example string) Field { f.Example = example; return f }
@@ -169,15 +160,12 @@ func checkFields(scripts []appliance.Script) []Field {
 // protocolFields lists the options of the checks that speak one application's protocol.
 func protocolFields() []Field {
 	return []Field{
-		with(text("check.ldap.bind_dn", "anonymous", func(s *vs) *string { return &s.Monitor.LDAP.BindDN }), "ldap"),
-		with(secret("check.ldap.password", func(s *vs) *appliance.Secret { return &s.Monitor.LDAP.Password }), "ldap"),
 		with(text("check.smtp.name", "evenkeel", func(s *vs) *string { return &s.Monitor.SMTP.Name }), "smtp"),
 		with(text("check.dns.name", "pacs.example.org", func(s *vs) *string { return &s.Monitor.DNS.Name }), "dns"),
 		with(choice("check.dns.type", func(s *vs) *string { return &s.Monitor.DNS.Type }, words("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")...), "dns"),
 		with(text("check.dns.expect", "any", func(s *vs) *string { return &s.Monitor.DNS.Expect }), "dns"),
 		with(text("check.mysql.user", "evenkeel", func(s *vs) *string { return &s.Monitor.MySQL.User }), "mysql"),
 		with(text("check.postgresql.user", "evenkeel", func(s *vs) *string { return &s.Monitor.PostgreSQL.User }), "postgresql"),
-		with(secret("check.redis.password", func(s *vs) *appliance.Secret { return &s.Monitor.Redis.Password }), "redis"),
 		with(text("check.grpc.service", "the whole server", func(s *vs) *string { return &s.Monitor.GRPC.Service }), "grpc"),
 	}
 }

@@ -39,10 +39,10 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	s.Scheduler = rapid.SampledFrom([]appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash}).Draw(t, "scheduler")
 	s.Mode = rapid.SampledFrom([]appliance.ModeOfUse{appliance.LoadBalanced, appliance.Failover}).Draw(t, "mode")
 	s.Monitor.Kind = rapid.SampledFrom([]appliance.MonitorKind{appliance.MonitorHTTP, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorSMTP, appliance.MonitorRedis, appliance.MonitorLDAP, appliance.MonitorDNS, appliance.MonitorMySQL, appliance.MonitorPostgreSQL, appliance.MonitorGRPC, appliance.MonitorNone}).Draw(t, "check")
-	s.Monitor.DICOM.TLS, s.Monitor.SMTP.Name, s.Monitor.Redis.Password = rapid.Bool().Draw(t, "tls"), "lb.example", appliance.Secret(rapid.StringMatching(`[a-z<"&]{0,9}`).Draw(t, "password"))
+	s.Monitor.DICOM.TLS, s.Monitor.SMTP.Name = rapid.Bool().Draw(t, "tls"), "lb.example"
 	s.Monitor.Interval, s.Monitor.Rise, s.Monitor.Port = duration("interval"), rapid.IntRange(1, 100).Draw(t, "rise"), uint16(rapid.IntRange(0, 65535).Draw(t, "check port"))
 	s.Monitor.HTTP.Verify, s.Monitor.HTTP.Path, s.Monitor.HL7.Message = rapid.Bool().Draw(t, "verify"), "/health", "MSH|^~\\&|A\nEVN|A"
-	s.Monitor.LDAP, s.Monitor.DNS = appliance.LDAPProbe{BindDN: "cn=lb", Password: "a b"}, appliance.DNSProbe{Name: "a.example", Type: rapid.SampledFrom([]string{"", "AAAA", "TXT"}).Draw(t, "type"), Expect: "::1"}
+	s.Monitor.DNS = appliance.DNSProbe{Name: "a.example", Type: rapid.SampledFrom([]string{"", "AAAA", "TXT"}).Draw(t, "type"), Expect: "::1"}
 	s.Monitor.MySQL.User, s.Monitor.PostgreSQL.User = "lb1", "lb2"
 	s.Monitor.GRPC.Service = "imaging"
 	s.Persistence.Kind, s.Persistence.Timeout, s.Persistence.ClearOnDrain = appliance.PersistSourceIP, duration("timeout"), rapid.Bool().Draw(t, "clear")
