@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"engine/bench/cmd":     {"engine", "engine/bench"},
 	"engine/bench":         {"engine"},
 	"store":                nil,
-	"story":                nil,
+	"story":                {"engine/wire/wiretest"},
 	"ui":                   nil,
 	"ui/api":               {"ui/problem", "ui/schema"},
 	"ui/cli":               {"ui/problem", "ui/schema"},

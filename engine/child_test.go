@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -58,12 +58,11 @@ func starve() error {
 	v := appliance.NewService(appliance.TCP)
 	v.ID, v.Label, v.Address = "svc", "svc", netip.MustParseAddr("127.0.0.1")
 	v.Monitor.Kind = appliance.MonitorNone
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := strconv.ParseUint(os.Getenv("ENGINE_TEST_PORT"), 10, 16)
 	if err != nil {
 		return err
 	}
-	onPort(&v, probe.Addr().(*net.TCPAddr).AddrPort().Port())
-	probe.Close()
+	onPort(&v, uint16(port))
 	r := appliance.NewRealServer()
 	r.ID, r.Label, r.Address, r.Port = "s", "s", appliance.Host(server.Addr().String()), server.Port()
 	v.RealServers = []appliance.RealServer{r}

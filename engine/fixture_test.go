@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/wire/wiretest"
 
 	"go.uber.org/goleak"
 )
@@ -124,22 +125,10 @@ func until(t *testing.T, what string, met func() bool) {
 	}
 }
 
-var taken sync.Map
-
-// freePort returns a port on 127.0.0.1 that nobody listens on, never the same twice.
+// freePort returns a port that nobody listens on, reserved for the test.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	for {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := ln.Addr().(*net.TCPAddr).AddrPort().Port()
-		ln.Close()
-		if _, twice := taken.LoadOrStore(port, true); !twice {
-			return port
-		}
-	}
+	return wiretest.Port(t, 1)
 }
 
 // tcp returns a service in TCP Mode on a free port, without checks, whose servers are at these addresses.
@@ -194,7 +183,6 @@ func serveOn(t *testing.T, at string, f func(net.Conn)) *sample {
 		t.Fatal(err)
 	}
 	s := &sample{ln: ln, address: ln.Addr().(*net.TCPAddr).AddrPort(), conns: map[net.Conn]bool{}}
-	taken.Store(s.address.Port(), true)
 	s.wait.Go(func() {
 		for {
 			c, err := ln.Accept()

@@ -28,7 +28,6 @@ func serveHandler(t *testing.T, h http.Handler) *webServer {
 		t.Fatal(err)
 	}
 	w := &webServer{address: ln.Addr().(*net.TCPAddr).AddrPort()}
-	taken.Store(w.address.Port(), true)
 	srv := &http.Server{Handler: h, ConnState: func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			w.conns.Add(1)

@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -97,7 +98,7 @@ func TestAnIdleEngineSleeps(t *testing.T) {
 func TestDescriptorsThatRunOutPauseAcceptingAndItRecovers(t *testing.T) {
 	s := serve(t, echo("s"))
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "ENGINE_TEST_CHILD=starve", "ENGINE_TEST_SERVER="+s.address.String())
+	cmd.Env = append(os.Environ(), "ENGINE_TEST_CHILD=starve", "ENGINE_TEST_SERVER="+s.address.String(), fmt.Sprintf("ENGINE_TEST_PORT=%d", freePort(t)))
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	in, err := cmd.StdinPipe()

@@ -7,10 +7,8 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/balance"
-	"evenkeel/engine/http1"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/persist"
-	"evenkeel/engine/relay"
 	"evenkeel/engine/stats"
 	"evenkeel/engine/wire"
 )
@@ -87,15 +85,6 @@ func (s *shard) Admit() bool {
 func (s *shard) Gone() {
 	stats.Closed(&s.counters)
 	s.service.leave()
-}
-
-// Accepted implements loop.Acceptor.
-func (s *shard) Accepted(c wire.Conn) wire.Core {
-	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
-	if s.config.Protocol == appliance.HTTP {
-		return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Refused: s.refused})
-	}
-	return relay.New(relay.Options{Service: s, Client: c})
 }
 
 // refused logs why a request was turned away, at most once a second for each service and loop.

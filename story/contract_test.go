@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/wire/wiretest"
 )
 
 func TestDemoServesItsFourServicesAndLeavesNothingBehind(t *testing.T) {
@@ -134,12 +135,7 @@ func served(t *testing.T, dir string, more ...string) (*process, *client) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", port(t))
 }
 
 func TestASecondStartOnTheSameFolderIsRefused(t *testing.T) {
@@ -187,11 +183,7 @@ func TestConfigurationIsExportedAndImportedAtRestAndRunning(t *testing.T) {
 
 func port(t *testing.T) string {
 	t.Helper()
-	_, p, err := net.SplitHostPort(freeAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return strconv.Itoa(int(wiretest.Port(t, 1)))
 }
 
 func TestBadInputEndsInASentence(t *testing.T) {
@@ -245,7 +237,7 @@ func TestListsAndRangesOfPortsAreServed(t *testing.T) {
 	c, d := demoUp(t)
 	web := c.services(t)["WEB"]
 	_, first, _ := net.SplitHostPort(d.address(t, "WEB"))
-	second, third := port(t), freePair(t)
+	second, third := port(t), int(wiretest.Port(t, 2))
 	ports := fmt.Sprintf("%s,%s,%d-%d", first, second, third, third+1)
 	c.must(t, 200, "PATCH", "virtual-services/"+web.ID, fmt.Sprintf(`{"ports":%q}`, ports), "If-Match", "*")
 	c.must(t, 200, "POST", "apply", "")
@@ -259,23 +251,6 @@ func TestListsAndRangesOfPortsAreServed(t *testing.T) {
 	if code, _, _ := command(t, "", "curl", "-sS", "-m", "5", "http://127.0.0.1:"+second+"/"); code == 0 {
 		t.Errorf("port %s still answers after it was taken away", second)
 	}
-}
-
-// freePair returns the lower of two free ports beside each other.
-func freePair(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		low, err := strconv.Atoi(port(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(low+1)); err == nil {
-			l.Close()
-			return low
-		}
-	}
-	t.Fatal("no two free ports beside each other")
-	return 0
 }
 
 func TestWithoutServersTheFallbackPageAnswersAndTCPIsClosed(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"evenkeel/engine/wire/wiretest"
 )
 
 var binary string
@@ -238,28 +239,7 @@ func demo(t *testing.T, args ...string) (*process, demoLine) {
 // offset finds a port offset at which every port of the demo is free.
 func offset(t *testing.T) int {
 	t.Helper()
-	for range 200 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := l.Addr().(*net.TCPAddr).Port % 40000
-		l.Close()
-		free := true
-		for _, port := range []int{9443, 9081, 11112, 6667, 5104, 8080} {
-			probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+n)))
-			if err != nil {
-				free = false
-				break
-			}
-			probe.Close()
-		}
-		if free && n > 0 {
-			return n
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
+	return wiretest.Offset(t, 9443, 9081, 11112, 6667, 5104, 8080)
 }
 
 // eventually polls until ok or the deadline, and fails with what.

@@ -40,6 +40,7 @@ func (c *flatConn) Close()                    {}
 func (c *flatConn) Abort()                    {}
 func (c *flatConn) WakeAt(wire.Time)          {}
 func (c *flatConn) SpliceTo(wire.Conn, int64) {}
+func (c *flatConn) Raw() bool                 { return true }
 func (c *flatConn) Moved() int64              { return 0 }
 func (c *flatConn) Bind(core wire.Core)       { c.core = core }
 func (c *flatConn) Peer() netip.AddrPort      { return clientAddr }

@@ -157,7 +157,7 @@ func (k *core) choose(cookie []byte) bool {
 
 func (k *core) dial() error {
 	x := k.x
-	conn, err := k.pool.loop.Dial(x.choice.Address, k)
+	conn, err := k.service.Dial(x.choice, k.client, k)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (k *core) forwardBody(b []byte) int {
 	switch {
 	case x.upLeft == 0:
 		k.requestDone()
-	case x.upLeft > spliceFrom:
+	case x.upLeft > spliceFrom && k.spliceable():
 		k.resume()
 		x.upSplice, x.replay, x.upMoved = true, false, 0
 		k.arm(watchTime)
@@ -89,6 +89,9 @@ func (k *core) sendUp(b []byte) {
 	}
 }
 
+// spliceable tells whether the kernel can move bytes between the two connections.
+func (k *core) spliceable() bool { return k.client.Raw() && k.server().Raw() }
+
 // requestDone: from now on the server owes an answer.
 func (k *core) requestDone() {
 	k.x.up = upDone
@@ -119,7 +122,7 @@ func (k *core) forwardAnswer(out, b []byte) int {
 		return k.answerChunks(out, b)
 	case downClose:
 		k.sendBoth(out, b)
-		if x.passed += int64(len(b)); x.passed > spliceFrom {
+		if x.passed += int64(len(b)); x.passed > spliceFrom && k.spliceable() {
 			k.spliceDown(-1)
 		}
 		return len(b)
@@ -130,7 +133,7 @@ func (k *core) forwardAnswer(out, b []byte) int {
 		switch {
 		case x.downLeft == 0:
 			k.finish(n < len(b))
-		case x.downLeft > spliceFrom:
+		case x.downLeft > spliceFrom && k.spliceable():
 			k.spliceDown(x.downLeft)
 		}
 		return n

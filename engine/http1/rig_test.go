@@ -40,7 +40,10 @@ func (s *service) Loop() wire.Loop                   { return s.loop }
 func (s *service) Config() *appliance.VirtualService { return s.config }
 func (s *service) Counters() *wire.Counters          { return &s.counters }
 func (s *service) Failed(c wire.Choice, _ error)     { s.failed = append(s.failed, c.Server.ID) }
-func (s *service) Release(wire.Choice)               { s.open-- }
+func (s *service) Dial(c wire.Choice, _ wire.Conn, core wire.Core) (wire.Conn, error) {
+	return s.loop.Dial(c.Address, core)
+}
+func (s *service) Release(wire.Choice) { s.open-- }
 
 func (s *service) Pick(q *wire.Query) (wire.Choice, bool) {
 	s.picks++

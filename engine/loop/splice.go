@@ -18,6 +18,9 @@ type splicing struct {
 // splicePerTurn bounds what one transfer may move in a turn.
 const splicePerTurn = 1 << 20
 
+// Raw implements wire.Conn.
+func (c *Conn) Raw() bool { return true }
+
 // SpliceTo implements wire.Conn.
 func (c *Conn) SpliceTo(to wire.Conn, n int64) {
 	other, ours := to.(*Conn)

@@ -69,7 +69,7 @@ func (s *session) connect() {
 			return
 		}
 		s.choice, s.picked = choice, true
-		server, err := s.service.Loop().Dial(choice.Address, s)
+		server, err := s.service.Dial(choice, s.client, s)
 		if err == nil {
 			s.server = server
 			server.WakeAt(s.service.Loop().Now().Add(s.service.Config().Limits.ConnectTimeout.D()))
@@ -126,7 +126,7 @@ func (s *session) Received(c wire.Conn, b []byte) int {
 	if to.Send(b) > 0 {
 		c.Pause()
 	}
-	if len(b) < largeRead {
+	if len(b) < largeRead || !c.Raw() || !to.Raw() {
 		from.large = 0
 	} else if from.large++; from.large >= largeReads {
 		s.splice(from, c, to)

@@ -28,6 +28,9 @@ type desk struct {
 func (d *desk) Loop() wire.Loop                   { return d.loop }
 func (d *desk) Config() *appliance.VirtualService { return &d.config }
 func (d *desk) Counters() *wire.Counters          { return &d.counters }
+func (d *desk) Dial(c wire.Choice, _ wire.Conn, core wire.Core) (wire.Conn, error) {
+	return d.loop.Dial(c.Address, core)
+}
 
 func (d *desk) Pick(q *wire.Query) (wire.Choice, bool) {
 	for i, s := range d.servers {

@@ -14,6 +14,9 @@ type Service interface {
 	// Pick chooses a server and counts one connection (TCP) or request (HTTP) as open on it; Release must follow exactly once for each true.
 	// False: no server can serve and there is no fallback.
 	Pick(q *Query) (Choice, bool)
+	// Dial opens the connection to the choice on behalf of client, as the service is configured (source address, PROXY protocol, TLS towards the server);
+	// Connected or Broken follows for core, or an error at once. What it returns need not be a connection of the loop itself.
+	Dial(c Choice, client Conn, core Core) (Conn, error)
 	// Failed says that connecting to the choice was refused or timed out, before Release; the next Pick of the same query lists it in Tried.
 	Failed(c Choice, err error)
 	// Release ends what Pick began.

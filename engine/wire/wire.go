@@ -71,6 +71,9 @@ type Conn interface {
 	SpliceTo(to Conn, n int64)
 	// Moved returns how many bytes the running or last SpliceTo of c has moved: a core whose timer fires in a splice compares it to see silence.
 	Moved() int64
+	// Raw tells that what is given to Send reaches the peer as it is and what the peer sends is offered as it came: only such connections take part in SpliceTo,
+	// from or to. A connection in TLS, or a stream within HTTP/2, is not raw; its bytes are copied.
+	Raw() bool
 	// Bind makes core the one that is told about c from now on (a pooled server connection changes hands).
 	Bind(core Core)
 	// Peer and Local return the two ends.

@@ -309,6 +309,9 @@ func (c *Conn) end() {
 // WakeAt implements wire.Conn.
 func (c *Conn) WakeAt(t wire.Time) { c.wake = t }
 
+// Raw implements wire.Conn.
+func (c *Conn) Raw() bool { return true }
+
 // SpliceTo implements wire.Conn.
 func (c *Conn) SpliceTo(to wire.Conn, n int64) {
 	c.splice, c.moved = &splice{to: to.(*Conn), left: max(n, -1)}, 0

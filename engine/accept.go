@@ -1,0 +1,24 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/http1"
+	"evenkeel/engine/relay"
+	"evenkeel/engine/wire"
+)
+
+// Accepted implements loop.Acceptor: it puts together what a client's connection goes through, from the outside to the inside.
+func (s *shard) Accepted(c wire.Conn) wire.Core {
+	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
+	return s.plain(c)
+}
+
+// plain returns the core that reads the service's protocol on c.
+func (s *shard) plain(c wire.Conn) wire.Core {
+	if s.config.Protocol == appliance.HTTP {
+		return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Refused: s.refused})
+	}
+	return relay.New(relay.Options{Service: s, Client: c})
+}
