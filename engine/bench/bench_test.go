@@ -11,38 +11,61 @@ import (
 
 func TestMediansAreOfInterleavedRounds(t *testing.T) {
 	var order []string
-	values := map[string][]float64{"a": {3, 100, 2}, "b": {6, 5, 4}}
-	f := &field{options: Options{Rounds: 3}}
-	w := work{name: "w", run: func(f *field, port int) (float64, error) {
-		name := f.current.name
+	values := map[string][]float64{oursName: {6, 5, 4}, haproxyName: {3, 100, 2}}
+	a := &arena{options: Options{Rounds: 3}, contenders: map[string]*contender{oursName: {name: oursName}, haproxyName: {name: haproxyName}}}
+	w := work{name: "w", goal: 0.5, who: []string{haproxyName, nginxName, oursName}, run: func(int) (float64, error) {
+		name := a.current.name
 		order = append(order, name)
 		v := values[name][0]
 		values[name] = values[name][1:]
 		return v, nil
 	}}
-	r, err := f.interleaved(w, []*contender{{name: "a"}, {name: "b"}}, []int{1, 1}, nil)
-	if err != nil || r.medians[0] != 3 || r.medians[1] != 5 || strings.Join(order, "") != "ababab" {
+	r, err := a.interleaved(w)
+	if err != nil || r.medians[haproxyName] != 3 || r.medians[oursName] != 5 || strings.Join(order, " ") != "HAProxy Evenkeel HAProxy Evenkeel HAProxy Evenkeel" {
 		t.Errorf("%+v %v %v", r, order, err)
 	}
-	table := string(report(Options{Rounds: 3, Length: time.Second}, []row{r}))
-	if !strings.Contains(table, "| w |  | 3 | – | 5 | 0.60 |") {
+	table := string(report(Options{Rounds: 3, Length: time.Second}, "v", []row{r}))
+	if !strings.Contains(table, "| w |  | 3 ±1633 % | – | – | – | 5 ±20 % | – | 0.60 | ≥ 0.5 |") {
 		t.Error(table)
 	}
 }
 
-func TestHAProxyAcceptsItsConfiguration(t *testing.T) {
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		if os.Getenv("EVENKEEL_TEST_REQUIRE") == "all" {
-			t.Fatal("haproxy is missing")
+func TestQuantilesAreRightToThreePercent(t *testing.T) {
+	h := &histogram{}
+	for i := 1; i <= 10000; i++ {
+		h.add(time.Duration(i) * time.Microsecond)
+	}
+	for q, want := range map[float64]float64{0.5: 5000, 0.99: 9900, 0.999: 9990} {
+		if got := h.quantile(q); got < want*0.96 || got > want*1.01 {
+			t.Errorf("%v: %v µs", q, got)
 		}
-		t.Skip("haproxy is not installed")
 	}
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(haproxyConfig(7000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(path, "-c", "-f", file).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+}
+
+// TestPeersAcceptTheirConfiguration: a row of the table must not be lost to a mistake here.
+func TestPeersAcceptTheirConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	for program, c := range map[string]struct {
+		file, text string
+		args       []string
+	}{
+		"haproxy": {filepath.Join(dir, "haproxy.cfg"), haproxyConfig(7000, peerFiles{}, true), []string{"-c", "-f"}},
+		"nginx":   {filepath.Join(dir, "nginx.conf"), nginxConfig(7200, peerFiles{}, dir), []string{"-t", "-c"}},
+	} {
+		t.Run(program, func(t *testing.T) {
+			path, err := exec.LookPath(program)
+			if err != nil {
+				if os.Getenv("EVENKEEL_TEST_REQUIRE") == "all" {
+					t.Fatal(program + " is missing")
+				}
+				t.Skip(program + " is not installed")
+			}
+			if err := os.WriteFile(c.file, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command(path, append(c.args, c.file)...).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"time"
@@ -27,16 +26,12 @@ type peer struct {
 	act func(l *load, p *peer, events uint32)
 	got int
 	to  unix.Sockaddr // of a client
+
+	request []byte    // of a web client
+	begun   bool      // an answer has begun
+	left    int       // bytes of a body that are still to come, or to be sent
+	due     time.Time // when the request should have been sent
 }
-
-var (
-	request = []byte("GET /some/path HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
-	answer  = []byte("HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n" +
-		"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789")
-	message = bytes.Repeat([]byte("m"), 100)
-)
-
-const bodySize = 100
 
 func newLoad() (*load, error) {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -61,7 +56,7 @@ func (l *load) drop(p *peer) {
 
 // turn handles what happened, and waits for at most that long.
 func (l *load) turn(wait time.Duration) {
-	n, err := unix.EpollWait(l.epoll, l.events[:], int(wait.Milliseconds()))
+	n, err := unix.EpollWait(l.epoll, l.events[:], int(wait.Milliseconds())) // less than a millisecond: it does not wait
 	if err != nil {
 		return
 	}

@@ -1,142 +1,83 @@
 package bench
 
 import (
-	"bytes"
-
-	"golang.org/x/sys/unix"
+	"fmt"
+	"strings"
 )
 
-// serveWeb answers every request.
-func serveWeb(l *load, p *peer, _ uint32) {
-	n, err := unix.Read(p.fd, l.buf)
-	if err == unix.EAGAIN {
-		return
-	}
-	if n <= 0 {
-		l.drop(p)
-		return
-	}
-	for range bytes.Count(l.buf[:n], []byte("\r\n\r\n")) {
-		_, _ = unix.Write(p.fd, answer)
-	}
+// peerFiles are where the peers find their certificates.
+type peerFiles struct {
+	ecdsa, rsa string // PEM, certificate and key in one file
 }
 
-// serveEcho returns what it gets, and the FIN.
-func serveEcho(l *load, p *peer, _ uint32) {
-	n, err := unix.Read(p.fd, l.buf[:64<<10])
-	if err == unix.EAGAIN {
-		return
+// haproxyConfig gives HAProxy the work on one thread. With spliced its buffers are 64 KiB and splicing is forced.
+func haproxyConfig(base int, files peerFiles, spliced bool) string {
+	var b strings.Builder
+	b.WriteString("global\n nbthread 1\n")
+	fmt.Fprintf(&b, " maxconn %d\n", sessions())
+	if spliced {
+		b.WriteString(" tune.bufsize 65536\n")
 	}
-	if n <= 0 {
-		l.drop(p)
-		return
+	b.WriteString("\ndefaults\n timeout connect 4s\n timeout client 10m\n timeout server 10m\n timeout http-keep-alive 10m\n balance leastconn\n")
+	if spliced {
+		b.WriteString(" option splice-request\n option splice-response\n")
 	}
-	_, _ = unix.Write(p.fd, l.buf[:n])
-}
-
-// serveBulk sends for ever.
-func serveBulk(l *load, p *peer, events uint32) {
-	if events&(unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) != 0 {
-		l.drop(p)
-		return
-	}
-	_, _ = unix.Write(p.fd, l.buf[:256<<10])
-}
-
-// askWeb sends a request whenever the answer to the last one is complete.
-func askWeb(l *load, p *peer, events uint32) {
-	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
-		_, _ = unix.Write(p.fd, request)
-		return
-	}
-	n, err := unix.Read(p.fd, l.buf[:64<<10])
-	if err == unix.EAGAIN {
-		return
-	}
-	if n <= 0 {
-		l.failed++
-		l.drop(p)
-		return
-	}
-	if p.got == 0 { // the head; a contender may send the body behind it
-		head := bytes.Index(l.buf[:n], []byte("\r\n\r\n"))
-		p.got = n - head - 4
-		if !bytes.HasPrefix(l.buf[:n], []byte("HTTP/1.1 200 ")) {
-			l.failed++
-		}
-	} else {
-		p.got += n
-	}
-	if p.got < bodySize {
-		return
-	}
-	p.got = 0
-	l.done++
-	if !l.paused {
-		_, _ = unix.Write(p.fd, request)
-	}
-}
-
-// askEcho makes a connection, sends a message, gets it back, closes, and begins anew.
-func askEcho(l *load, p *peer, events uint32) {
-	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
-		_, _ = unix.Write(p.fd, message)
-		return
-	}
-	n, err := unix.Read(p.fd, l.buf[:64<<10])
-	if err == unix.EAGAIN {
-		return
-	}
-	if p.got += max(n, 0); n > 0 && p.got < len(message) {
-		return
-	}
-	if p.got == len(message) {
-		l.done++
-	} else {
-		l.failed++
-	}
-	l.drop(p)
-	if !l.paused {
-		_ = l.dial(p.to, unix.EPOLLOUT, askEcho)
-	}
-}
-
-// keepEcho is askEcho that stays.
-func keepEcho(l *load, p *peer, events uint32) {
-	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
-		_, _ = unix.Write(p.fd, message)
-		return
-	}
-	n, err := unix.Read(p.fd, l.buf[:64<<10])
-	switch {
-	case err == unix.EAGAIN:
-	case n <= 0:
-		l.failed++
-		l.drop(p)
-	default:
-		if p.got += n; p.got == len(message) {
-			l.done++
+	section := func(port int, bind string, server int, lines string, suffix func(i int) string) {
+		fmt.Fprintf(&b, "\nlisten s%d\n bind 127.0.0.1:%d%s\n%s", port, base+port, bind, lines)
+		for i := range serverIPs {
+			fmt.Fprintf(&b, " server s%d %s:%d%s\n", i, serverAddress(i), server, suffix(i))
 		}
 	}
+	plain := func(int) string { return "" }
+	web := " mode http\n option forwardfor\n http-reuse always\n"
+	section(webPort, "", webServer, web, plain)
+	section(cookiePort, "", webServer, web+" cookie SERVERID insert indirect nocache\n", func(i int) string { return fmt.Sprintf(" cookie s%d", i) })
+	section(midPort, "", midServer, web, plain)
+	section(bigPort, "", bigServer, web, plain)
+	section(rulesPort, "", webServer, web+haproxyRules(), plain)
+	section(echoPort, "", echoServer, " mode tcp\n", plain)
+	section(bulkPort, "", bulkServer, " mode tcp\n", plain)
+	if files.ecdsa != "" {
+		section(tlsPort, " ssl crt "+files.ecdsa+" alpn http/1.1", webServer, web, plain)
+		section(rsaPort, " ssl crt "+files.rsa+" alpn http/1.1", webServer, web, plain)
+	}
+	return b.String()
 }
 
-// swallow throws away what arrives, inside the kernel.
-func swallow(l *load, p *peer, events uint32) {
-	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
-		return
+// haproxyRules are twenty rules of which none matches the request, and the log of every request to a socket that nobody reads.
+func haproxyRules() string {
+	var b strings.Builder
+	b.WriteString(" log 127.0.0.1:9514 local0\n option httplog\n")
+	for i := range 20 {
+		fmt.Fprintf(&b, " http-request deny if { path_beg /denied/%d }\n", i)
 	}
-	n, _, err := unix.Recvfrom(p.fd, l.buf, unix.MSG_TRUNC)
-	if err == unix.EAGAIN {
-		return
+	return b.String()
+}
+
+// nginxConfig gives nginx the work that it can do, in one worker.
+func nginxConfig(base int, files peerFiles, dir string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "daemon off;\nworker_processes 1;\npid %s/nginx.pid;\nerror_log stderr error;\nevents { worker_connections %d; }\nhttp {\n access_log off;\n keepalive_timeout 600s;\n keepalive_requests 1000000000;\n", dir, sessions())
+	for _, p := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		fmt.Fprintf(&b, " %s_temp_path %s/%s;\n", p, dir, p)
 	}
-	if n <= 0 {
-		l.failed++
-		l.drop(p)
-		return
+	for _, server := range []int{webServer, midServer, bigServer} {
+		fmt.Fprintf(&b, " upstream u%d {\n  least_conn;\n  keepalive 512;\n  keepalive_requests 1000000000;\n", server)
+		for i := range serverIPs {
+			fmt.Fprintf(&b, "  server %s:%d;\n", serverAddress(i), server)
+		}
+		b.WriteString(" }\n")
 	}
-	l.done += int64(n)
+	section := func(port int, more string, server int) {
+		fmt.Fprintf(&b, " server {\n  listen 127.0.0.1:%d%s;\n  location / {\n   proxy_pass http://u%d;\n   proxy_http_version 1.1;\n   proxy_set_header Connection \"\";\n   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n  }\n }\n", base+port, more, server)
+	}
+	section(webPort, "", webServer)
+	section(midPort, "", midServer)
+	section(bigPort, "", bigServer)
+	if files.ecdsa != "" {
+		section(tlsPort, fmt.Sprintf(" ssl;\n  ssl_certificate %s;\n  ssl_certificate_key %s;\n  ssl_session_tickets off", files.ecdsa, files.ecdsa), webServer)
+		section(rsaPort, fmt.Sprintf(" ssl;\n  ssl_certificate %s;\n  ssl_certificate_key %s;\n  ssl_session_tickets off", files.rsa, files.rsa), webServer)
+	}
+	b.WriteString("}\n")
+	return b.String()
 }

@@ -6,16 +6,27 @@ import (
 	"time"
 )
 
-// The addresses inside the namespace. Servers listen on several addresses so that no run is short of ports.
+// The servers inside the namespace. They listen on several addresses so that no run is short of ports.
 const (
-	webServer  = 9001
+	webServer  = 9001 // 100 B
 	echoServer = 9002
 	bulkServer = 9003
-	webPort    = 1 // added to a contender's base
+	midServer  = 9004 // 16 KiB
+	bigServer  = 9005 // 1 MiB
+	serverIPs  = 16
+)
+
+// The services of a contender: what is added to its base port.
+const (
+	webPort    = 1
 	echoPort   = 2
 	bulkPort   = 3
-	splicePort = 4
-	serverIPs  = 16
+	cookiePort = 4
+	midPort    = 5
+	bigPort    = 6
+	tlsPort    = 7 // with an ECDSA certificate
+	rsaPort    = 8
+	rulesPort  = 9
 )
 
 func serverAddress(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + i)}) }
@@ -26,7 +37,9 @@ type Options struct {
 	Warm    time.Duration // before each; 0: 300 ms
 	Length  time.Duration // of each; 0: 2 s
 	Idle    int           // idle connections; 0: 8000; no more than the limit of open files allows
+	Only    string        // measure only works whose name begins so; empty: all
 	HAProxy string        // its binary; empty: haproxy
+	Nginx   string        // its binary; empty: nginx; where it is missing, its column stays empty
 }
 
 func (o *Options) defaults() {
@@ -46,28 +59,35 @@ func (o *Options) defaults() {
 	if o.HAProxy == "" {
 		o.HAProxy = "haproxy"
 	}
+	if o.Nginx == "" {
+		o.Nginx = "nginx"
+	}
 }
 
-// work is one thing that is measured.
+// work is one thing that is measured, of one service of each contender.
 type work struct {
 	name string
 	unit string
 	port int
-	run  func(f *field, port int) (float64, error)
+	goal float64 // HAProxy ÷ Evenkeel must reach it; 0: none is set
+	once bool    // one round says it
+	who  []string
+	run  func(port int) (float64, error)
 }
 
 // row is the medians of one measurement.
 type row struct {
-	name, unit string
-	columns    []string
-	medians    []float64
-	spread     []float64 // largest minus smallest, as a share of the median
+	work
+	medians map[string]float64 // by contender
+	spread  map[string]float64 // largest minus smallest, as a share of the median
 }
 
 func (r row) String() string {
-	text := fmt.Sprintf("%-44s", r.name)
-	for i, c := range r.columns {
-		text += fmt.Sprintf("  %s %.3g %s (±%.0f %%)", c, r.medians[i], r.unit, 50*r.spread[i])
+	text := fmt.Sprintf("%-40s", r.name)
+	for _, c := range r.who {
+		if v, ok := r.medians[c]; ok {
+			text += fmt.Sprintf("  %s %.3g (±%.0f %%)", c, v, 50*r.spread[c])
+		}
 	}
-	return text
+	return text + "  " + r.unit
 }

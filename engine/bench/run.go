@@ -1,27 +1,20 @@
 package bench
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"time"
-
-	"golang.org/x/sys/unix"
+	"strconv"
+	"strings"
 )
 
-// field is where the contenders meet.
-type field struct {
-	options Options
-	load    *load
-	current *contender
-}
-
-// Run measures everything in the namespace that it is called in, and writes the table to out as it comes. self is the command that runs Proxy, followed by the base port.
+// Run measures everything in the namespace that it is called in, and writes the figures to out as they come. self is the command that is a contender: behind it
+// come the name of the part, the base port and the number of loops.
 func Run(o Options, self []string, out io.Writer) ([]byte, error) {
 	o.defaults()
 	if err := Prepare(); err != nil {
@@ -34,227 +27,110 @@ func Run(o Options, self []string, out io.Writer) ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(haproxyConfig(7000)), 0o600); err != nil {
+	f := &arena{options: o, contenders: map[string]*contender{}}
+	defer func() {
+		for _, c := range f.contenders {
+			c.stop()
+		}
+	}()
+	if err := f.start(self, dir); err != nil {
 		return nil, err
 	}
-	haproxy, err := startContender("HAProxy", 7000, 1, o.HAProxy, "-f", file, "-db")
-	if err != nil {
-		return nil, err
-	}
-	defer haproxy.stop()
-	ours, err := startContender("Evenkeel", 8000, 1, append(slices.Clone(self), "8000")...)
-	if err != nil {
-		return nil, err
-	}
-	defer ours.stop()
 	if err := pin(0); err != nil {
 		return nil, err
 	}
-	f := &field{options: o}
 	if f.load, err = newLoad(); err != nil {
 		return nil, err
 	}
-	if err := f.servers(); err != nil {
+	if err := f.load.servers(); err != nil {
 		return nil, err
 	}
-	rows, err := f.measure(haproxy, ours, out)
+	rows, err := f.measure(out)
 	if err != nil {
 		return nil, err
 	}
-	return report(o, rows), nil
+	return report(o, f.versions(), rows), nil
 }
 
-func (f *field) servers() error {
-	for i := range serverIPs {
-		for port, s := range map[uint16]struct {
-			events uint32
-			act    func(*load, *peer, uint32)
-		}{webServer: {unix.EPOLLIN, serveWeb}, echoServer: {unix.EPOLLIN, serveEcho}, bulkServer: {unix.EPOLLOUT | unix.EPOLLRDHUP, serveBulk}} {
-			if err := f.load.listen(netip.AddrPortFrom(serverAddress(i), port), s.events, s.act); err != nil {
+// start starts the contenders, each on the processor that the load does not use.
+func (f *arena) start(self []string, dir string) error {
+	ours := func(part string, base, loops int) []string {
+		return append(slices.Clone(self), part, strconv.Itoa(base), strconv.Itoa(loops))
+	}
+	for _, c := range []struct {
+		name      string
+		base      int
+		processor int
+		argv      []string
+		file      string
+		text      string
+	}{
+		{haproxyName, 7000, 1, []string{f.options.HAProxy, "-db", "-f"}, "haproxy.cfg", haproxyConfig(7000, peerFiles{}, false)},
+		{splicedName, 7100, 1, []string{f.options.HAProxy, "-db", "-f"}, "spliced.cfg", haproxyConfig(7100, peerFiles{}, true)},
+		{nginxName, 7200, 1, []string{f.options.Nginx, "-c"}, "nginx.conf", nginxConfig(7200, peerFiles{}, dir)},
+		{reverseName, 7300, 1, ours("reverse", 7300, 1), "", ""},
+		{oursName, 8000, 1, ours("proxy", 8000, 1), "", ""},
+		{twoName, 8100, -1, ours("proxy", 8100, 2), "", ""},
+	} {
+		if c.file != "" {
+			file := filepath.Join(dir, c.file)
+			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 				return err
 			}
+			c.argv = append(c.argv, file)
 		}
-	}
-	return nil
-}
-
-func (f *field) measure(haproxy, ours *contender, out io.Writer) ([]row, error) {
-	two := []*contender{haproxy, ours}
-	rows, err := f.memory(two, out) // first: what later work leaves behind would hide it
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range []struct {
-		work
-		contenders []*contender
-		ports      []int
-		columns    []string
-	}{
-		{work{name: "W1 HTTP/1.1 keep-alive, 100 B", unit: "µs CPU/request", run: f.requests}, two, []int{webPort, webPort}, nil},
-		{work{name: "W4 TCP connections, 100 B each way", unit: "µs CPU/connection", run: f.connections}, two, []int{echoPort, echoPort}, nil},
-		{
-			work{name: "W5 TCP bulk", unit: "ms CPU/GB", run: f.bulk},
-			[]*contender{haproxy, haproxy, ours},
-			[]int{bulkPort, splicePort, bulkPort},
-			[]string{"HAProxy", "HAProxy, splice forced", "Evenkeel"},
-		},
-	} {
-		r, err := f.interleaved(w.work, w.contenders, w.ports, w.columns)
+		one, err := startContender(c.name, c.base, c.processor, c.argv...)
+		if errors.Is(err, exec.ErrNotFound) && c.name == nginxName {
+			continue
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.name, err)
-		}
-		fmt.Fprintln(out, r)
-		rows = append(rows, r)
-	}
-	return rows, nil
-}
-
-// memory measures idle connections.
-func (f *field) memory(contenders []*contender, out io.Writer) ([]row, error) {
-	var rows []row
-	for _, w := range []work{
-		{name: "W7 idle HTTP connection", unit: "B", port: webPort, run: f.idleWeb}, {name: "W7 idle TCP session", unit: "B", port: echoPort, run: f.idleTCP},
-	} {
-		r := row{name: w.name, unit: w.unit}
-		for _, c := range contenders {
-			f.current = c
-			n, err := w.run(f, c.base+w.port)
-			if err != nil {
-				return nil, fmt.Errorf("%s of %s: %w", w.name, c.name, err)
-			}
-			r.columns, r.medians, r.spread = append(r.columns, c.name), append(r.medians, n), append(r.spread, 0)
-		}
-		fmt.Fprintln(out, r)
-		rows = append(rows, r)
-	}
-	return rows, nil
-}
-
-// interleaved lets the contenders take turns and returns the medians.
-func (f *field) interleaved(w work, contenders []*contender, ports []int, columns []string) (row, error) {
-	values := make([][]float64, len(contenders))
-	for range f.options.Rounds {
-		for i, c := range contenders {
-			f.current = c
-			v, err := w.run(f, c.base+ports[i])
-			if err != nil {
-				return row{}, fmt.Errorf("%s: %w", c.name, err)
-			}
-			values[i] = append(values[i], v)
-		}
-	}
-	r := row{name: w.name, unit: w.unit, columns: columns}
-	for i, v := range values {
-		slices.Sort(v)
-		median := v[len(v)/2]
-		r.medians, r.spread = append(r.medians, median), append(r.spread, (v[len(v)-1]-v[0])/median)
-		if columns == nil {
-			r.columns = append(r.columns, contenders[i].name)
-		}
-	}
-	return r, nil
-}
-
-// steady warms up, then returns what was done and the CPU time of the contender while it was done.
-func (f *field) steady() (done int64, cpu time.Duration) {
-	f.load.during(f.options.Warm)
-	before, used := f.load.done, f.current.cpu()
-	f.load.during(f.options.Length)
-	return f.load.done - before, f.current.cpu() - used
-}
-
-// clients begins n connections with act.
-func (f *field) clients(n, port int, act func(*load, *peer, uint32)) error {
-	to := &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}
-	for range n {
-		if err := f.load.dial(to, unix.EPOLLOUT, act); err != nil {
 			return err
 		}
+		f.contenders[c.name] = one
 	}
 	return nil
 }
 
-// dropClients closes what clients are left, and lets the contender notice. It is an error if one was not served.
-func (f *field) dropClients() error {
-	if f.load.failed > 0 {
-		return fmt.Errorf("%d clients were not served", f.load.failed)
+// works is the list of what is measured, in this order: memory first, because what later work leaves behind would hide it.
+func (f *arena) works() []work {
+	two := []string{haproxyName, oursName}
+	web := []string{haproxyName, nginxName, reverseName, oursName}
+	bodies := []string{haproxyName, splicedName, nginxName, reverseName, oursName}
+	return []work{
+		{name: "W7 idle HTTP connection", unit: "B", port: webPort, once: true, who: two, run: f.idleWeb},
+		{name: "W7 idle TCP session", unit: "B", port: echoPort, once: true, who: two, run: f.idleTCP},
+		{name: "W1 HTTP/1.1 keep-alive, 100 B", unit: "µs CPU/request", port: webPort, goal: 1.15, who: web, run: f.requests(64, asker{})},
+		{name: "W1c with cookie persistence", unit: "µs CPU/request", port: cookiePort, goal: 1.05, who: two, run: f.requests(64, asker{cookie: true})},
+		{name: "W2 a connection per request", unit: "µs CPU/request", port: webPort, goal: 1.1, who: web, run: f.requests(64, asker{once: true})},
+		{name: "W3 bodies of 16 KiB", unit: "µs CPU/request", port: midPort, goal: 1.3, who: bodies, run: f.requests(32, asker{})},
+		{name: "W3 bodies of 1 MiB", unit: "µs CPU/request", port: bigPort, goal: 1.7, who: bodies, run: f.requests(8, asker{})},
+		{name: "W4 TCP connections, 100 B each way", unit: "µs CPU/connection", port: echoPort, goal: 1.1, who: two, run: f.connections},
+		{name: "W5 TCP bulk", unit: "ms CPU/GB", port: bulkPort, goal: 2.5, who: []string{haproxyName, splicedName, oursName}, run: f.bulk},
+		{name: "p99, open loop at half of HAProxy's most", unit: "µs", port: webPort, goal: 1, who: []string{haproxyName, nginxName, oursName}, run: f.latency},
+		{name: "CPU at that load", unit: "µs CPU/request", port: webPort, who: []string{haproxyName, oursName, twoName}, run: f.offered},
 	}
-	for _, p := range f.load.peers {
-		if p != nil && p.to != nil {
-			f.load.drop(p)
+}
+
+func (f *arena) measure(out io.Writer) ([]row, error) {
+	var rows []row
+	for _, w := range f.works() {
+		if !strings.HasPrefix(w.name, f.options.Only) {
+			continue
 		}
-	}
-	f.load.paused = false
-	f.load.during(200 * time.Millisecond)
-	return nil
-}
-
-func (f *field) requests(_ *field, port int) (float64, error) {
-	if err := f.clients(64, port, askWeb); err != nil {
-		return 0, err
-	}
-	done, cpu := f.steady()
-	return perUnit(cpu, done), f.dropClients()
-}
-
-func (f *field) connections(_ *field, port int) (float64, error) {
-	if err := f.clients(64, port, askEcho); err != nil {
-		return 0, err
-	}
-	done, cpu := f.steady()
-	f.load.paused = true
-	f.load.during(100 * time.Millisecond)
-	return perUnit(cpu, done), f.dropClients()
-}
-
-func (f *field) bulk(_ *field, port int) (float64, error) {
-	if err := f.clients(4, port, swallow); err != nil {
-		return 0, err
-	}
-	done, cpu := f.steady()
-	return perUnit(cpu, done) * 1e6, f.dropClients()
-}
-
-// perUnit is microseconds for each thing that was done.
-func perUnit(cpu time.Duration, done int64) float64 {
-	return float64(cpu.Nanoseconds()) / 1e3 / float64(max(done, 1))
-}
-
-func (f *field) idleWeb(_ *field, port int) (float64, error) { return f.idle(port, askWeb) }
-func (f *field) idleTCP(_ *field, port int) (float64, error) { return f.idle(port, keepEcho) }
-
-// idle opens many connections, uses each once, and returns how much memory each costs while nothing happens.
-func (f *field) idle(port int, act func(*load, *peer, uint32)) (float64, error) {
-	f.load.paused = true
-	before, begun := f.current.memory(), f.load.done
-	n := f.options.Idle
-	for step := 0; step < n; step += 500 {
-		if err := f.clients(min(500, n-step), port, act); err != nil {
-			return 0, err
+		if f.half == 0 && !w.once {
+			f.current = f.contenders[haproxyName]
+			most, err := f.most(f.current.base + webPort)
+			if err != nil {
+				return nil, fmt.Errorf("most that HAProxy can serve: %w", err)
+			}
+			f.half = max(most/2, 1)
 		}
-		want := begun + int64(min(step+500, n))
-		if err := f.load.until("answers", 20*time.Second, func() bool { return f.load.done >= want }); err != nil {
-			return 0, err
+		r, err := f.interleaved(w)
+		if err != nil {
+			return nil, err
 		}
+		fmt.Fprintln(out, r)
+		rows = append(rows, r)
 	}
-	f.load.during(time.Second)
-	each := (f.current.memory() - before) / float64(n)
-	return each, f.dropClients()
-}
-
-// report is the table as Markdown.
-func report(o Options, rows []row) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Measured\n\nWritten by `task bench`: medians of %d rounds of %v, contenders taking turns, each on one core with one thread that forwards,\n", o.Rounds, o.Length)
-	fmt.Fprintf(&b, "generator and server in one process on another, loopback with reno in a network namespace. Memory is resident growth over %d idle connections.\n\n", o.Idle)
-	fmt.Fprintf(&b, "| work | unit | HAProxy | HAProxy, splice forced | Evenkeel | HAProxy ÷ Evenkeel |\n|---|---|---|---|---|---|\n")
-	for _, r := range rows {
-		plain, ours, forced := r.medians[0], r.medians[len(r.medians)-1], "–"
-		if len(r.medians) == 3 {
-			forced = fmt.Sprintf("%.4g", r.medians[1])
-		}
-		fmt.Fprintf(&b, "| %s | %s | %.4g | %s | %.4g | %.2f |\n", r.name, r.unit, plain, forced, ours, plain/ours)
-	}
-	return b.Bytes()
+	return rows, nil
 }

@@ -1,5 +1,5 @@
 // Command cmd measures the engine beside HAProxy and writes engine/bench/RESULTS.md. It needs root and the program haproxy; run it from the top of the source tree:
-// go run ./engine/bench/cmd [-rounds N] [-length D] [-idle N] [-o FILE]
+// go run ./engine/bench/cmd [-rounds N] [-length D] [-idle N] [-only W1] [-o FILE]
 package main
 
 import (
@@ -29,12 +29,13 @@ func run() error {
 	flag.DurationVar(&o.Length, "length", 0, "length of each (2s)")
 	flag.IntVar(&o.Idle, "idle", 0, "idle connections (8000)")
 	file := flag.String("o", "engine/bench/RESULTS.md", "where the table is written")
-	proxy := flag.Bool("proxy", false, "be the contender; the argument is its base port")
+	flag.StringVar(&o.Only, "only", "", "measure only works whose name begins so, and write nothing")
+	part := flag.Bool("part", false, "be a contender; the arguments are which, its base port and its loops")
 	inside := flag.Bool("inside", false, "measure in this network namespace")
 	flag.Parse()
 	switch {
-	case *proxy:
-		return serve(flag.Arg(0))
+	case *part:
+		return serve(flag.Arg(0), flag.Arg(1), flag.Arg(2))
 	case !*inside:
 		return again()
 	}
@@ -42,21 +43,31 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	table, err := bench.Run(o, []string{self, "-proxy"}, os.Stdout)
+	table, err := bench.Run(o, []string{self, "-part"}, os.Stdout)
 	if err != nil {
 		return err
+	}
+	if o.Only != "" {
+		return nil
 	}
 	return os.WriteFile(*file, table, 0o644)
 }
 
-func serve(base string) error {
+func serve(part, base, loops string) error {
 	port, err := strconv.Atoi(base)
 	if err != nil {
 		return fmt.Errorf("read base port: %w", err)
 	}
+	n, err := strconv.Atoi(loops)
+	if err != nil {
+		return fmt.Errorf("read loops: %w", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return bench.Proxy(ctx, port)
+	if part == "reverse" {
+		return bench.Reverse(ctx, port)
+	}
+	return bench.Proxy(ctx, port, n)
 }
 
 // again runs the same command in a network namespace of its own.

@@ -1,0 +1,52 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/engine"
+)
+
+// Proxy serves the contender's side of the benchmark with the engine until the context ends: it is what runs in the process of its own.
+func Proxy(ctx context.Context, base, loops int) error {
+	e := engine.New(engine.Options{Loops: loops})
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	if err := e.Apply(ctx, ourConfig(base)); err != nil {
+		return err
+	}
+	return <-done
+}
+
+// ourConfig is the work for the engine, with the defaults of new services.
+func ourConfig(base int) appliance.Config {
+	var c appliance.Config
+	c.Cluster.Settings.AllowLoopback = true
+	cookie := service(appliance.HTTP, base+cookiePort, webServer)
+	cookie.Persistence.Kind = appliance.PersistCookie
+	c.Cluster.VirtualServices = []appliance.VirtualService{
+		service(appliance.HTTP, base+webPort, webServer), service(appliance.HTTP, base+midPort, midServer), service(appliance.HTTP, base+bigPort, bigServer),
+		service(appliance.TCP, base+echoPort, echoServer), service(appliance.TCP, base+bulkPort, bulkServer), cookie,
+	}
+	c.Cluster.Normalize()
+	return c
+}
+
+func service(p appliance.Protocol, port, server int) appliance.VirtualService {
+	v := appliance.NewService(p)
+	v.ID, v.Label, v.Address = fmt.Sprintf("v%d", port), fmt.Sprintf("v%d", port), netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	v.Ports = appliance.Ports{{First: uint16(port), Last: uint16(port)}}
+	v.Monitor.Kind = appliance.MonitorNone
+	v.Limits.MaxConnections = 100000
+	v.Limits.ClientTimeout, v.Limits.ServerTimeout = appliance.Duration(10*time.Minute), appliance.Duration(10*time.Minute)
+	for i := range serverIPs {
+		r := appliance.NewRealServer()
+		r.ID, r.Label = fmt.Sprintf("v%d-s%d", port, i), fmt.Sprintf("s%d", i)
+		r.Address, r.Port = appliance.Host(serverAddress(i).String()), uint16(server)
+		v.RealServers = append(v.RealServers, r)
+	}
+	return v
+}

@@ -1,0 +1,88 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// columns of the table, in this order.
+func columns() []string {
+	return []string{haproxyName, splicedName, nginxName, reverseName, oursName, twoName}
+}
+
+// report is the table as Markdown.
+func report(o Options, versions string, rows []row) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Measured\n\nWritten by `task bench`: medians of %d rounds of %v, contenders taking turns, each on one core with one thread that forwards\n", o.Rounds, o.Length)
+	fmt.Fprintf(&b, "(but for the column of two loops), generator and server in one process on the other core, loopback with reno in a network namespace.\n")
+	fmt.Fprintf(&b, "± is half of the distance between the best and the worst round. Memory is resident growth over %d idle connections, one round.\n\n%s\n\n", o.Idle, versions)
+	fmt.Fprintf(&b, "| work | unit | %s | HAProxy ÷ Evenkeel | goal |\n|---|---|%s---|---|\n", strings.Join(columns(), " | "), strings.Repeat("---|", len(columns())))
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %s |", r.name, r.unit)
+		for _, c := range columns() {
+			b.WriteString(" " + r.cell(c) + " |")
+		}
+		goal := "–"
+		if r.goal > 0 {
+			goal = fmt.Sprintf("≥ %g", r.goal)
+		}
+		fmt.Fprintf(&b, " %.2f | %s |\n", r.medians[haproxyName]/r.medians[oursName], goal)
+	}
+	return b.Bytes()
+}
+
+func (r row) cell(contender string) string {
+	v, ok := r.medians[contender]
+	if !ok {
+		return "–"
+	}
+	if r.once {
+		return fmt.Sprintf("%.4g", v)
+	}
+	return fmt.Sprintf("%.4g ±%.0f %%", v, 50*r.spread[contender])
+}
+
+// versions says on what and against what was measured.
+func (f *arena) versions() string {
+	var name unix.Utsname
+	_ = unix.Uname(&name)
+	list := []string{
+		fmt.Sprintf("Linux %s, %s, %d processors, %s", unix.ByteSliceToString(name.Release[:]), processor(), runtime.NumCPU(), runtime.Version()),
+		version(f.options.HAProxy, "-v"),
+	}
+	if f.contenders[nginxName] != nil {
+		list = append(list, version(f.options.Nginx, "-v"))
+	}
+	return strings.Join(list, "; ") + "."
+}
+
+var modelName = regexp.MustCompile(`(?m)^model name\s*:\s*(.*)$`)
+
+func processor() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	if m := modelName.FindSubmatch(b); m != nil {
+		return string(m[1])
+	}
+	return runtime.GOARCH
+}
+
+var numbered = regexp.MustCompile(`(?i)(haproxy|nginx)[ /](?:version )?([0-9][0-9.]*)`)
+
+func version(program, flag string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, program, flag).CombinedOutput()
+	if m := numbered.FindSubmatch(out); m != nil {
+		return string(m[1]) + " " + string(m[2])
+	}
+	return program
+}
