@@ -1,5 +1,7 @@
 package appliance
 
+import "slices"
+
 // Field is one entry of the catalogue of fields: the name on the pages and one or two sentences of help, which are also the API's description.
 type Field struct {
 	Object string // "virtual_service", "real_server", "script", "settings", "local"
@@ -29,7 +31,7 @@ func FieldOf(object, path string) (Field, bool) {
 // Fields returns the whole catalogue, in the order of the pages.
 func Fields() []Field {
 	const vs, rs = "virtual_service", "real_server"
-	return []Field{
+	return slices.Concat([]Field{
 		{vs, "label", "Label", "The name shown everywhere. Letters, digits, space, dot, _ and -."},
 		{vs, "address", "IP address", "The address that clients connect to. The appliance puts it on the interface whose network holds it."},
 		{vs, "ports", "Ports", "One, a list, or ranges: 80 or 80,443 or 800-900."},
@@ -97,5 +99,5 @@ func Fields() []Field {
 		{"settings", "apply_at_once", "Apply at once", "A change is applied as soon as it is saved."},
 		{"local", "hostname", "Hostname", "The name of this appliance."},
 		{"local", "host_names", "Further names", "Names by which browsers may address this appliance."},
-	}
+	}, tlsFields())
 }

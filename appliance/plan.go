@@ -314,8 +314,26 @@ func isUsual(usual []leaf, l leaf) bool {
 }
 
 func fieldChange(object, path, from, to string) FieldChange {
-	return FieldChange{Field: path, Name: FieldName(object, path), From: from, To: to}
+	return FieldChange{Field: path, Name: FieldName(object, path), From: shorten(path, from), To: shorten(path, to)}
 }
+
+// shorten leaves of each fingerprint in the text of a field what tells it from others.
+func shorten(path, text string) string {
+	switch path {
+	case "tls.certificates", "tls.client_ca", "server_tls.ca":
+	default:
+		return text
+	}
+	ids := strings.Split(text, ", ")
+	for i, id := range ids {
+		if len(id) > shortFingerprint {
+			ids[i] = id[:shortFingerprint] + "…"
+		}
+	}
+	return strings.Join(ids, ", ")
+}
+
+const shortFingerprint = 12
 
 func effectOf(object string, fields []FieldChange) Effect {
 	effect := Keeps
@@ -391,6 +409,12 @@ func flattenObject(b []byte, prefix string) []leaf {
 }
 
 func scalar(raw json.RawMessage) string {
+	if raw[0] == '[' {
+		var words []string
+		if json.Unmarshal(raw, &words) == nil {
+			return strings.Join(words, ", ")
+		}
+	}
 	if raw[0] == '"' {
 		if text, err := strconv.Unquote(string(raw)); err == nil {
 			return text

@@ -96,6 +96,7 @@ type RealServer struct {
 	Weight         int    `json:"weight"`                    // 0 to MaxWeight, 100 by default
 	MaxConnections int    `json:"max_connections,omitempty"` // 0: no limit
 	State          State  `json:"state"`
+	Encrypt        bool   `json:"encrypt,omitempty"` // spoken to over TLS, as ServerTLS says
 	// DrainUntil is when a drain with a time limit ends in Halt; zero: no limit, and always zero in another state.
 	DrainUntil time.Time `json:"drain_until,omitzero"`
 }

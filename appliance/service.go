@@ -52,6 +52,8 @@ type VirtualService struct {
 	Fallback    Fallback    `json:"fallback"`
 	HTTP        HTTPOptions `json:"http"`
 	Limits      Limits      `json:"limits"`
+	TLS         TLSOptions  `json:"tls"`
+	ServerTLS   ServerTLS   `json:"server_tls"`
 }
 
 // FallbackKind says what serves when no real server can.
@@ -121,6 +123,7 @@ func NewService(p Protocol) VirtualService {
 			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),
 		},
 	}
+	s.TLS, s.ServerTLS = newTLS(), ServerTLS{Verify: true}
 	if p == HTTP {
 		s.Fallback.Kind = FallbackPage
 		s.Limits.ClientTimeout, s.Limits.ServerTimeout = Duration(43*time.Second), Duration(43*time.Second)
@@ -132,6 +135,7 @@ func NewService(p Protocol) VirtualService {
 func (s VirtualService) Clone() VirtualService {
 	s.Ports = slices.Clone(s.Ports)
 	s.RealServers = slices.Clone(s.RealServers)
+	s.TLS = s.TLS.clone()
 	return s
 }
 
@@ -140,6 +144,7 @@ func (s *VirtualService) Normalize() {
 	s.Label = strings.TrimSpace(s.Label)
 	s.Address = s.Address.Unmap()
 	s.Ports = s.Ports.canonical()
+	s.normalizeTLS()
 	if s.RealServers == nil {
 		s.RealServers = []RealServer{}
 	}

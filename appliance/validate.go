@@ -125,6 +125,7 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 	v.monitor(s)
 	v.fallback(s)
 	v.options(s)
+	v.tls(s)
 }
 
 func (v *validation) oneOf(field string, valid bool, got string) {

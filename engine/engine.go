@@ -28,6 +28,7 @@ type Options struct {
 	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
 	ScriptsDir   string         // where the monitor writes scripts; empty: script checks fail with a sentence
+	Certificates Certificates   // whom services' certificates are asked from; nil: services with TLS are refused
 	Grace        time.Duration  // how long connections may take to end when Run is cancelled; 0: 1.5 s
 }
 

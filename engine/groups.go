@@ -24,7 +24,7 @@ type group struct {
 func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var all appliance.Errors
+	all := e.secured(&c)
 	for _, want := range e.missing(&c) {
 		if err := ctx.Err(); err != nil {
 			return &appliance.Error{Kind: appliance.Unavailable, Op: "check listeners", Err: err}
@@ -75,7 +75,7 @@ func (e *Engine) held(local netip.AddrPort) bool {
 // bind makes every missing listener, or none.
 func (e *Engine) bind(ctx context.Context, c *appliance.Config) ([]*group, error) {
 	var groups []*group
-	var all appliance.Errors
+	all := e.secured(c)
 	for _, want := range e.missing(c) {
 		if err := ctx.Err(); err != nil {
 			all = append(all, &appliance.Error{Kind: appliance.Unavailable, Op: "bind listeners", Err: err})

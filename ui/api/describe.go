@@ -58,6 +58,10 @@ func grouped(owner, path string) string {
 		return "What serves when no real server can."
 	case "http":
 		return "Of HTTP Mode only."
+	case "tls":
+		return "How clients are served over TLS; certificates and authorities are named by their SHA-256 fingerprints."
+	case "server_tls":
+		return "How real servers are spoken to when they are spoken to over TLS."
 	case "limits":
 		return "Bounds and times of the service."
 	}

@@ -143,6 +143,18 @@ func choices(t reflect.Type) []string {
 	case appliance.KeepAlive:
 		return words(appliance.KeepAliveBoth, appliance.KeepAliveClient, appliance.KeepAliveNone)
 	}
+	return tlsChoices(t)
+}
+
+func tlsChoices(t reflect.Type) []string {
+	switch reflect.Zero(t).Interface().(type) {
+	case appliance.TLSVersion:
+		return words(appliance.TLS12, appliance.TLS13)
+	case appliance.ClientAuth:
+		return words(appliance.ClientAuthNone, appliance.ClientAuthOptional, appliance.ClientAuthRequired)
+	case appliance.HTTPSRedirect:
+		return words(appliance.HTTPSRedirects()...)
+	}
 	return observedChoices(t)
 }
 
