@@ -17,8 +17,9 @@ type flatLoop struct {
 	dialed  *flatConn
 }
 
-func (l *flatLoop) Now() wire.Time  { return l.now }
-func (l *flatLoop) Scratch() []byte { return l.scratch }
+func (l *flatLoop) Now() wire.Time   { return l.now }
+func (l *flatLoop) Scratch() []byte  { return l.scratch }
+func (l *flatLoop) Soon(t wire.Task) { t.Run() }
 func (l *flatLoop) Dial(netip.AddrPort, wire.Core) (wire.Conn, error) {
 	l.dialed = &flatConn{}
 	return l.dialed, nil

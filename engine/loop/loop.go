@@ -41,6 +41,7 @@ type Loop struct {
 	current   *Conn   // whose core is being told something
 	ready     []*Conn // has work that needs no event
 	spare     []*Conn // the other half of ready
+	tasks     tasks
 	fresh     []*Conn // accepted and not yet registered
 	freshTurn int     // turns since the oldest of them waits
 	buffers   buffers
@@ -145,6 +146,7 @@ func (l *Loop) turn() {
 	l.wheel.advance(l.now, fire)
 	l.starved.retry(l)
 	l.runReady()
+	l.tasks.run(l)
 	n := l.wait()
 	l.clock()
 	for i := range n {
@@ -171,7 +173,7 @@ func (l *Loop) wait() int {
 	if errno == 0 && n > 0 {
 		return n
 	}
-	if len(l.ready) > 0 || l.stopping {
+	if len(l.ready) > 0 || len(l.tasks.list) > 0 || l.stopping {
 		return 0
 	}
 	if len(l.fresh) > 0 {

@@ -88,4 +88,9 @@ type Loop interface {
 	Dial(to netip.AddrPort, core Core) (Conn, error)
 	// Scratch returns an empty slice with room for at least 64 KiB to build output in; it is valid until the core returns.
 	Scratch() []byte
+	// Soon runs t in the loop's next turn, before the loop sleeps: for what must not happen within the call at hand. A task may be given again at any time.
+	Soon(t Task)
 }
+
+// Task is what a core that stands between another core and its connection does by itself, such as offering again bytes that it kept.
+type Task interface{ Run() }

@@ -16,6 +16,7 @@ type Loop struct {
 	DialErr error   // when set, Dial returns it once
 	now     wire.Time
 	conns   []*Conn
+	tasks   []wire.Task
 	scratch []byte
 }
 
@@ -29,6 +30,9 @@ func (l *Loop) Now() wire.Time { return l.now }
 
 // Scratch implements wire.Loop.
 func (l *Loop) Scratch() []byte { return l.scratch }
+
+// Soon implements wire.Loop: Settle runs the task.
+func (l *Loop) Soon(t wire.Task) { l.tasks = append(l.tasks, t) }
 
 // Dial implements wire.Loop; the test calls Connect or Break on the connection.
 func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
@@ -72,10 +76,15 @@ func (l *Loop) Advance(d time.Duration) {
 	l.now = until
 }
 
-// Settle does what a real driver does in its next turn, until nothing is left: offer what was resumed, tell what drained, move what is spliced.
+// Settle does what a real driver does in its next turn, until nothing is left: run tasks, offer what was resumed, tell what drained, move what is spliced.
 func (l *Loop) Settle() {
 	for busy := true; busy; {
-		busy = false
+		tasks := l.tasks
+		l.tasks = nil
+		for _, t := range tasks {
+			t.Run()
+		}
+		busy = len(tasks) > 0
 		for _, c := range l.conns {
 			busy = c.step() || busy
 		}
