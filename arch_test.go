@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"engine/mllp":          nil,
 	"engine/bench/cmd":     {"engine", "engine/bench"},
 	"engine/bench":         {"engine"},
+	"engine/proof":         {"engine", "engine/wire/wiretest"},
 	"store":                nil,
 	"story":                {"engine/wire/wiretest"},
 	"ui":                   nil,
