@@ -130,6 +130,9 @@ func (k PersistenceKind) Valid() bool {
 	return k == PersistNone || k == PersistSourceIP || k == PersistCookie
 }
 
+// Tabled tells whether the entries stand in a table, which can be looked at; a sealed cookie alone needs none.
+func (k PersistenceKind) Tabled() bool { return k.Valid() && k != PersistNone && k != PersistCookie }
+
 // String returns the name on the pages.
 func (k PersistenceKind) String() string {
 	switch k {

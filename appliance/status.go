@@ -1,9 +1,6 @@
 package appliance
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // Health is what we saw of a real server.
 type Health string
@@ -110,14 +107,6 @@ func (s *ServiceStatus) Server(id string) (ServerStatus, bool) {
 		}
 	}
 	return ServerStatus{}, false
-}
-
-// PersistenceEntry is one row of a service's persistence table.
-type PersistenceEntry struct {
-	ServiceID string        `json:"virtual_service"`
-	ServerID  string        `json:"real_server"`
-	Client    netip.Prefix  `json:"client"`
-	Remaining time.Duration `json:"remaining_ns"`
 }
 
 // Severity of an alert.

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"maps"
-	"net/netip"
 	"time"
 
 	"evenkeel/appliance"
@@ -102,7 +101,7 @@ func (e *Engine) RestorePersistence(saved map[string][]byte) {
 func (s *shard) remembered(q *wire.Query) (i int, renew bool, issued time.Time) {
 	switch {
 	case s.table != nil:
-		if id, ok := s.table.Get(q.Client.Addr(), int64(s.lane.loop.Now())); ok {
+		if id, ok := s.table.Get(s.table.KeyOf(q.Client.Addr()), int64(s.lane.loop.Now())); ok {
 			return s.returning(id, q), false, time.Time{}
 		}
 	case s.sealer != nil && len(q.Cookie) > 0:
@@ -132,7 +131,7 @@ func (s *shard) returning(id string, q *wire.Query) int {
 func (s *shard) remember(c *wire.Choice, q *wire.Query, issued time.Time) {
 	switch {
 	case s.table != nil:
-		s.table.Put(q.Client.Addr(), c.Server.ID, int64(s.lane.loop.Now()))
+		s.table.Put(s.table.KeyOf(q.Client.Addr()), c.Server.ID, int64(s.lane.loop.Now()))
 	case s.sealer != nil:
 		var value [persist.ValueSize]byte
 		v := s.sealer.Append(value[:0], c.Server.ID, issued, s.wall())
@@ -143,45 +142,3 @@ func (s *shard) remember(c *wire.Choice, q *wire.Query, issued time.Time) {
 func (s *shard) wall() time.Time { return s.lane.loop.Wall(s.lane.loop.Now()) }
 
 func (e *Engine) now() int64 { return int64(time.Since(e.epoch)) }
-
-// Persistence returns the rows of a service's table, the most recently used last; none when the service keeps none.
-func (e *Engine) Persistence(serviceID string) []appliance.PersistenceEntry {
-	table := e.table(serviceID)
-	if table == nil {
-		return nil
-	}
-	rows := table.Entries(e.now(), 0)
-	out := make([]appliance.PersistenceEntry, len(rows))
-	for i, r := range rows {
-		out[i] = appliance.PersistenceEntry{ServiceID: serviceID, ServerID: r.Server, Client: r.Client, Remaining: r.Remaining}
-	}
-	return out
-}
-
-// ClearPersistence forgets one client of a service when client is valid, else every client of one server when serverID is set, else every client. It returns how
-// many were forgotten. Connections stay.
-func (e *Engine) ClearPersistence(serviceID, serverID string, client netip.Prefix) int {
-	table := e.table(serviceID)
-	switch {
-	case table == nil:
-		return 0
-	case client.IsValid():
-		if table.Delete(client) {
-			return 1
-		}
-		return 0
-	case serverID != "":
-		return table.DropServer(serverID)
-	}
-	return table.Clear()
-}
-
-// table returns the table of a running service, or nil.
-func (e *Engine) table(serviceID string) *persist.Table {
-	for _, s := range e.view.Load().services {
-		if s.id == serviceID {
-			return s.running.Load().table
-		}
-	}
-	return nil
-}

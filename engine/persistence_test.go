@@ -14,6 +14,11 @@ func sticky(t *testing.T, servers ...netip.AddrPort) appliance.VirtualService {
 	return v
 }
 
+// remembered lists the entries of a service.
+func (r *rig) remembered(id string) []appliance.PersistenceEntry {
+	return r.Persistence(appliance.PersistenceQuery{Service: id}).Entries
+}
+
 func TestSourceIPPersistenceKeepsAClientOnItsServer(t *testing.T) {
 	r := start(t, Options{Loops: 1})
 	v := sticky(t, serve(t, echo("a")).address, serve(t, echo("b")).address)
@@ -28,7 +33,7 @@ func TestSourceIPPersistenceKeepsAClientOnItsServer(t *testing.T) {
 			home[from] = name
 		}
 	}
-	rows := r.Persistence(v.ID)
+	rows := r.remembered(v.ID)
 	if len(rows) != 4 || rows[0].ServiceID != v.ID || rows[0].Remaining <= 0 || !rows[0].Client.IsSingleIP() {
 		t.Fatalf("%+v", rows)
 	}
@@ -36,13 +41,13 @@ func TestSourceIPPersistenceKeepsAClientOnItsServer(t *testing.T) {
 	if st.Servers[0].PersistenceEntries != 2 || st.Servers[1].PersistenceEntries != 2 {
 		t.Errorf("%+v", st.Servers)
 	}
-	if n := r.ClearPersistence(v.ID, "", netip.MustParsePrefix("127.0.0.2/32")); n != 1 || len(r.Persistence(v.ID)) != 3 {
+	if n := r.ClearPersistence(appliance.PersistenceQuery{Service: v.ID, Key: "127.0.0.2"}); n != 1 || len(r.remembered(v.ID)) != 3 {
 		t.Errorf("%d cleared", n)
 	}
-	if n := r.ClearPersistence(v.ID, st.Servers[0].ID, netip.Prefix{}) + r.ClearPersistence(v.ID, "", netip.Prefix{}); n != 3 || len(r.Persistence(v.ID)) != 0 {
+	if n := r.ClearPersistence(appliance.PersistenceQuery{Service: v.ID, Server: st.Servers[0].ID}) + r.ClearPersistence(appliance.PersistenceQuery{Service: v.ID}); n != 3 || len(r.remembered(v.ID)) != 0 {
 		t.Errorf("%d cleared", n)
 	}
-	if r.ClearPersistence("nobody", "", netip.Prefix{}) != 0 || r.Persistence("nobody") != nil {
+	if r.ClearPersistence(appliance.PersistenceQuery{Service: "nobody"}) != 0 || len(r.remembered("nobody")) != 0 {
 		t.Error("a service that is not there has clients")
 	}
 }
@@ -103,7 +108,7 @@ func TestARefusedConnectRewritesTheEntry(t *testing.T) {
 	if name := readName(t, dialFrom(t, "127.0.0.2", address(v))); name != "b" {
 		t.Errorf("the entry was not rewritten: back on %s", name)
 	}
-	if rows := r.Persistence(v.ID); len(rows) != 1 || rows[0].ServerID != v.RealServers[1].ID {
+	if rows := r.remembered(v.ID); len(rows) != 1 || rows[0].ServerID != v.RealServers[1].ID {
 		t.Errorf("%+v", rows)
 	}
 }
@@ -123,7 +128,7 @@ func TestTheTableOutlivesRevisionsAndForgetsRemovedServers(t *testing.T) {
 	}
 	swapped.RealServers = swapped.RealServers[:1]
 	r.apply(swapped)
-	if rows := r.Persistence(v.ID); len(rows) != 0 {
+	if rows := r.remembered(v.ID); len(rows) != 0 {
 		t.Errorf("%+v", rows)
 	}
 }

@@ -177,7 +177,7 @@ func paint(r *rig) {
 	}
 	for i, id := range []string{"VNA_DICOM", "VNA_DICOM", "HL7", "DMWL"} {
 		r.engine.entries = append(r.engine.entries, appliance.PersistenceEntry{
-			ServiceID: r.id(id), ServerID: r.serverOf(id, i%2), Client: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, 0, byte(20 + i)}), 32), Remaining: time.Duration(29-i) * time.Minute,
+			ServiceID: r.id(id), ServerID: r.serverOf(id, i%2), Key: []string{"192.168.0.20", "192.168.0.21", "cookie:3f2a9c1d77e04b5a8c6d1e2f3a4b5c6d", "10.20.30.0/24"}[i], Age: time.Duration(7+90*i) * time.Minute, Remaining: time.Duration(29-i) * time.Minute,
 		})
 	}
 	u := r.ui.samples

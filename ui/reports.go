@@ -1,24 +1,18 @@
 package ui
 
 import (
-	"cmp"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"evenkeel/appliance"
-	"evenkeel/ui/form"
 	"evenkeel/ui/view"
 )
 
 const (
-	auditPath       = "/lbadmin/reports/audit"
-	persistencePath = "/lbadmin/reports/persistence"
-	mostAudit       = 100
-	mostEntries     = 500
+	auditPath = "/lbadmin/reports/audit"
+	mostAudit = 100
 )
 
 func audit(p *page) error {
@@ -41,79 +35,6 @@ func audit(p *page) error {
 	}
 	a.Entries = list
 	return p.show(http.StatusOK, view.AuditPage(p.frame("Audit", auditPath), a))
-}
-
-func persistence(p *page) error {
-	running := p.ui.Control.Running().Config.Cluster
-	v := view.Persistence{Service: p.QueryParam("service"), Query: strings.TrimSpace(p.QueryParam("q")), Act: p.may(appliance.OperatorRole)}
-	for i := range running.VirtualServices {
-		if s := &running.VirtualServices[i]; s.Persistence.Kind == appliance.PersistSourceIP {
-			v.Services = append(v.Services, form.Option{Value: s.ID, Name: s.Label})
-		}
-	}
-	if v.Service != "" && running.Service(v.Service) == nil {
-		return errNoService()
-	}
-	out := list{name: "persistence", columns: []string{"client", "virtual_service", "real_server", "forgotten_in_seconds"}}
-	known := p.ui.Engine.Persistence(v.Service)
-	slices.SortFunc(known, func(a, b appliance.PersistenceEntry) int { return cmp.Compare(b.Remaining, a.Remaining) })
-	for _, e := range known {
-		row := view.PersistenceRow{ServiceID: e.ServiceID, Service: e.ServiceID, Server: e.ServerID, Client: clientOf(e.Client), Remaining: e.Remaining, ServerPath: serverPath(e.ServiceID, e.ServerID)}
-		if s := running.Service(e.ServiceID); s != nil {
-			row.Service = s.Label
-			if r := s.Server(e.ServerID); r != nil {
-				row.Server = r.Label
-			}
-		}
-		if !strings.Contains(strings.ToLower(row.Client+" "+row.Server), strings.ToLower(v.Query)) {
-			continue
-		}
-		v.Total++
-		out.add(row.Client, row.Service, row.Server, int(row.Remaining.Seconds()))
-		if len(v.Rows) < mostEntries {
-			v.Rows = append(v.Rows, row)
-		}
-	}
-	if p.exporting() {
-		return p.export(out)
-	}
-	return p.show(http.StatusOK, view.PersistencePage(p.frame("Persistence table", persistencePath), v))
-}
-
-// clientOf writes a whole address without its mask.
-func clientOf(c netip.Prefix) string {
-	if c.IsSingleIP() {
-		return c.Addr().String()
-	}
-	return c.String()
-}
-
-func parseClient(text string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	c, err := netip.ParsePrefix(text)
-	if err != nil {
-		return c, appliance.Refuse("client", "%.60q is not a client's address.", text)
-	}
-	return c, nil
-}
-
-func clearPersistence(p *page) error {
-	service := p.FormValue("service")
-	if running := p.ui.Control.Running().Config.Cluster; running.Service(service) == nil {
-		return errNoService()
-	}
-	var client netip.Prefix
-	if p.FormValue("do") != "all" {
-		var err error
-		if client, err = parseClient(p.FormValue("client")); err != nil {
-			return err
-		}
-	}
-	n := p.ui.Engine.ClearPersistence(service, "", client)
-	p.ui.Log.Info("persistence entries cleared", "operator", p.operator.Name, "virtual_service", service, "entries", n)
-	return p.done(persistencePath+"?service="+url.QueryEscape(service), "%s forgotten.", strings.ToUpper(entryCount(n)[:1])+entryCount(n)[1:])
 }
 
 const mostHits = 40

@@ -132,19 +132,28 @@ func (e *engine) CheckNow(service, server string) {
 	e.checked = append(e.checked, service+"/"+server)
 }
 
-func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(e.entries), func(p appliance.PersistenceEntry) bool { return service != "" && p.ServiceID != service })
+// chosen tells whether a query chooses an entry, as the engine does.
+func chosen(q appliance.PersistenceQuery, e appliance.PersistenceEntry) bool {
+	return (q.Service == "" || e.ServiceID == q.Service) && (q.Server == "" || e.ServerID == q.Server) && (q.Key == "" || e.Key == q.Key) &&
+		(!q.Client.IsValid() || q.Client.Overlaps(e.Client)) && strings.Contains(e.Key, q.Text)
 }
 
-func (e *engine) ClearPersistence(service, server string, client netip.Prefix) int {
+func (e *engine) Persistence(q appliance.PersistenceQuery) appliance.PersistenceList {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := slices.DeleteFunc(slices.Clone(e.entries), func(p appliance.PersistenceEntry) bool { return !chosen(q, p) })
+	out := appliance.PersistenceList{Total: len(list), Entries: list[min(q.Offset, len(list)):]}
+	if q.Limit > 0 {
+		out.Entries = out.Entries[:min(q.Limit, len(out.Entries))]
+	}
+	return out
+}
+
+func (e *engine) ClearPersistence(q appliance.PersistenceQuery) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := len(e.entries)
-	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool {
-		return (service == "" || p.ServiceID == service) && (server == "" || p.ServerID == server) && (!client.IsValid() || p.Client == client)
-	})
+	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool { return chosen(q, p) })
 	return before - len(e.entries)
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -56,10 +55,10 @@ type Engine interface {
 	Test(ctx context.Context, c appliance.Config, service, server string) (probe appliance.Probe, transcript []string, err error)
 	// CheckNow lets the running monitor probe a server at once; it does nothing for a server that is not running.
 	CheckNow(service, server string)
-	// Persistence returns the entries of one running service, or of all when service is empty.
-	Persistence(service string) []appliance.PersistenceEntry
-	// ClearPersistence forgets the entries that match and returns how many; zero values match everything.
-	ClearPersistence(service, server string, client netip.Prefix) int
+	// Persistence lists entries of the running services.
+	Persistence(q appliance.PersistenceQuery) appliance.PersistenceList
+	// ClearPersistence forgets the entries that a query chooses and returns how many.
+	ClearPersistence(q appliance.PersistenceQuery) int
 }
 
 // Store is what is kept beside the configuration.

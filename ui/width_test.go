@@ -72,7 +72,7 @@ func strain(t *testing.T, r *rig) {
 	if _, err := r.control.Act(t.Context(), o, []appliance.Act{{Service: r.id(long("RUNS_")), Server: draining, State: appliance.Drain}}); err != nil {
 		t.Fatal(err)
 	}
-	r.engine.entries = append(r.engine.entries, appliance.PersistenceEntry{ServiceID: r.id(long("RUNS_")), ServerID: draining, Client: netip.MustParsePrefix("fd12:3456:789a:bcde::/64"), Remaining: 29 * time.Minute})
+	r.engine.entries = append(r.engine.entries, appliance.PersistenceEntry{ServiceID: r.id(long("RUNS_")), ServerID: draining, Key: "fd12:3456:789a:bcde::/64", Remaining: 29 * time.Minute})
 	r.operator("viola"+strings.Repeat("x", 27), appliance.Viewer)
 	if status, _, body := r.post(r.client, "/lbadmin/passwords/tokens", "label", long("monitoring"), "role", "viewer"); status != 200 {
 		t.Fatal(body)

@@ -2,113 +2,93 @@ package persist
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// key is a masked client address: IPv4 in its mapped form, bits counted from there (96 to 128).
-type key struct {
-	address [16]byte
-	bits    uint8
-}
-
-func keyOf(client netip.Addr, s *Settings) key {
-	client = client.Unmap().WithZone("")
-	bits := s.MaskIPv6
-	if client.Is4() {
-		bits = s.MaskIPv4
-	}
-	p, err := client.Prefix(bits)
-	if err != nil { // a mask out of range, or no address: the whole counts
-		p = netip.PrefixFrom(client, client.BitLen())
-	}
-	return prefixKey(p)
-}
-
-func prefixKey(p netip.Prefix) key {
-	a := p.Masked().Addr()
-	bits := max(p.Bits(), 0)
-	if a.Is4() {
-		bits += 96
-	}
-	return key{a.As16(), uint8(bits)}
-}
-
-func (k key) prefix() netip.Prefix {
-	a := netip.AddrFrom16(k.address)
-	if k.bits >= 96 && a.Is4In6() {
-		return netip.PrefixFrom(a.Unmap(), int(k.bits)-96)
-	}
-	return netip.PrefixFrom(a, int(k.bits))
-}
-
-func (k key) shard() int {
-	h := binary.LittleEndian.Uint64(k.address[:]) ^ binary.LittleEndian.Uint64(k.address[8:])*0x9e3779b97f4a7c15
-	return int(h * 0xbf58476d1ce4e5b9 >> 60)
-}
-
 type entry struct {
-	key          key
+	key          Key
 	server       uint32
 	newer, older int32 // ring; place 0 is its anchor: anchor.newer is the oldest entry. older is negative in a free place
-	last         int64
+	last         int64 // when it was last used
+	born         int64 // when it was made for this server
 }
 
 // noEntry stands for the last use in an empty shard.
 const noEntry = math.MaxInt64
 
-// shard is a part of the table: a ring in the order of use over places in one slice.
+// piece is how many places are looked at, at most, before the loops have their turn; and how many are made at once, so that growing copies nothing.
+const piece = 1024
+
+// shard is a part of the table: a ring in the order of use over places.
 type shard struct {
 	oldest atomic.Int64 // last use of the oldest entry, or noEntry; read without the lock
 
-	mu      sync.Mutex // guards what follows
-	index   map[key]int32
-	entries []entry
-	free    []int32
+	mu     sync.Mutex // guards what follows
+	index  map[Key]int32
+	pieces [][]entry // all full but for the last
+	places int
+	free   int32 // the first free place, 0: none; its newer is the next
 }
 
 func (sh *shard) reset() {
-	sh.index, sh.entries, sh.free = map[key]int32{}, make([]entry, 1), nil
+	sh.index, sh.pieces, sh.places, sh.free = map[Key]int32{}, nil, 0, 0
+	sh.place()
 	sh.oldest.Store(noEntry)
 }
 
-func (sh *shard) expired(i int32, now int64, s *Settings) bool {
-	return now-sh.entries[i].last >= int64(s.Timeout)
+// at returns a place, until the next one is made.
+func (sh *shard) at(i int32) *entry { return &sh.pieces[i/piece][i%piece] }
+
+// place makes one more place.
+func (sh *shard) place() int32 {
+	i := sh.places
+	if i%piece == 0 {
+		size := piece
+		if i == 0 {
+			size = 16 // most tables are small
+		}
+		sh.pieces = append(sh.pieces, make([]entry, 0, size))
+	}
+	sh.pieces[i/piece] = append(sh.pieces[i/piece], entry{})
+	sh.places++
+	return int32(i)
 }
 
-func (sh *shard) insert(k key, server uint32, now int64) {
-	var i int32
-	if n := len(sh.free); n > 0 {
-		i, sh.free = sh.free[n-1], sh.free[:n-1]
+func (sh *shard) expired(i int32, now int64, s *Settings) bool {
+	return now-sh.at(i).last >= int64(s.Timeout)
+}
+
+func (sh *shard) insert(k Key, server uint32, now, born int64) {
+	i := sh.free
+	if i != 0 {
+		sh.free = sh.at(i).newer
 	} else {
-		i = int32(len(sh.entries))
-		sh.entries = append(sh.entries, entry{})
+		i = sh.place()
 	}
-	sh.entries[i] = entry{key: k, server: server}
+	*sh.at(i) = entry{key: k, server: server, born: born}
 	sh.index[k] = i
 	sh.append(i, now)
 }
 
 // append makes i the newest. Loops read their clocks at slightly different moments; the order of use wins, and the times tell it: no two of a shard are the same.
 func (sh *shard) append(i int32, now int64) {
-	e, anchor := &sh.entries[i], &sh.entries[0]
+	e, anchor := sh.at(i), sh.at(0)
 	e.last = now
 	if anchor.older != 0 {
-		e.last = max(now, sh.entries[anchor.older].last+1)
+		e.last = max(now, sh.at(anchor.older).last+1)
 	}
 	e.newer, e.older = 0, anchor.older
-	sh.entries[anchor.older].newer = i
+	sh.at(anchor.older).newer = i
 	anchor.older = i
 	sh.note()
 }
 
 func (sh *shard) unlink(i int32) {
-	e := &sh.entries[i]
-	sh.entries[e.older].newer, sh.entries[e.newer].older = e.newer, e.older
+	e := sh.at(i)
+	sh.at(e.older).newer, sh.at(e.newer).older = e.newer, e.older
 }
 
 func (sh *shard) use(i int32, now int64) {
@@ -118,36 +98,33 @@ func (sh *shard) use(i int32, now int64) {
 
 func (sh *shard) remove(i int32) {
 	sh.unlink(i)
-	delete(sh.index, sh.entries[i].key)
-	sh.entries[i] = entry{older: -1}
-	sh.free = append(sh.free, i)
+	delete(sh.index, sh.at(i).key)
+	*sh.at(i) = entry{older: -1, newer: sh.free}
+	sh.free = i
 	sh.note()
 }
 
 func (sh *shard) note() {
 	last := int64(noEntry)
-	if i := sh.entries[0].newer; i != 0 {
-		last = sh.entries[i].last
+	if i := sh.at(0).newer; i != 0 {
+		last = sh.at(i).last
 	}
 	sh.oldest.Store(last)
 }
 
 // row is a copy of an entry.
 type row struct {
-	key    key
-	server uint32
-	last   int64
+	key        Key
+	server     uint32
+	last, born int64
 }
 
-// piece is how many places are looked at, at most, before the loops have their turn.
-const piece = 1024
-
-// walk shows every entry, in the order of places, to a function that may remove it. The lock is held for a piece at a time, and grow is called before each, without
+// walk shows every entry, in the order of places, to a function that may remove it. The lock is held for a piece at a time, and between is called before each, without
 // it. What comes or goes meanwhile may be seen or not; a client that goes and comes again may be seen twice.
-func (t *Table) walk(grow func(), see func(sh *shard, i int32)) {
+func (t *Table) walk(between func(), see func(sh *shard, i int32)) {
 	for n := range t.shards {
 		for from, more := 1, true; more; from += piece {
-			grow()
+			between()
 			more = t.shards[n].pass(from, see)
 		}
 	}
@@ -157,23 +134,29 @@ func (t *Table) walk(grow func(), see func(sh *shard, i int32)) {
 func (sh *shard) pass(from int, see func(sh *shard, i int32)) (more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for i := from; i < min(from+piece, len(sh.entries)); i++ {
-		if sh.entries[i].older >= 0 {
+	for i := from; i < min(from+piece, sh.places); i++ {
+		if sh.at(int32(i)).older >= 0 {
 			see(sh, int32(i))
 		}
 	}
-	return from+piece < len(sh.entries)
+	return from+piece < sh.places
 }
 
-// rows returns a copy of all entries in the order of use.
-func (t *Table) rows() []row {
-	var out []row
-	t.walk(func() { t.turn(); out = slices.Grow(out, piece) }, func(sh *shard, i int32) {
-		e := &sh.entries[i]
-		out = append(out, row{e.key, e.server, e.last})
+// copies shows a copy of every entry, in pieces, without any lock. The rows are valid during the call.
+func (t *Table) copies(see func(rows []row)) {
+	rows := make([]row, 0, piece)
+	hand := func() {
+		t.turn()
+		if len(rows) > 0 {
+			see(rows)
+			rows = rows[:0]
+		}
+	}
+	t.walk(hand, func(sh *shard, i int32) {
+		e := sh.at(i)
+		rows = append(rows, row{e.key, e.server, e.last, e.born})
 	})
-	sortRows(out)
-	return out
+	hand()
 }
 
 func sortRows(rows []row) {

@@ -30,8 +30,9 @@ type Table struct {
 
 // Entry is one row of the table.
 type Entry struct {
-	Client    netip.Prefix
+	Key       Key
 	Server    string
+	Age       time.Duration // since it leads to this server
 	Remaining time.Duration // until it is forgotten unless used again
 }
 
@@ -54,10 +55,12 @@ func (t *Table) Configure(s Settings) {
 	}
 }
 
+// KeyOf returns the key of a client's address, masked as the settings say.
+func (t *Table) KeyOf(client netip.Addr) Key { return addressKey(client, t.settings.Load()) }
+
 // Get returns the server of a client and counts as a use.
-func (t *Table) Get(client netip.Addr, now int64) (server string, ok bool) {
+func (t *Table) Get(k Key, now int64) (server string, ok bool) {
 	s := t.settings.Load()
-	k := keyOf(client, s)
 	sh := &t.shards[k.shard()]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -70,16 +73,16 @@ func (t *Table) Get(client netip.Addr, now int64) (server string, ok bool) {
 		return "", false
 	}
 	sh.use(i, now)
-	return t.servers.name(sh.entries[i].server), true
+	return t.servers.name(sh.at(i).server), true
 }
 
 // Put makes or changes the entry of a client.
-func (t *Table) Put(client netip.Addr, server string, now int64) {
-	s := t.settings.Load()
-	t.put(keyOf(client, s), t.servers.number(server), now, s)
+func (t *Table) Put(k Key, server string, now int64) {
+	t.put(row{k, t.servers.number(server), now, now}, t.settings.Load())
 }
 
-func (t *Table) put(k key, server uint32, now int64, s *Settings) {
+func (t *Table) put(r row, s *Settings) {
+	k, server, now := r.key, r.server, r.last
 	sh := &t.shards[k.shard()]
 	if t.change(sh, k, server, now) {
 		return
@@ -98,11 +101,11 @@ func (t *Table) put(k key, server uint32, now int64, s *Settings) {
 		t.changeLocked(sh, i, server, now)
 		return
 	}
-	sh.insert(k, server, now)
+	sh.insert(k, server, now, r.born)
 	t.servers.add(server, 1)
 }
 
-func (t *Table) change(sh *shard, k key, server uint32, now int64) bool {
+func (t *Table) change(sh *shard, k Key, server uint32, now int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	i, ok := sh.index[k]
@@ -113,10 +116,11 @@ func (t *Table) change(sh *shard, k key, server uint32, now int64) bool {
 }
 
 func (t *Table) changeLocked(sh *shard, i int32, server uint32, now int64) {
-	e := &sh.entries[i]
-	t.servers.add(e.server, -1)
-	t.servers.add(server, 1)
-	e.server = server
+	if e := sh.at(i); e.server != server {
+		t.servers.add(e.server, -1)
+		t.servers.add(server, 1)
+		e.server, e.born = server, now
+	}
 	sh.use(i, now)
 }
 
@@ -142,7 +146,7 @@ func (t *Table) evict() bool {
 func (t *Table) evictFrom(sh *shard) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	i := sh.entries[0].newer
+	i := sh.at(0).newer
 	if i == 0 {
 		return false
 	}
@@ -151,14 +155,13 @@ func (t *Table) evictFrom(sh *shard) bool {
 }
 
 func (t *Table) removeLocked(sh *shard, i int32) {
-	t.servers.add(sh.entries[i].server, -1)
+	t.servers.add(sh.at(i).server, -1)
 	sh.remove(i)
 	t.count.Add(-1)
 }
 
 // Delete forgets one client, named as in Entries; false when it is not there.
-func (t *Table) Delete(client netip.Prefix) bool {
-	k := prefixKey(client)
+func (t *Table) Delete(k Key) bool {
 	sh := &t.shards[k.shard()]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -184,7 +187,7 @@ func (t *Table) Clear() int { return t.removeIf(func(*entry) bool { return true 
 func (t *Table) removeIf(match func(*entry) bool) int {
 	removed := 0
 	t.walk(t.turn, func(sh *shard, i int32) {
-		if match(&sh.entries[i]) {
+		if match(sh.at(i)) {
 			t.removeLocked(sh, i)
 			removed++
 		}
@@ -207,7 +210,7 @@ func (t *Table) expirePiece(sh *shard, now int64, s *Settings) (more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for range piece {
-		i := sh.entries[0].newer
+		i := sh.at(0).newer
 		if i == 0 || !sh.expired(i, now, s) {
 			return false
 		}
@@ -225,17 +228,28 @@ func (t *Table) CountByServer(now int64) map[string]int {
 	return t.servers.counts()
 }
 
-// Entries returns up to limit rows, the most recently used last; zero means all.
-func (t *Table) Entries(now int64, limit int) []Entry {
-	t.expire(now)
+// Walk shows every entry that has not expired, in no order. No lock is held meanwhile: those who look hold nobody up, and see what comes and goes or not.
+func (t *Table) Walk(now int64, see func(Entry)) {
 	timeout := int64(t.settings.Load().Timeout)
-	rows := t.rows()
-	if limit > 0 && len(rows) > limit {
-		rows = rows[len(rows)-limit:]
+	t.copies(func(rows []row) {
+		for _, r := range rows {
+			if left := r.last + timeout - now; left > 0 {
+				see(Entry{r.key, t.servers.name(r.server), time.Duration(max(now-r.born, 0)), time.Duration(left)})
+			}
+		}
+	})
+}
+
+// Look returns the entry of a client without using it.
+func (t *Table) Look(k Key, now int64) (Entry, bool) {
+	s := t.settings.Load()
+	sh := &t.shards[k.shard()]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i, ok := sh.index[k]
+	if !ok || sh.expired(i, now, s) {
+		return Entry{}, false
 	}
-	out := make([]Entry, len(rows))
-	for i, r := range rows {
-		out[i] = Entry{r.key.prefix(), t.servers.name(r.server), time.Duration(r.last + timeout - now)}
-	}
-	return out
+	e := sh.at(i)
+	return Entry{k, t.servers.name(e.server), time.Duration(max(now-e.born, 0)), time.Duration(e.last + int64(s.Timeout) - now)}, true
 }

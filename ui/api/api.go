@@ -6,7 +6,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -51,11 +50,10 @@ type Control interface {
 type Engine interface {
 	// Test probes a real server of c once as the check of its service says; c needs not run, and no health changes. The transcript has a line for each step.
 	Test(ctx context.Context, c appliance.Config, service, server string) (probe appliance.Probe, transcript []string, err error)
-	// Persistence returns the entries of a running service.
-	Persistence(service string) []appliance.PersistenceEntry
-	// ClearPersistence forgets one client of a service when client is valid, else every client of one server when that is named, else every client of
-	// the service. It returns how many.
-	ClearPersistence(service, server string, client netip.Prefix) int
+	// Persistence lists entries of the running services.
+	Persistence(q appliance.PersistenceQuery) appliance.PersistenceList
+	// ClearPersistence forgets the entries that a query chooses and returns how many.
+	ClearPersistence(q appliance.PersistenceQuery) int
 }
 
 // Identifier says who sends a request; the error is of kind denied when it is nobody.

@@ -65,31 +65,28 @@ func (e *engine) Test(_ context.Context, c appliance.Config, service, server str
 	return appliance.Probe{Good: true, Sentence: "C-ECHO answered in 8 ms."}, []string{"dial " + string(r.Address), "answered"}, nil
 }
 
-func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
+// chosen tells whether a query chooses an entry, as the engine does.
+func chosen(q appliance.PersistenceQuery, e appliance.PersistenceEntry) bool {
+	return (q.Service == "" || e.ServiceID == q.Service) && (q.Server == "" || e.ServerID == q.Server) && (q.Key == "" || e.Key == q.Key) &&
+		(!q.Client.IsValid() || q.Client.Overlaps(e.Client)) && strings.Contains(e.Key, q.Text)
+}
+
+func (e *engine) Persistence(q appliance.PersistenceQuery) appliance.PersistenceList {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var out []appliance.PersistenceEntry
-	for _, p := range e.entries {
-		if service == p.ServiceID {
-			out = append(out, p)
-		}
+	list := slices.DeleteFunc(slices.Clone(e.entries), func(p appliance.PersistenceEntry) bool { return !chosen(q, p) })
+	out := appliance.PersistenceList{Total: len(list), Entries: list[min(q.Offset, len(list)):]}
+	if q.Limit > 0 {
+		out.Entries = out.Entries[:min(q.Limit, len(out.Entries))]
 	}
 	return out
 }
 
-func (e *engine) ClearPersistence(service, server string, client netip.Prefix) int {
+func (e *engine) ClearPersistence(q appliance.PersistenceQuery) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := len(e.entries)
-	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool {
-		if p.ServiceID != service {
-			return false
-		}
-		if client.IsValid() {
-			return p.Client == client
-		}
-		return server == "" || p.ServerID == server
-	})
+	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool { return chosen(q, p) })
 	return before - len(e.entries)
 }
 

@@ -172,7 +172,10 @@ ServerState.weight: Its share, as saved.
 ServerState.running: What is seen of it; absent when it does not run yet.
 PersistenceEntry.virtual_service: Id of the service.
 PersistenceEntry.real_server: Id of the real server that the client comes back to.
-PersistenceEntry.client: The client's address, or the network that counts as one client.
+PersistenceEntry.kind: By what the client is known: address, cookie, tls or rdp.
+PersistenceEntry.key: Names the entry: the client's address or network, or the kind with a digest of what the client showed.
+PersistenceEntry.client: The client's address, or the network that counts as one client; absent when it is known by something else.
+PersistenceEntry.age_ns: Nanoseconds since it leads to that server.
 PersistenceEntry.remaining_ns: Nanoseconds until the entry is forgotten.
 Cleared.cleared: How many entries were forgotten.
 Alert.code: Name of the alert in the catalogue.

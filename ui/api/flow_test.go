@@ -227,24 +227,29 @@ func TestPersistenceIsListedAndClearedByFilter(t *testing.T) {
 	b := p.service(`{"label":"WEB","address":"192.168.0.189","ports":"80"}`)
 	p.must(200, "POST", "/apply", "")
 	p.engine.entries = []appliance.PersistenceEntry{
-		{ServiceID: b.ID, ServerID: "s1", Client: netip.MustParsePrefix("10.0.0.9/32"), Remaining: time.Minute},
-		{ServiceID: a.ID, ServerID: "s2", Client: netip.MustParsePrefix("10.0.0.7/32")},
-		{ServiceID: a.ID, ServerID: "s3", Client: netip.MustParsePrefix("10.1.0.0/24")},
+		{ServiceID: b.ID, ServerID: "s1", Key: "10.0.0.9", Client: netip.MustParsePrefix("10.0.0.9/32"), Remaining: time.Minute},
+		{ServiceID: a.ID, ServerID: "s2", Key: "10.0.0.7", Client: netip.MustParsePrefix("10.0.0.7/32")},
+		{ServiceID: a.ID, ServerID: "s3", Key: "10.1.0.0/24", Client: netip.MustParsePrefix("10.1.0.0/24")},
 	}
 	for query, want := range map[string]int{
 		"": 3, "?service=" + a.ID: 2, "?server=s1": 1, "?client=10.1.0.77": 1, "?client=10.0.0.0/16": 2, "?limit=1": 1, "?service=none": 0, "?service=" + a.ID + "&server=s2": 1,
+		"?key=10.0.0.7": 1, "?text=10.0.0": 2, "?sort=age&reverse=true": 3, "?offset=2": 1,
 	} {
 		if got := read[[]appliance.PersistenceEntry](t, p.must(200, "GET", "/persistence"+query, "")); len(got) != want {
 			t.Errorf("%s: %d, want %d", query, len(got), want)
 		}
 	}
+	if a := p.must(200, "GET", "/persistence?limit=1", ""); a.header.Get("Total-Count") != "3" {
+		t.Errorf("%v", a.header)
+	}
 	p.must(422, "GET", "/persistence?client=me", "")
+	p.must(422, "GET", "/persistence?sort=colour", "")
 	p.must(422, "DELETE", "/persistence", "")
 	p.must(422, "DELETE", "/persistence?all=true&service=a", "")
 	for _, c := range []struct {
 		query string
 		want  int
-	}{{"client=10.0.0.9&service=" + a.ID, 0}, {"client=10.0.0.9&server=s2", 0}, {"client=10.0.0.9", 1}, {"server=s3&service=" + b.ID, 0}, {"server=s3", 1}, {"all=true", 1}} {
+	}{{"client=10.0.0.9&service=" + a.ID, 0}, {"client=10.0.0.9&server=s2", 0}, {"key=10.0.0.9", 1}, {"server=s3&service=" + b.ID, 0}, {"server=s3", 1}, {"all=true", 1}} {
 		if got := read[Cleared](t, p.must(200, "DELETE", "/persistence?"+c.query, "")); got.Cleared != c.want {
 			t.Errorf("%s: %+v, want %d", c.query, got, c.want)
 		}

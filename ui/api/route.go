@@ -158,6 +158,7 @@ func (a *API) table() []route {
 		{"Real servers", a.serverRoutes()},
 		{"Scripts and settings", a.scriptRoutes()},
 		{"Running", a.runningRoutes()},
+		{"Clients", a.rememberedRoutes()},
 		{"History", a.historyRoutes()},
 		{"Users and tokens", a.accountRoutes()},
 	} {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"net/url"
-
 	"evenkeel/appliance"
 )
 
@@ -311,56 +309,4 @@ func rollback(s *session) error {
 		return err
 	}
 	return s.saved(a, "Back to the content of revision "+n+".")
-}
-
-func clearPersistence(s *session) error {
-	query, err := s.chosen()
-	if err != nil {
-		return err
-	}
-	if s.flagged("why") {
-		query.Set("why", s.flag("why"))
-	}
-	if s.flagged("all") {
-		query.Set("all", "true")
-	}
-	a, err := s.client.do(s.ctx, "DELETE", "/persistence", query, nil, "")
-	if err != nil {
-		return err
-	}
-	var gone struct {
-		Cleared int `json:"cleared"`
-	}
-	if err := understand(a, &gone); err != nil {
-		return err
-	}
-	if s.flagged("json") {
-		return s.json(a.body)
-	}
-	s.printf("Entries forgotten: %d.\n", gone.Cleared)
-	return nil
-}
-
-// chosen is the query of the persistence flags.
-func (s *session) chosen() (url.Values, error) {
-	query := pairs("client", s.flag("client"))
-	if !s.flagged("service") {
-		if s.flagged("server") {
-			return nil, s.misused("--server needs --service")
-		}
-		return query, nil
-	}
-	v, err := s.service(s.flag("service"))
-	if err != nil {
-		return nil, err
-	}
-	query.Set("service", v.ID)
-	if s.flagged("server") {
-		r, err := serverOf(v, s.flag("server"))
-		if err != nil {
-			return nil, err
-		}
-		query.Set("server", r.ID)
-	}
-	return query, nil
 }

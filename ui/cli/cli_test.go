@@ -60,21 +60,21 @@ func (e *engine) Test(_ context.Context, c appliance.Config, service, server str
 	return appliance.Probe{Good: good, Sentence: map[bool]string{true: "Connected in 1 ms.", false: "Connection refused on port 6667."}[good]}, []string{"connect to " + string(r.Address)}, nil
 }
 
-func (e *engine) Persistence(service string) []appliance.PersistenceEntry {
+func (e *engine) Persistence(q appliance.PersistenceQuery) appliance.PersistenceList {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var out []appliance.PersistenceEntry
+	var out appliance.PersistenceList
 	for _, s := range e.running.Cluster.VirtualServices {
-		if s.ID == service {
-			out = append(out, appliance.PersistenceEntry{ServiceID: s.ID, ServerID: s.RealServers[0].ID, Client: netip.MustParsePrefix("10.0.0.7/32"), Remaining: 90 * time.Second})
+		client := netip.MustParsePrefix("10.0.0.7/32")
+		if (q.Service == "" || s.ID == q.Service) && (q.Server == "" || s.RealServers[0].ID == q.Server) && (!q.Client.IsValid() || q.Client.Overlaps(client)) {
+			out.Entries = append(out.Entries, appliance.PersistenceEntry{ServiceID: s.ID, ServerID: s.RealServers[0].ID, Kind: "address", Key: "10.0.0.7", Client: client, Age: 2 * time.Minute, Remaining: 90 * time.Second})
 		}
 	}
+	out.Total = len(out.Entries)
 	return out
 }
 
-func (e *engine) ClearPersistence(service, _ string, _ netip.Prefix) int {
-	return len(e.Persistence(service))
-}
+func (e *engine) ClearPersistence(q appliance.PersistenceQuery) int { return e.Persistence(q).Total }
 
 // start runs an appliance on dir until the test ends.
 func start(ctx context.Context, dir string) (stop func() error, err error) {

@@ -39,7 +39,7 @@ func (c *command) takes() string {
 }
 
 func commands() []command {
-	return slices.Concat(lookingCommands(), serviceCommands(), serverCommands(), runningCommands(), historyCommands(), accountCommands(), fileCommands())
+	return slices.Concat(lookingCommands(), serviceCommands(), serverCommands(), runningCommands(), rememberedCommands(), historyCommands(), accountCommands(), fileCommands())
 }
 
 func lookingCommands() []command {
@@ -88,23 +88,10 @@ func serverCommands() []command {
 }
 
 func runningCommands() []command {
-	chosen := []option{
-		{Name: "service", Value: "SERVICE", Help: "Only this service."},
-		{Name: "server", Value: "SERVER", Help: "Only this real server of the service."},
-		{Name: "client", Value: "ADDRESS", Help: "Only this client, or the clients of a network such as 10.0.0.0/8."},
-	}
 	return []command{
 		{Name: "pending", Summary: "what is saved and does not run yet", Example: []string{"pending"}, do: showPending},
 		{Name: "apply", Summary: "make what is saved run", Flags: []option{whyOption()}, Example: []string{"apply"}, do: apply},
 		{Name: "discard", Summary: "give up what is saved and does not run", Flags: []option{whyOption()}, Example: []string{"discard"}, do: discard},
-		{
-			Name: "persistence", Summary: "which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "limit", Value: "N", Help: "At most so many; 1000 when absent."}),
-			Example: []string{"persistence --service HL7"}, do: listPersistence,
-		},
-		{
-			Name: "persistence clear", Summary: "forget which client comes back to which server", Flags: append(slices.Clone(chosen), option{Name: "all", Help: "Of every service."}, whyOption()),
-			Example: []string{"persistence clear --service HL7 --client 10.0.0.7"}, do: clearPersistence,
-		},
 	}
 }
 

@@ -72,24 +72,6 @@ type Audit struct {
 	Newest  bool
 }
 
-// Persistence is the table of remembered clients.
-type Persistence struct {
-	Services []form.Option
-	Service  string
-	Query    string
-	Rows     []PersistenceRow
-	Total    int
-	Act      bool
-}
-
-// PersistenceRow is one remembered client.
-type PersistenceRow struct {
-	Service, Server, Client string
-	ServiceID               string
-	ServerPath              string
-	Remaining               time.Duration
-}
-
 // Hit is one thing that a search found.
 type Hit struct{ Kind, Name, Path, Note string }
 

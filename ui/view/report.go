@@ -1,0 +1,52 @@
+package view
+
+import (
+	"strings"
+	"time"
+
+	"evenkeel/ui/form"
+)
+
+// ReportBar chooses the rows of a report.
+type ReportBar struct {
+	Services, Servers []form.Option // no servers: no service is chosen
+	Service, Server   string
+	Query             string
+	Placeholder       string
+	Sort, Dir         string // kept when something else is chosen
+}
+
+// Chosen tells whether not every row is asked for.
+func (b ReportBar) Chosen() bool { return b.Service+b.Server+b.Query != "" }
+
+// Pager says which rows are shown, and where the others are.
+type Pager struct {
+	First, Last, Total int
+	Earlier, Later     string
+}
+
+// Persistence is the table of remembered clients.
+type Persistence struct {
+	Bar   ReportBar
+	Heads []Head
+	Rows  []PersistenceRow
+	Pager Pager
+	Act   bool
+}
+
+// PersistenceRow is one remembered client.
+type PersistenceRow struct {
+	Service, ServiceID, Server, ServerPath string
+	Key                                    string
+	Age, Remaining                         time.Duration
+}
+
+// Short writes an address whole, and of a digest what tells it from others.
+func (r PersistenceRow) Short() string {
+	kind, digest, found := strings.Cut(r.Key, ":")
+	name := map[string]string{"cookie": "session", "tls": "TLS session", "rdp": "RDP user"}[kind]
+	if !found || name == "" || len(digest) < 12 {
+		return r.Key
+	}
+	return name + " " + digest[:12] + "…"
+}
