@@ -62,7 +62,10 @@ func (s *session) flat(v any) error {
 	about := schema.Of(reflect.TypeOf(v))
 	for _, path := range about.Paths() {
 		at, _ := about.At(path)
-		if value, set := lookup(tree, path); set && at.Form != schema.List {
+		if value, set := lookup(tree, path); set && (at.Form != schema.List || ofTexts(at)) {
+			if list, isList := value.([]any); isList {
+				value = strings.Trim(fmt.Sprint(list), "[]")
+			}
 			s.printf("%s: %s\n", path, strings.ReplaceAll(inert(fmt.Sprint(value)), "\n", " | "))
 		}
 	}

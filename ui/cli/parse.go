@@ -61,7 +61,7 @@ func fieldFlags(object string) []option {
 	s := schema.Of(typeOf(object))
 	for _, f := range appliance.Fields() {
 		at, found := s.At(f.Path)
-		if f.Object != object || !found || at.Form == schema.List {
+		if f.Object != object || !found || at.Form == schema.List && !ofTexts(at) {
 			continue
 		}
 		help := f.Help
@@ -75,6 +75,11 @@ func fieldFlags(object string) []option {
 	return append(out, option{Name: "field", Value: "PATH=VALUE", Help: "Any field by its path; an empty value restores the default. May be repeated."})
 }
 
+// ofTexts tells whether a list can be written as texts with commas between them.
+func ofTexts(s *schema.Schema) bool {
+	return s.Form == schema.List && s.Item != nil && s.Item.Form == schema.Text
+}
+
 // placeholder is what stands for a value in the help; a switch has none.
 func placeholder(s *schema.Schema) string {
 	switch {
@@ -84,6 +89,8 @@ func placeholder(s *schema.Schema) string {
 		return "N"
 	case s.Choices != nil:
 		return "WORD"
+	case s.Form == schema.List:
+		return "TEXT,TEXT"
 	case s.Format != "":
 		return strings.ToUpper(s.Format)
 	}
@@ -212,7 +219,7 @@ func (s *session) fields() (map[string]any, error) {
 // put sets the value at a path of a merge patch, as the type of the field wants it.
 func (s *session) put(patch map[string]any, about *schema.Schema, path, text, flag string) error {
 	at, found := about.At(path)
-	if !found || path == "id" || at.Form == schema.List || at.Form == schema.Object {
+	if !found || path == "id" || at.Form == schema.List && !ofTexts(at) || at.Form == schema.Object {
 		return s.misused("%s: there is no such field to set; known are %s", flag, strings.Join(settable(s.command.Fields), ", "))
 	}
 	var value any = text
@@ -229,6 +236,12 @@ func (s *session) put(patch map[string]any, about *schema.Schema, path, text, fl
 			return s.misused("%s is true or false", flag)
 		}
 		value = text == "true"
+	case at.Form == schema.List:
+		list := strings.Split(text, ",")
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+		value = list
 	}
 	names := strings.Split(path, ".")
 	for _, name := range names[:len(names)-1] {
