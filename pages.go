@@ -17,7 +17,7 @@ import (
 // openPages wires the pages and the REST interface to the parts behind them.
 func (a *instance) openPages() error {
 	probes := prober{a.engine}
-	a.api = api.New(api.Options{Control: a.control, Engine: probes, Store: a.store, Door: a.door, Version: Version, Log: a.options.log})
+	a.api = api.New(api.Options{Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log})
 	var err error
 	a.ui, err = ui.New(ui.Options{
 		Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,

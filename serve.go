@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/certificates"
 	"evenkeel/appliance/control"
 	"evenkeel/appliance/host"
 	"evenkeel/engine"
@@ -82,6 +83,7 @@ type instance struct {
 	engine  *engine.Engine
 	host    *host.Host
 	control *control.Control
+	vault   *certificates.Vault
 	door    *signin.Door
 	api     *api.API
 	ui      *ui.UI
@@ -113,6 +115,9 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	if err != nil {
 		return err
 	}
+	if a.vault, err = certificates.Open(ctx, certificates.Options{Store: a.store, Configurations: a.configurations, Renew: a.renew, Log: o.log}); err != nil {
+		return err
+	}
 	a.engine = engine.New(engine.Options{
 		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), Log: o.log,
 	})
@@ -122,6 +127,14 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	a.door = signin.New(door)
 	return a.openPages()
 }
+
+// configurations are what says which certificates are used.
+func (a *instance) configurations() (saved, running appliance.Config) {
+	return a.control.Saved().Config, a.control.Running().Config
+}
+
+// renew lets what runs take up authorities that changed.
+func (a *instance) renew(ctx context.Context) error { return a.control.Renew(ctx) }
 
 // site names the appliance's own listeners, which services and servers must leave alone.
 func (a *instance) site() appliance.Site {
@@ -214,6 +227,7 @@ func (a *instance) run(ctx context.Context, ready ...func(context.Context) error
 	}
 	a.aside(ctx, group, "statistics of the pages", a.ui.Run)
 	a.aside(ctx, group, "watch over drains", a.control.Run)
+	a.aside(ctx, group, "watch over certificates", func(ctx context.Context) error { return a.vault.Run(ctx, a.control) })
 	a.aside(ctx, group, "WebUI", a.serveWebUI)
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,20 +203,36 @@ func waitForSnapshot(t *testing.T, dir string, than int) int {
 	return 0
 }
 
+// allMigrations returns this version's steps.
+func allMigrations() (fstest.MapFS, error) {
+	names, err := fs.Glob(migrations(), "*.sql")
+	steps := fstest.MapFS{}
+	for _, name := range names {
+		text, err := fs.ReadFile(migrations(), name)
+		if err != nil {
+			return nil, err
+		}
+		steps[name] = &fstest.MapFile{Data: text}
+	}
+	return steps, err
+}
+
 func TestMigrationCopiesFirstAndIsWholeOrNot(t *testing.T) {
 	dir, file := folderAtRest(t)
-	first, err := migrationFiles.ReadFile("migrations/0001_first.sql")
+	steps, err := allMigrations()
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := fstest.MapFS{"0001_first.sql": {Data: first}, "0002_more.sql": {Data: []byte("CREATE TABLE more (x); CREATE TABLE more (x)")}}
+	now := len(steps)
+	more := fmt.Sprintf("%04d_more.sql", now+1)
+	steps[more] = &fstest.MapFile{Data: []byte("CREATE TABLE more (x); CREATE TABLE more (x)")}
 	if _, err := open(t.Context(), testOptions(dir), steps); err == nil {
 		t.Fatal("a broken migration")
 	}
-	if err := examineShape(t, file, 1); err != nil {
+	if err := examineShape(t, file, now); err != nil {
 		t.Error(err)
 	}
-	steps["0002_more.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE more (x)")}
+	steps[more] = &fstest.MapFile{Data: []byte("CREATE TABLE more (x)")}
 	s, err := open(t.Context(), testOptions(dir), steps)
 	if err != nil {
 		t.Fatal(err)
@@ -226,13 +243,13 @@ func TestMigrationCopiesFirstAndIsWholeOrNot(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := examineShape(t, file, 2); err != nil {
+	if err := examineShape(t, file, now+1); err != nil {
 		t.Error(err)
 	}
-	if err := examineShape(t, filepath.Join(dir, snapshotFolder, "before-migration-0002.db"), 1); err != nil {
+	if err := examineShape(t, filepath.Join(dir, snapshotFolder, fmt.Sprintf("before-migration-%04d.db", now+1)), now); err != nil {
 		t.Error(err)
 	}
-	_, err = Open(t.Context(), testOptions(dir)) // this version knows one migration only
+	_, err = Open(t.Context(), testOptions(dir)) // this version knows no such step
 	wantKind(t, err, appliance.Unsupported)
 }
 

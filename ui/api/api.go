@@ -86,8 +86,10 @@ type Options struct {
 	Engine  Engine
 	Store   Store
 	Door    Door
-	Version string
-	Log     *slog.Logger // nil: nothing is logged
+	// Certificates is who keeps the certificates that services present.
+	Certificates Certificates
+	Version      string
+	Log          *slog.Logger // nil: nothing is logged
 }
 
 // API answers the REST interface. It is safe for concurrent use and holds no state of its own.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/certificates"
 	"evenkeel/appliance/control"
 	"evenkeel/store"
 	"evenkeel/ui/problem"
@@ -126,7 +127,13 @@ func newPlace(t *testing.T) *place {
 			t.Fatal(err)
 		}
 	}
-	p.api = New(Options{Control: p.control, Engine: p.engine, Store: db, Door: door, Version: "1.2.3"})
+	vault, err := certificates.Open(ctx, certificates.Options{Store: db, Renew: p.control.Renew, Configurations: func() (appliance.Config, appliance.Config) {
+		return p.control.Saved().Config, p.control.Running().Config
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.api = New(Options{Certificates: vault, Control: p.control, Engine: p.engine, Store: db, Door: door, Version: "1.2.3"})
 	server := httptest.NewServer(p.api.Handler())
 	t.Cleanup(server.Close)
 	p.url, p.client = server.URL, server.Client()
@@ -449,7 +456,8 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 }
 
 var (
-	_ Control = (*control.Control)(nil)
-	_ Store   = (*store.Store)(nil)
-	_ Door    = (*signin.Door)(nil)
+	_ Control      = (*control.Control)(nil)
+	_ Store        = (*store.Store)(nil)
+	_ Door         = (*signin.Door)(nil)
+	_ Certificates = (*certificates.Vault)(nil)
 )

@@ -72,6 +72,58 @@ func grouped(owner, path string) string {
 const observed = `Configuration.evenkeel: Number of the format: 1.
 Configuration.cluster: What both nodes of a pair share.
 Configuration.local: What belongs to this node alone.
+Certificate.id: SHA-256 of the certificate in lower-case hexadecimal digits; services name it by this.
+Certificate.label: The name shown everywhere.
+Certificate.names: The host names and addresses that it is good for.
+Certificate.subject: Whom it names.
+Certificate.issuer: Who signed it.
+Certificate.serial: Its number with the issuer, hexadecimal.
+Certificate.key: The kind of its key; the key itself is never given out.
+Certificate.not_before: When it becomes valid.
+Certificate.not_after: When it expires.
+Certificate.self_signed: Whether it vouches for itself.
+Certificate.chain: PEM: the certificate, then those that lead to its root.
+Certificate.warnings: What clients may object to, in sentences.
+Certificate.used_by: Labels of the services that name it, as saved or running.
+Certificate.created: When it was added.
+CertificateUpload.label: The name shown everywhere; absent: the first name that it is good for.
+CertificateUpload.certificate: PEM: the certificate and its chain in any order, perhaps with the key.
+CertificateUpload.private_key: PEM: the key, when it is not in the other text.
+CertificateUpload.pfx: A PFX (PKCS #12) or DER file, in base64.
+CertificateUpload.password: Opens the PFX or the encrypted key; it is not kept.
+CertificateWish.label: The name shown everywhere; absent: the first name.
+CertificateWish.names: Host names and addresses by which clients reach the service; the first is the common name.
+CertificateWish.organisation: The organisation in the subject.
+CertificateWish.unit: The unit in the subject.
+CertificateWish.locality: The town in the subject.
+CertificateWish.region: The state or province in the subject.
+CertificateWish.country: The country in the subject, two letters.
+CertificateWish.key: The kind of key to make; absent: ecdsa_p256.
+CertificateWish.days: How long a self-signed certificate is valid, 1 to 3650; absent: 397.
+CertificateLabel.label: The name shown everywhere.
+Replacement.certificate: The id of the certificate that takes the place.
+SigningRequest.id: Names the request in paths.
+SigningRequest.label: The name shown everywhere; the certificate gets it.
+SigningRequest.names: The host names and addresses that are asked for.
+SigningRequest.subject: Whom the certificate shall name.
+SigningRequest.key: The kind of the key, which waits in the appliance.
+SigningRequest.request: PEM, to be sent to an authority.
+SigningRequest.created: When it was made.
+SigningAnswer.certificate: PEM: what the authority sent, with its intermediate certificates.
+ClientAuthority.id: Services name it by this; it stays when the content is replaced.
+ClientAuthority.label: The name shown everywhere.
+ClientAuthority.subjects: Whom the authorities' certificates name.
+ClientAuthority.not_after: When the first of them expires.
+ClientAuthority.bundle: PEM: the certificates.
+ClientAuthority.crl: PEM: the lists of revoked certificates, or empty.
+ClientAuthority.revoked: How many certificates are on the lists.
+ClientAuthority.crl_until: When the first list wants to be replaced; absent without one.
+ClientAuthority.warnings: What is amiss, in sentences.
+ClientAuthority.used_by: Labels of the services that name it, as saved or running.
+ClientAuthority.created: When it was added.
+AuthorityUpload.label: The name shown everywhere; absent: the name in the first certificate.
+AuthorityUpload.bundle: PEM: certificates of authorities.
+AuthorityUpload.crl: PEM: lists of revoked certificates that these authorities signed.
 Cluster.virtual_services: The virtual services, sorted by label.
 Cluster.scripts: The health check scripts, sorted by label.
 Cluster.settings: The settings of the whole pair.
@@ -237,6 +289,18 @@ func exampleOf(r route) any {
 		return document{"label": "archive answers", "body": "#!/bin/sh\nexec /usr/bin/timeout 2 /bin/true\n"}
 	case reflect.TypeFor[appliance.Settings]():
 		return appliance.Settings{ApplyAtOnce: true}
+	case reflect.TypeFor[appliance.CertificateUpload]():
+		return appliance.CertificateUpload{Label: "pacs", Certificate: "-----BEGIN CERTIFICATE-----\n…", Key: "-----BEGIN PRIVATE KEY-----\n…"}
+	case reflect.TypeFor[appliance.CertificateWish]():
+		return appliance.CertificateWish{Names: []string{"pacs.example.org", "192.168.0.188"}, Organisation: "Example Clinic", Country: "DE"}
+	case reflect.TypeFor[CertificateLabel]():
+		return CertificateLabel{Label: "pacs 2027"}
+	case reflect.TypeFor[Replacement]():
+		return Replacement{Certificate: strings.Repeat("0123456789abcdef", 4)}
+	case reflect.TypeFor[SigningAnswer]():
+		return SigningAnswer{Certificate: "-----BEGIN CERTIFICATE-----\n…"}
+	case reflect.TypeFor[appliance.AuthorityUpload]():
+		return appliance.AuthorityUpload{Label: "client cards", Bundle: "-----BEGIN CERTIFICATE-----\n…"}
 	case reflect.TypeFor[Configuration]():
 		return Configuration{Format: configurationFormat, Cluster: appliance.Cluster{VirtualServices: []appliance.VirtualService{}}, Local: appliance.Local{Hostname: "lb1"}}
 	case reflect.TypeFor[StateChange]():

@@ -156,6 +156,7 @@ func (a *API) table() []route {
 	}{
 		{"Virtual services", a.serviceRoutes()},
 		{"Real servers", a.serverRoutes()},
+		{"Certificates", slices.Concat(a.certificateRoutes(), a.signingRoutes(), a.authorityRoutes())},
 		{"Scripts and settings", a.scriptRoutes()},
 		{"Running", a.runningRoutes()},
 		{"Clients", a.rememberedRoutes()},

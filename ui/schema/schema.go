@@ -154,6 +154,8 @@ func tlsChoices(t reflect.Type) []string {
 		return words(appliance.ClientAuthNone, appliance.ClientAuthOptional, appliance.ClientAuthRequired)
 	case appliance.HTTPSRedirect:
 		return words(appliance.HTTPSRedirects()...)
+	case appliance.KeyKind:
+		return words(appliance.KeyECDSA256, appliance.KeyECDSA384, appliance.KeyRSA2048, appliance.KeyRSA4096)
 	}
 	return observedChoices(t)
 }
