@@ -93,6 +93,9 @@ func listPersistence(c *call) error {
 	}
 	found := c.api.Engine.Persistence(q)
 	c.Response().Header().Set("Total-Count", strconv.Itoa(found.Total))
+	if found.Entries == nil {
+		found.Entries = []appliance.PersistenceEntry{}
+	}
 	return c.give(http.StatusOK, found.Entries)
 }
 
