@@ -30,13 +30,14 @@ type contender struct {
 	name string
 	base int
 	cmd  *exec.Cmd
+	said bytes.Buffer // on its standard output
 	logs bytes.Buffer
 }
 
 // startContender starts a command on that processor (negative: on all) and waits until it listens.
 func startContender(name string, base, processor int, argv ...string) (*contender, error) {
 	c := &contender{name: name, base: base, cmd: exec.Command(argv[0], argv[1:]...)}
-	c.cmd.Stderr = &c.logs
+	c.cmd.Stdout, c.cmd.Stderr = &c.said, &c.logs
 	runtime.LockOSThread() // the child inherits the processor of this thread
 	defer runtime.UnlockOSThread()
 	var before unix.CPUSet

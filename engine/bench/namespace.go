@@ -15,6 +15,7 @@ func Prepare() error {
 	}
 	for name, value := range map[string]string{
 		"tcp_congestion_control": "reno", "ip_local_port_range": "1024 65000", "tcp_tw_reuse": "1", "tcp_max_syn_backlog": "65535",
+		"ip_local_reserved_ports": fmt.Sprintf("7000-9100,%d-%d", manyBase, manyBase+manyServices),
 	} {
 		if err := os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)

@@ -37,7 +37,7 @@ type Options struct {
 	Warm    time.Duration // before each; 0: 300 ms
 	Length  time.Duration // of each; 0: 2 s
 	Idle    int           // idle connections; 0: 8000; no more than the limit of open files allows
-	Only    string        // measure only works whose name begins so; empty: all
+	Only    string        // measure only works whose name begins so, "many" for the large installation; empty: all
 	HAProxy string        // its binary; empty: haproxy
 	Nginx   string        // its binary; empty: nginx; where it is missing, its column stays empty
 }

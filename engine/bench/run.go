@@ -49,6 +49,13 @@ func Run(o Options, self []string, out io.Writer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(scaleName, o.Only) {
+		more, err := f.scale(self, dir, out)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
 	return report(o, f.versions(), rows), nil
 }
 

@@ -64,8 +64,11 @@ func serve(part, base, loops string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if part == "reverse" {
+	switch part {
+	case "reverse":
 		return bench.Reverse(ctx, port)
+	case "many":
+		return bench.Many(ctx, os.Stdout)
 	}
 	return bench.Proxy(ctx, port, n)
 }
