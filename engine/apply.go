@@ -38,8 +38,8 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	}
 	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
 	e.publish(&c)
-	e.monitor.Apply(configsOf(&c), e.scripts)
-	e.learnHealth()
+	e.monitor.Apply(e.running(), e.scripts)
+	next.learnHealth(e)
 	for _, s := range e.services {
 		s.room()
 	}
@@ -233,22 +233,25 @@ func (e *Engine) publish(c *appliance.Config) {
 }
 
 // learnHealth asks for what the monitor knew before it could tell: of servers that came from elsewhere with their id.
-func (e *Engine) learnHealth() {
-	for id, s := range e.view.Load().servers {
-		for { // until what was stored is what is known: a transition may be told meanwhile
-			h := e.monitor.Health(id).Health
-			s.down.Store(h == appliance.Down)
-			if e.monitor.Health(id).Health == h {
-				break
+func (next *change) learnHealth(e *Engine) {
+	for i := range next.swaps {
+		for _, s := range next.swaps[i].servers {
+			for { // until what was stored is what is known: a transition may be told meanwhile
+				h := e.monitor.Standing(s.id)
+				s.down.Store(h == appliance.Down)
+				if e.monitor.Standing(s.id) == h {
+					break
+				}
 			}
 		}
 	}
 }
 
-func configsOf(c *appliance.Config) []appliance.VirtualService {
-	list := make([]appliance.VirtualService, len(c.Cluster.VirtualServices))
-	for i := range list {
-		list[i] = c.Cluster.VirtualServices[i].Clone()
+// running returns the snapshots of all services; one that did not change is the same as before.
+func (e *Engine) running() []*appliance.VirtualService {
+	list := make([]*appliance.VirtualService, 0, len(e.services))
+	for _, s := range e.services {
+		list = append(list, s.running.Load().config)
 	}
 	return list
 }

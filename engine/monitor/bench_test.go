@@ -41,7 +41,7 @@ func BenchmarkConnectProbes(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
-	m.Apply([]appliance.VirtualService{s}, nil)
+	m.Apply(these(s), nil)
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	<-second.C

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,12 +40,14 @@ type Monitor struct {
 	scripts *scripts
 	wake    chan struct{} // capacity 1: the schedule changed
 
-	mu      sync.Mutex // guards all below
-	entries map[string]*entry
-	queue   queue        // entries whose probe is not under way, by time
-	busy    int          // goroutines that probe or close a connection politely
-	news    []transition // not yet told
-	telling bool         // somebody is telling news
+	mu       sync.Mutex                           // guards all below
+	services map[string]*appliance.VirtualService // as they were applied last
+	bodies   []appliance.Script
+	entries  map[string]*entry
+	queue    queue        // entries whose probe is not under way, by time
+	busy     int          // goroutines that probe or close a connection politely
+	news     []transition // not yet told
+	telling  bool         // somebody is telling news
 }
 
 // New returns a Monitor that knows no server; Run makes it probe.
@@ -68,25 +71,28 @@ func New(options Options) *Monitor {
 // Apply makes the servers of services the ones that are checked, keyed by their id. A server whose check did not change keeps its health, its schedule and its
 // history; one whose address, port or kind of check changed is unknown again and keeps its history; one that is gone is forgotten. Servers that are drained or
 // halted are checked like the others, so that the operator sees whether it is safe to bring them back.
-func (m *Monitor) Apply(services []appliance.VirtualService, scripts []appliance.Script) {
+// The services must not be changed afterwards: one that is handed over again by the same pointer is known to be as it was, which makes a small change cheap.
+func (m *Monitor) Apply(services []*appliance.VirtualService, scripts []appliance.Script) {
 	m.mu.Lock()
 	now := m.now()
-	wanted := make(map[string]job, len(m.entries))
+	wanted, kept := m.compare(services, scripts)
 	fresh := 0
-	for i := range services {
-		for r := range services[i].RealServers {
-			server := &services[i].RealServers[r]
-			wanted[server.ID] = newJob(&services[i], server, scripts)
-			if e := m.entries[server.ID]; e == nil || e.job.subject != wanted[server.ID].subject {
-				fresh++
+	for id := range wanted {
+		if e, j := m.entries[id], wanted[id]; e == nil || e.job.subject != j.subject {
+			fresh++
+		}
+	}
+	for id, s := range m.services {
+		if kept[id] == s {
+			continue
+		}
+		for i := range s.RealServers {
+			if e := m.entries[s.RealServers[i].ID]; e != nil && !contains(wanted, e.id) {
+				m.forget(e)
 			}
 		}
 	}
-	for id, e := range m.entries {
-		if _, kept := wanted[id]; !kept {
-			m.forget(e)
-		}
-	}
+	m.services = kept
 	for id, j := range wanted {
 		m.place(id, j, now, fresh)
 	}
@@ -94,6 +100,38 @@ func (m *Monitor) Apply(services []appliance.VirtualService, scripts []appliance
 	m.scripts.keep(scripts)
 	m.nudge()
 	m.tell()
+}
+
+// compare returns the jobs of the services that are not what they were, and all services by id.
+func (m *Monitor) compare(services []*appliance.VirtualService, scripts []appliance.Script) (wanted map[string]job, kept map[string]*appliance.VirtualService) {
+	same := slices.Equal(m.bodies, scripts)
+	m.bodies = slices.Clone(scripts)
+	wanted, kept = map[string]job{}, make(map[string]*appliance.VirtualService, len(services))
+	for _, s := range services {
+		kept[s.ID] = s
+		if same && m.services[s.ID] == s {
+			continue
+		}
+		for r := range s.RealServers {
+			wanted[s.RealServers[r].ID] = newJob(s, &s.RealServers[r], scripts)
+		}
+	}
+	return wanted, kept
+}
+
+func contains(wanted map[string]job, id string) bool {
+	_, found := wanted[id]
+	return found
+}
+
+// Standing returns the health of a server alone; unknown for one that is not checked.
+func (m *Monitor) Standing(serverID string) appliance.Health {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.entries[serverID]; e != nil {
+		return e.streak.health
+	}
+	return appliance.Unknown
 }
 
 // Health returns a copy of what is known of a server; Health and history are unknown and empty for a server that is not checked.

@@ -128,7 +128,7 @@ func TestScheduleFollowsRiseAndFall(t *testing.T) {
 		n := newNetwork()
 		var told news
 		m := New(Options{Dial: n.dial, Changed: told.add})
-		m.Apply([]appliance.VirtualService{service(1)}, nil)
+		m.Apply(these(service(1)), nil)
 		if h := m.Health("rs1"); h.Health != appliance.Unknown || h.Sentence != "Not yet checked." {
 			t.Fatalf("before the first probe: %+v", h)
 		}
@@ -170,7 +170,7 @@ func TestManyServersAreSpread(t *testing.T) {
 		s := service(servers)
 		s.Monitor.Interval = appliance.Duration(4 * time.Second)
 		begin := time.Now()
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		running(t, m)
 		time.Sleep(20*time.Second + time.Millisecond)
 		perTenth := map[int]int{}
@@ -204,7 +204,7 @@ func TestApplyKeepsWhatDidNotChange(t *testing.T) {
 		m := New(Options{Dial: n.dial, Changed: told.add})
 		running(t, m)
 		s := service(3)
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		time.Sleep(9 * time.Second)
 		before := m.Health("rs1")
 		told.forget()
@@ -213,7 +213,7 @@ func TestApplyKeepsWhatDidNotChange(t *testing.T) {
 		edited.RealServers[0].Weight, edited.RealServers[0].State = 7, appliance.Halt // no matter of health
 		edited.RealServers[1].Port = 105
 		edited.RealServers = edited.RealServers[:2]
-		m.Apply([]appliance.VirtualService{edited}, nil)
+		m.Apply(these(edited), nil)
 		same, moved, gone := m.Health("rs1"), m.Health("rs2"), m.Health("rs3")
 		if same.Health != appliance.Up || len(same.Probes) != len(before.Probes) || !same.Next.Equal(before.Next) {
 			t.Errorf("the unchanged server lost something: %+v", same)
@@ -250,10 +250,10 @@ func TestCadenceChangesWithoutLosingHealth(t *testing.T) {
 		running(t, m)
 		s := service(1)
 		s.Monitor.Interval = appliance.Duration(time.Hour)
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		time.Sleep(time.Second)
 		s.Monitor.Interval = appliance.Duration(time.Second)
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		if h := m.Health("rs1"); h.Health != appliance.Up {
 			t.Errorf("a new interval made it %s", h.Health)
 		}
@@ -270,7 +270,7 @@ func TestHangingServerDelaysNobody(t *testing.T) {
 		n.hang(first)
 		m := New(Options{Dial: n.dial})
 		running(t, m)
-		m.Apply([]appliance.VirtualService{service(2)}, nil)
+		m.Apply(these(service(2)), nil)
 		time.Sleep(10 * time.Millisecond)
 		if a, b := m.Health("rs1").Health, m.Health("rs2").Health; a != appliance.Unknown || b != appliance.Up {
 			t.Errorf("after 10 ms: %s, %s", a, b)
@@ -292,7 +292,7 @@ func TestCancelledProbesDoNotCount(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- m.Run(ctx) }()
-		m.Apply([]appliance.VirtualService{service(1)}, nil)
+		m.Apply(these(service(1)), nil)
 		time.Sleep(time.Second)
 		cancel()
 		<-ended
@@ -309,10 +309,10 @@ func TestServerThatMovesDuringAProbe(t *testing.T) {
 		m := New(Options{Dial: n.dial})
 		running(t, m)
 		s := service(1)
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		time.Sleep(time.Second)
 		s.RealServers[0].Port = 105
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		time.Sleep(20 * time.Second)
 		if h := m.Health("rs1"); h.Health != appliance.Up || len(h.Changes) != 1 || n.count(first) != 1 {
 			t.Errorf("%s, %d changes, the old address was dialled %d times", h.Health, len(h.Changes), n.count(first))
@@ -327,7 +327,7 @@ func TestUncheckedServersAreUpAtOnce(t *testing.T) {
 		m := New(Options{Dial: n.dial, Changed: told.add})
 		s := service(1)
 		s.Monitor.Kind = appliance.MonitorNone
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		h := m.Health("rs1")
 		if h.Health != appliance.Up || h.Sentence != "Not checked; always up." || !h.Next.IsZero() || !slices.Equal(told.all(), []string{"rs1 up"}) {
 			t.Fatalf("%+v, told %v", h, told.all())
@@ -343,7 +343,7 @@ func TestUncheckedServersAreUpAtOnce(t *testing.T) {
 		}
 		s.Monitor.Kind = appliance.MonitorConnect
 		n.set(first, true)
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		time.Sleep(time.Second)
 		if h := m.Health("rs1"); h.Health != appliance.Down || len(h.Changes) != 3 {
 			t.Errorf("checked again: %+v", h)
@@ -358,7 +358,7 @@ func TestCheckNow(t *testing.T) {
 		running(t, m)
 		s := service(1)
 		s.Monitor.Interval = appliance.Duration(time.Hour)
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		time.Sleep(time.Second)
 		n.set(first, true)
 		begin := time.Now()
@@ -385,7 +385,7 @@ func TestCheckNow(t *testing.T) {
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		m.Apply([]appliance.VirtualService{s}, nil)
+		m.Apply(these(s), nil)
 		if _, err := m.CheckNow(ended, "rs1"); !errors.Is(err, context.Canceled) {
 			t.Errorf("an ended context: %v", err)
 		}
@@ -403,7 +403,7 @@ func TestOwnShortageProvesNothing(t *testing.T) {
 			return n.dial(ctx, network, address)
 		}})
 		running(t, m)
-		m.Apply([]appliance.VirtualService{service(1)}, nil)
+		m.Apply(these(service(1)), nil)
 		time.Sleep(time.Second)
 		short.Store(true)
 		time.Sleep(time.Minute)
@@ -420,7 +420,7 @@ func TestChangedMayAskForHealth(t *testing.T) {
 		var told news
 		m = New(Options{Dial: n.dial, Changed: func(id string, _ appliance.Health) { told.add(id, m.Health(id).Health) }})
 		running(t, m)
-		m.Apply([]appliance.VirtualService{service(1)}, nil)
+		m.Apply(these(service(1)), nil)
 		time.Sleep(time.Second)
 		if want := []string{"rs1 up"}; !slices.Equal(told.all(), want) {
 			t.Errorf("told %v", told.all())
@@ -436,7 +436,7 @@ func TestNoMoreProbesThanSlots(t *testing.T) {
 		m.mu.Lock()
 		m.busy = MaxProbes
 		m.mu.Unlock()
-		m.Apply([]appliance.VirtualService{service(1)}, nil)
+		m.Apply(these(service(1)), nil)
 		time.Sleep(time.Minute)
 		if n.count(first) != 0 {
 			t.Fatal("a probe ran beyond the bound")
@@ -450,4 +450,33 @@ func TestNoMoreProbesThanSlots(t *testing.T) {
 			t.Errorf("%d probes after a slot was free", n.count(first))
 		}
 	})
+}
+
+// these hands over copies, as an engine does with what changed.
+func these(list ...appliance.VirtualService) []*appliance.VirtualService {
+	var out []*appliance.VirtualService
+	for _, s := range list {
+		own := s.Clone()
+		out = append(out, &own)
+	}
+	return out
+}
+
+func TestAServiceThatIsHandedOverAgainIsLeftAlone(t *testing.T) {
+	m := New(Options{})
+	one, two := service(2), service(1)
+	two.ID, two.RealServers[0].ID = "other", "elsewhere"
+	list := these(one, two)
+	m.Apply(list, nil)
+	before := m.entries[one.RealServers[0].ID]
+	changed := these(two)[0]
+	changed.RealServers[0].ID = "renamed"
+	m.Apply([]*appliance.VirtualService{list[0], changed}, nil)
+	if m.entries[one.RealServers[0].ID] != before || m.entries["elsewhere"] != nil || m.entries["renamed"] == nil || len(m.entries) != 3 {
+		t.Errorf("%v", m.entries)
+	}
+	m.Apply(list[1:], nil)
+	if len(m.entries) != 1 || m.entries["elsewhere"] == nil {
+		t.Errorf("%v", m.entries)
+	}
 }
