@@ -41,7 +41,12 @@ func (s *session) password() (string, error) {
 
 // plainly sends what is not a commit, and says what was done.
 func (s *session) plainly(method, path string, body any, done string) error {
-	a, err := s.client.do(s.ctx, method, path, pairs("why", s.flag("why")), body, "")
+	return s.guardedly(method, path, body, "", done)
+}
+
+// guardedly is plainly for an object that must be as it was read.
+func (s *session) guardedly(method, path string, body any, ifMatch, done string) error {
+	a, err := s.client.do(s.ctx, method, path, pairs("why", s.flag("why")), body, ifMatch)
 	switch {
 	case err != nil:
 		return err

@@ -148,6 +148,9 @@ func (s *session) serviceFields() (map[string]any, error) {
 		}
 		check["script"] = script.ID
 	}
+	if err == nil {
+		err = s.certificateIDs(patch)
+	}
 	return patch, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/certificates"
 	"evenkeel/appliance/control"
 	"evenkeel/store"
 	"evenkeel/ui/api"
@@ -89,7 +90,11 @@ func start(ctx context.Context, dir string) (stop func() error, err error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	door := signin.New(signin.Options{Store: db, Announce: io.Discard})
-	a := api.New(api.Options{Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
+	vault, err := certificates.Open(ctx, certificates.Options{Store: db, Configurations: func() (appliance.Config, appliance.Config) { return c.Saved().Config, c.Running().Config }})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	a := api.New(api.Options{Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- api.Socket(ctx, dir, a.ConsoleHandler(), nil) }()
