@@ -94,9 +94,10 @@ const (
 
 // HTTPOptions hold for HTTP Mode only.
 type HTTPOptions struct {
-	ForwardedFor ForwardedFor `json:"x_forwarded_for"`
-	KeepAlive    KeepAlive    `json:"keep_alive"`
-	HeadTimeout  Duration     `json:"head_timeout"` // slow-header guard: a request head must be complete within it
+	ForwardedFor     ForwardedFor `json:"x_forwarded_for"`
+	KeepAlive        KeepAlive    `json:"keep_alive"`
+	HeadTimeout      Duration     `json:"head_timeout"`      // slow-header guard: a request head must be complete within it
+	WebSocketTimeout Duration     `json:"websocket_timeout"` // silence of both sides of a WebSocket
 }
 
 // Limits are the bounds of one service.
@@ -111,10 +112,13 @@ type Limits struct {
 func NewService(p Protocol) VirtualService {
 	s := VirtualService{
 		Layer: 7, Protocol: p,
-		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
-		Persistence: newPersistence(),
-		Fallback:    Fallback{Kind: FallbackNone},
-		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second)},
+		Pool: Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
+		Persistence: Persistence{
+			Kind: PersistNone, MaskIPv4: 32, MaskIPv6: 128, Timeout: Duration(30 * time.Minute), TableSize: 10240,
+			CookieName: "SERVERID", CookieIdle: Duration(30 * time.Minute), CookieLife: Duration(12 * time.Hour),
+		},
+		Fallback: Fallback{Kind: FallbackNone},
+		HTTP:     HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour)},
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
 			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),
@@ -133,7 +137,6 @@ func (s VirtualService) Clone() VirtualService {
 	s.Ports = slices.Clone(s.Ports)
 	s.RealServers = slices.Clone(s.RealServers)
 	s.TLS = s.TLS.clone()
-	s.Persistence.TrustedProxies = slices.Clone(s.Persistence.TrustedProxies)
 	return s
 }
 
@@ -143,7 +146,6 @@ func (s *VirtualService) Normalize() {
 	s.Address = s.Address.Unmap()
 	s.Ports = s.Ports.canonical()
 	s.normalizeTLS()
-	s.Persistence.normalize()
 	if s.RealServers == nil {
 		s.RealServers = []RealServer{}
 	}

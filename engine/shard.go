@@ -35,7 +35,6 @@ type shard struct {
 
 var (
 	_ wire.Service  = (*shard)(nil)
-	_ wire.Learner  = (*shard)(nil)
 	_ loop.Acceptor = (*shard)(nil)
 )
 

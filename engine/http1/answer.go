@@ -12,6 +12,10 @@ func (k *core) fromServer(b []byte) int {
 	x := k.x
 	x.answered, x.replay = true, false
 	x.serverAt = k.now()
+	if x.copies {
+		k.sendDown(b)
+		return len(b)
+	}
 	if x.tunnel || x.connecting {
 		return 0
 	}
@@ -52,7 +56,6 @@ func (k *core) fromServer(b []byte) int {
 	if h.status == 101 {
 		return k.switchOver(out, b, taken)
 	}
-	k.learn(b[taken:], h)
 	out = k.answer(out, b[taken:], h)
 	taken += h.size
 	return taken + k.forwardAnswer(out, b[taken:])

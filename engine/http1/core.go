@@ -57,7 +57,7 @@ func (k *core) gone(c wire.Conn) bool     { return k.over || c != k.client && !k
 func (k *core) arm(d time.Duration)       { k.armAt(k.now().Add(d)) }
 func (k *core) countRefused()             { add(&k.service.Counters().Refused, 1) }
 func cookieName(p *appliance.Persistence) string {
-	if p.Kind.Sealed() {
+	if p.Kind == appliance.PersistCookie {
 		return p.CookieName
 	}
 	return ""
@@ -84,6 +84,9 @@ func (k *core) Received(c wire.Conn, b []byte) int {
 
 func (k *core) fromClient(b []byte) int {
 	taken := 0
+	if k.x != nil && k.x.copies {
+		return k.tunnelUp(b)
+	}
 	if k.x == nil {
 		taken = k.begin(b)
 		if k.over {

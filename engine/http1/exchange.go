@@ -1,8 +1,6 @@
 package http1
 
 import (
-	"net/netip"
-
 	"evenkeel/engine/wire"
 )
 
@@ -32,8 +30,6 @@ type exchange struct {
 	choice   wire.Choice
 	link     *link          // the server connection, nil when there is none
 	tried    []*wire.Server // that failed for this request
-	client   netip.AddrPort // as it counts for persistence and hashing
-	session  []byte         // what the client showed, see wire.Query
 	held     []byte         // what was sent, or is to be sent once connected, so that it can be sent again
 	upLeft   int64          // of the request's body (upLength)
 	downLeft int64          // of the response's body (downLength)
@@ -68,6 +64,7 @@ type exchange struct {
 	upSplice, downSplice bool
 	downPaused           bool
 	tunnel               bool
+	copies               bool // a tunnel whose bytes the kernel cannot move
 	upEnded, downEnded   bool // of a tunnel
 }
 

@@ -240,7 +240,7 @@ func (p *IdlePool) newExchange() *exchange {
 
 // release takes an exchange back; large buffers are left to the collector.
 func (p *IdlePool) release(x *exchange) {
-	held, tried, session := x.held[:0], x.tried[:0], x.session[:0]
+	held, tried := x.held[:0], x.tried[:0]
 	clear(x.tried)
 	if cap(held) > 2*heldLimit {
 		held = nil
@@ -248,7 +248,7 @@ func (p *IdlePool) release(x *exchange) {
 	if cap(tried) > triedKept {
 		tried = nil
 	}
-	*x = exchange{held: held, tried: tried, session: session}
+	*x = exchange{held: held, tried: tried}
 	if p.spares < 1024 {
 		x.next, p.spare = p.spare, x
 		p.spares++

@@ -73,7 +73,7 @@ func (k *core) wokenBusy() {
 			return
 		}
 	case x.tunnel:
-		if check(max(x.clientAt, x.serverAt), wire.Time(tunnelIdle)) {
+		if check(max(x.clientAt, x.serverAt), wire.Time(k.service.Config().HTTP.WebSocketTimeout)) {
 			k.endTunnel()
 			return
 		}
@@ -92,7 +92,7 @@ func (k *core) wokenBusy() {
 	if x.evictBy != 0 {
 		next = min(next, x.evictBy)
 	}
-	if x.upSplice || x.downSplice || x.tunnel || blocked || !x.unread.empty() {
+	if x.upSplice || x.downSplice || x.tunnel && !x.copies || blocked || !x.unread.empty() {
 		next = min(next, now.Add(watchTime))
 	}
 	k.armAt(max(next, now+1))
@@ -104,14 +104,15 @@ func (k *core) watch(limit appliance.Duration) { k.arm(min(watchTime, limit.D())
 // look takes note of what splices have moved, which nobody reports.
 func (k *core) look(now wire.Time) {
 	x := k.x
-	if x.upSplice || x.tunnel {
+	spliced := x.tunnel && !x.copies
+	if x.upSplice || spliced {
 		if moved := k.client.Moved(); moved > x.upMoved {
 			x.in += uint64(moved - x.upMoved)
 			x.expects = false
 			x.upMoved, x.clientAt, x.serverAt = moved, now, now
 		}
 	}
-	if (x.downSplice || x.tunnel) && x.link != nil {
+	if (x.downSplice || spliced) && x.link != nil {
 		if moved := k.server().Moved(); moved > x.downMoved {
 			x.out += uint64(moved - x.downMoved)
 			x.downMoved, x.clientAt, x.serverAt = moved, now, now
@@ -124,7 +125,7 @@ func (k *core) look(now wire.Time) {
 // than a peer may be silent. Whoever waits for such a peer is not to blame meanwhile.
 func (k *core) lookAtPeers(now wire.Time) {
 	x := k.x
-	if x.tunnel { // has an hour
+	if x.tunnel { // has its own time
 		return
 	}
 	if k.unread.look(k.client) && !k.unread.empty() {

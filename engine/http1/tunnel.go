@@ -1,13 +1,8 @@
 package http1
 
 import (
-	"time"
-
 	"evenkeel/engine/wire"
 )
-
-// tunnelIdle is how long a WebSocket may be silent in both directions.
-const tunnelIdle = time.Hour
 
 // switchOver turns the two connections into a relay, when the client had asked for that.
 func (k *core) switchOver(out, b []byte, taken int) int {
@@ -24,18 +19,35 @@ func (k *core) switchOver(out, b []byte, taken int) int {
 	}
 	x.clientAt, x.serverAt = k.now(), k.now()
 	x.upMoved, x.downMoved = 0, 0
-	if x.downPaused {
-		x.downPaused = false
-		k.server().Resume()
-	}
 	k.resume()
-	k.server().SpliceTo(k.client, -1)
-	if k.ended { // told before, and not once more
+	if x.copies = !k.spliceable(); !x.copies {
+		if x.downPaused {
+			x.downPaused = false
+			k.server().Resume()
+		}
+		k.server().SpliceTo(k.client, -1)
+	}
+	switch {
+	case k.ended && !(x.copies && k.leftover): // told before, and not once more
 		k.tunnelEnded(k.client)
-	} else {
+	case !x.copies:
 		k.client.SpliceTo(k.server(), -1)
 	}
 	k.arm(watchTime)
+	return len(b)
+}
+
+// tunnelUp passes on what the client sends through a tunnel that the kernel cannot move: one of the two connections is in TLS, or a stream of HTTP/2.
+func (k *core) tunnelUp(b []byte) int {
+	x := k.x
+	x.in += uint64(len(b))
+	x.clientAt, k.leftover = k.now(), false
+	if k.server().Send(b) > 0 {
+		k.pause()
+	}
+	if k.ended {
+		k.tunnelEnded(k.client)
+	}
 	return len(b)
 }
 

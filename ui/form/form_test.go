@@ -3,7 +3,6 @@ package form
 import (
 	"net/netip"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,7 +84,7 @@ func TestEmptyFieldsTakeTheDefaultsOfTheProtocol(t *testing.T) {
 			t.Fatal(errs)
 		}
 		want := appliance.NewService(protocol)
-		if s.Limits != want.Limits || s.Fallback != want.Fallback || !reflect.DeepEqual(s.Persistence, want.Persistence) || len(s.RealServers) != 0 {
+		if s.Limits != want.Limits || s.Fallback != want.Fallback || s.Persistence != want.Persistence || len(s.RealServers) != 0 {
 			t.Errorf("%s: %+v", protocol, s)
 		}
 	}
@@ -118,10 +117,7 @@ func TestEveryUnreadableFieldIsNamed(t *testing.T) {
 }
 
 func TestEveryFieldHasANameAndHelp(t *testing.T) {
-	known := []string{"server"}
-	for _, k := range appliance.PersistenceKinds() {
-		known = append(known, string(k))
-	}
+	known := []string{"source_ip", "http_cookie", "server"}
 	for _, k := range appliance.MonitorKinds() {
 		known = append(known, string(k))
 	}

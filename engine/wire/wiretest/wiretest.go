@@ -99,6 +99,7 @@ type Conn struct {
 	Closed   bool   // Close was called
 	Aborted  bool   // Abort was called
 	Paused   bool   // the core wants no bytes
+	Adapted  bool   // as a connection in TLS, or a stream of HTTP/2: not raw
 	Held     int    // what Unacknowledged tells
 	loop     *Loop
 	core     wire.Core
@@ -319,7 +320,7 @@ func (c *Conn) end() {
 func (c *Conn) WakeAt(t wire.Time) { c.wake = t }
 
 // Raw implements wire.Conn.
-func (c *Conn) Raw() bool { return true }
+func (c *Conn) Raw() bool { return !c.Adapted }
 
 // SpliceTo implements wire.Conn.
 func (c *Conn) SpliceTo(to wire.Conn, n int64) {
