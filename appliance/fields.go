@@ -81,6 +81,7 @@ func Fields() []Field {
 		{vs, "fallback.address", "Fallback server", "Address and port, such as 192.168.0.9:80."},
 		{vs, "http.x_forwarded_for", "X-Forwarded-For", "Tells the servers the client's address. Append: to what came in. Replace: what came in is removed."},
 		{vs, "http.keep_alive", "Keep-alive", "Which connections stay open between two requests."},
+		{vs, "http.compress", "Compression", "Text, such as pages, scripts, JSON and XML, is sent in gzip, brotli or zstd to browsers that can read it. It saves bandwidth and costs processor time; what the servers have compressed themselves passes as it is."},
 		{vs, "http.head_timeout", "Slow-header guard", "A request head must be complete within this time."},
 		{vs, "http.websocket_timeout", "WebSocket timeout", "A WebSocket that is silent in both directions for so long is closed. Many applications send a sign of life every 30 s."},
 		{vs, "limits.max_connections", "Maximum connections", "Clients at the same time; more wait until one leaves."},

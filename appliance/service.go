@@ -98,6 +98,7 @@ type HTTPOptions struct {
 	KeepAlive        KeepAlive    `json:"keep_alive"`
 	HeadTimeout      Duration     `json:"head_timeout"`      // slow-header guard: a request head must be complete within it
 	WebSocketTimeout Duration     `json:"websocket_timeout"` // silence of both sides of a WebSocket
+	Compress         bool         `json:"compress"`          // text is sent in gzip, brotli or zstd to clients that can read it
 }
 
 // Limits are the bounds of one service.

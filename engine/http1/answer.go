@@ -88,13 +88,14 @@ func (k *core) answer(out, b []byte, h *responseHead) []byte {
 		x.down = downClose
 		x.clientKeeps, x.serverKeeps = false, false
 	}
+	k.compress(b, h, empty)
 	end := closes
 	if x.clientKeeps {
 		if end = staysOpen; x.minor == 0 {
 			end = staysOpenOld
 		}
 	}
-	chunked := h.chunked && x.minor == 1 && (!empty || x.isHead)
+	chunked := x.encoder != nil || h.chunked && x.minor == 1 && (!empty || x.isHead)
 	return h.emit(out, b, chunked, end, x.choice.SetCookie)
 }
 
@@ -117,6 +118,7 @@ func (k *core) serverEnded() {
 // finish ends the exchange behind a complete response. in doubt: the server sent more than it should.
 func (k *core) finish(inDoubt bool) {
 	x := k.x
+	k.endCoded()
 	done, keep := x.up == upDone, x.clientKeeps && !k.closing
 	l := x.link
 	x.link = nil

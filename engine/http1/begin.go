@@ -70,6 +70,9 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	x.clientKeeps = keep != appliance.KeepAliveNone && !h.close && (h.minor == 1 || h.keep) && !h.wantsWS
 	x.minor, x.isHead, x.wantsWS = h.minor, string(h.method) == "HEAD", h.wantsWS
 	x.idempotent = request.Idempotent(h.method)
+	if config.HTTP.Compress {
+		x.coding = h.coding(b)
+	}
 
 	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
 	if k.secure && h.forwarding == appliance.ForwardedReplace {

@@ -90,7 +90,7 @@ func (k *core) sendUp(b []byte) {
 }
 
 // spliceable tells whether the kernel can move bytes between the two connections.
-func (k *core) spliceable() bool { return k.client.Raw() && k.server().Raw() }
+func (k *core) spliceable() bool { return k.x.encoder == nil && k.client.Raw() && k.server().Raw() }
 
 // requestDone: from now on the server owes an answer.
 func (k *core) requestDone() {
@@ -121,7 +121,7 @@ func (k *core) forwardAnswer(out, b []byte) int {
 	case downChunked:
 		return k.answerChunks(out, b)
 	case downClose:
-		k.sendBoth(out, b)
+		k.sendContent(out, b)
 		if x.passed += int64(len(b)); x.passed > spliceFrom && k.spliceable() {
 			k.spliceDown(-1)
 		}
@@ -129,7 +129,7 @@ func (k *core) forwardAnswer(out, b []byte) int {
 	case downLength:
 		n := int(min(int64(len(b)), x.downLeft))
 		x.downLeft -= int64(n)
-		k.sendBoth(out, b[:n])
+		k.sendContent(out, b[:n])
 		switch {
 		case x.downLeft == 0:
 			k.finish(n < len(b))
@@ -155,6 +155,10 @@ func (k *core) sendBoth(out, b []byte) {
 
 func (k *core) answerChunks(out, b []byte) int {
 	x, taken := k.x, 0
+	if x.encoder != nil {
+		k.sendDown(out)
+		out = out[:0]
+	}
 	for taken < len(b) && x.downChunks.state != chunkDone {
 		part := piece(b[taken:], out)
 		n, filled, ok := x.downChunks.decode(out, part)
@@ -162,7 +166,11 @@ func (k *core) answerChunks(out, b []byte) int {
 			k.refuse(request.Verdict{Status: 502, Reason: "the server's chunked body is malformed"})
 			return len(b)
 		}
-		k.sendDown(filled)
+		if x.encoder != nil {
+			k.sendCoded(filled)
+		} else {
+			k.sendDown(filled)
+		}
 		out = out[:0]
 		if n == 0 && taken+len(part) == len(b) {
 			break // within a trailer

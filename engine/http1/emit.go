@@ -81,6 +81,7 @@ func (h *responseHead) emit(out, b []byte, chunked bool, end ending, setCookie [
 	out = append(out, h.reason...)
 	out = append(out, "\r\n"...)
 	out = h.kept(out, b, h.lines)
+	out = append(out, h.added...)
 	if len(setCookie) > 0 {
 		out = append(out, "Set-Cookie: "...)
 		out = append(out, setCookie...)

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"evenkeel/engine/compress"
 	"evenkeel/engine/wire"
 )
 
@@ -44,8 +45,10 @@ type exchange struct {
 	unread             backlog // what the server has still to take
 
 	upChunks, downChunks chunks
-	search               search // for the end of the response head
+	encoder              *compress.Encoder // of the response's body; nil: it passes as it is
+	search               search            // for the end of the response head
 	interim              uint8
+	coding               compress.Coding // that the client wants
 	up                   upKind
 	down                 downKind
 	minor                byte // the client's version

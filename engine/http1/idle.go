@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"evenkeel/engine/compress"
 	"evenkeel/engine/wire"
 )
 
@@ -32,6 +33,8 @@ type IdlePool struct {
 	request  requestHead
 	response responseHead
 	query    wire.Query
+	encoders compress.Pool
+	coded    []byte // what an encoder made, until it is sent
 }
 
 type stackKey struct {
@@ -240,6 +243,9 @@ func (p *IdlePool) newExchange() *exchange {
 
 // release takes an exchange back; large buffers are left to the collector.
 func (p *IdlePool) release(x *exchange) {
+	if x.encoder != nil {
+		p.encoders.Put(x.encoder)
+	}
 	held, tried := x.held[:0], x.tried[:0]
 	clear(x.tried)
 	if cap(held) > 2*heldLimit {

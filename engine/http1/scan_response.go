@@ -7,13 +7,14 @@ type responseHead struct {
 	head
 	status    int
 	reason    []byte
-	websocket bool // Upgrade says websocket
+	websocket bool   // Upgrade says websocket
+	added     []byte // whole lines that the client gets besides
 }
 
 // scan reads a response head at the beginning of b.
 func (h *responseHead) scan(b []byte) progress {
 	cuts := h.cuts
-	*h = responseHead{}
+	*h = responseHead{added: h.added[:0]}
 	h.cuts = cuts
 	h.clear()
 	p := h.scanAll(b)
