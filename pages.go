@@ -20,7 +20,7 @@ func (a *instance) openPages() error {
 	a.api = api.New(api.Options{Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log})
 	var err error
 	a.ui, err = ui.New(ui.Options{
-		Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,
+		Certificates: a.vault, Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,
 		Log: a.options.log, Machine: machine{a.host}.figures, Suggest: a.suggest,
 	})
 	return err

@@ -25,6 +25,7 @@ func TestEveryListCanBeExported(t *testing.T) {
 		{"/lbadmin/history?before=3&", "history", "192.168.0.17", 2},
 		{"/lbadmin/reports/audit?", "audit", "sign_in", -1},
 		{"/lbadmin/reports/persistence?", "persistence", "192.168.0.20", 4},
+		{"/lbadmin/certificates?", "certificates", "wildcard.example.org", 3},
 		{"/lbadmin/passwords?list=users&", "users", "administrator", 1},
 		{"/lbadmin/passwords?list=tokens&", "tokens", "monitoring", 1},
 	} {

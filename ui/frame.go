@@ -46,7 +46,7 @@ func (u *UI) addresses() view.Assets {
 // menu lists the pages; those that the role cannot open are left out.
 func menu(path string, admin bool) []view.MenuGroup {
 	type entries = []view.MenuEntry
-	cluster := entries{{Name: "Layer 7 – Virtual Services", Path: "/lbadmin/layer7"}, {Name: "Health Check Scripts", Path: "/lbadmin/scripts"}, {Name: "Layer 7 – Advanced", Path: "/lbadmin/advanced"}}
+	cluster := entries{{Name: "Layer 7 – Virtual Services", Path: "/lbadmin/layer7"}, {Name: "SSL Certificates", Path: "/lbadmin/certificates"}, {Name: "Health Check Scripts", Path: "/lbadmin/scripts"}, {Name: "Layer 7 – Advanced", Path: "/lbadmin/advanced"}}
 	if admin {
 		cluster = append(entries{{Name: "Setup Wizard", Path: "/lbadmin/wizard"}}, cluster...)
 	}

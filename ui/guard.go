@@ -174,7 +174,7 @@ func (u *UI) guarded(r route) echo.HandlerFunc {
 			return &appliance.Error{Kind: appliance.NotFound, Message: "The setup of this appliance is done."}
 		case r.access == setupOnly || r.access == anyone:
 			c.Request().Body = http.MaxBytesReader(c.Response(), c.Request().Body, maxStrangerBody)
-			if err := readForm(c.Request()); err != nil {
+			if err := readForm(c.Request(), false); err != nil {
 				return err
 			}
 			return r.serve(p)
@@ -193,7 +193,7 @@ func (u *UI) guarded(r route) echo.HandlerFunc {
 			p.recordRefusal(r)
 			return &appliance.Error{Kind: appliance.Denied, Message: "Your role, " + string(p.operator.Role) + ", may look at this appliance but not do this."}
 		}
-		if err := readForm(c.Request()); err != nil {
+		if err := readForm(c.Request(), strings.HasPrefix(r.path, certificatesPath)); err != nil {
 			return err
 		}
 		return r.serve(p)
@@ -210,16 +210,21 @@ func (p *page) recordRefusal(r route) {
 	}
 }
 
-// readForm reads a form whole or refuses it: half of one must not be taken for the whole.
-func readForm(r *http.Request) error {
+// readForm reads a form whole or refuses it: half of one must not be taken for the whole. With files, what it brings stays in memory; the guard bounds it.
+func readForm(r *http.Request, files bool) error {
 	if r.Method != http.MethodPost {
 		return nil
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media != "application/x-www-form-urlencoded" && r.ContentLength != 0 {
+	files = files && media == "multipart/form-data"
+	if media != "application/x-www-form-urlencoded" && !files && r.ContentLength != 0 {
 		return appliance.Refuse("", "This page takes forms only.")
 	}
-	if err := r.ParseForm(); err != nil {
+	read := r.ParseForm
+	if files {
+		read = func() error { return r.ParseMultipartForm(maxBody) }
+	}
+	if err := read(); err != nil {
 		return &appliance.Error{Kind: appliance.Invalid, Op: "read form", Message: "The form did not arrive whole.", Hint: "Send it again.", Err: err}
 	}
 	return nil

@@ -40,6 +40,8 @@ func TestLook(t *testing.T) {
 		"review":  r.typing("/lbadmin/wizard/imaging", map[string]string{"#f-vip": "192.168.0.201", "#f-first": "192.168.0.40", "#f-second": "192.168.0.42"}, "#wizard-check"),
 		"history": r.open("/lbadmin/history"), "revision": r.open("/lbadmin/history/1"), "compare": r.open("/lbadmin/history/compare?from=1&to=3"), "configuration": r.open("/lbadmin/configuration"),
 		"passwords": r.open("/lbadmin/passwords"), "audit": r.open("/lbadmin/reports/audit"), "persistence": r.open("/lbadmin/reports/persistence"), "advanced": r.open("/lbadmin/advanced"), "local": r.open("/lbadmin/local"),
+		"certificates": r.open(certificatesPath), "certificate": r.open(certificatesPath + "/" + r.ui.Certificates.Certificates()[0].ID), "upload": r.typing(certificatesPath+"/upload", map[string]string{"#f-certificate": "-----BEGIN CERTIFICATE-----\nMIIB"}, "#save"),
+		"selfsigned": r.open(certificatesPath + "/self-signed"), "request": r.open(certificatesPath + "/requests/" + r.ui.Certificates.SigningRequests()[0].ID), "authority": r.open(certificatesPath + "/authorities/" + r.ui.Certificates.Authorities()[0].ID),
 		"search": r.open("/lbadmin/search?q=vna"), "lost": r.open("/lbadmin/layer7/nothing"), "setup": fresh.open("/lbadmin/setup"), "setup2": fresh.typing("/lbadmin/setup", map[string]string{"#code": fresh.code}, "#setup-next"),
 	}
 	only := os.Getenv("EVENKEEL_LOOK_ONLY")
@@ -180,6 +182,7 @@ func paint(r *rig) {
 			ServiceID: r.id(id), ServerID: r.serverOf(id, i%2), Key: []string{"192.168.0.20", "192.168.0.21", "cookie:3f2a9c1d77e04b5a8c6d1e2f3a4b5c6d", "10.20.30.0/24"}[i], Age: time.Duration(7+90*i) * time.Minute, Remaining: time.Duration(29-i) * time.Minute,
 		})
 	}
+	paintCertificates(r, o)
 	u := r.ui.samples
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -193,6 +196,23 @@ func paint(r *rig) {
 		for n, s := range r.control.Running().Config.Cluster.VirtualServices {
 			u.each[s.ID] = keepLast(u.each[s.ID], 100*(1+math.Sin((x+float64(n*40))/11)*0.3), sampledOfEach)
 		}
+	}
+}
+
+// paintCertificates keeps some of each kind.
+func paintCertificates(r *rig, o appliance.Origin) {
+	kept := r.ui.Certificates
+	for label, days := range map[string]int{"pacs.example.org": 390, "wildcard.example.org": 21, "viewer.example.org": 5} {
+		name := strings.Replace(label, "wildcard", "*", 1)
+		if _, err := kept.SelfSign(r.t.Context(), o, appliance.CertificateWish{Names: []string{name, "192.168.0.188"}, Days: days, Organisation: "Example Clinic"}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if _, err := kept.Request(r.t.Context(), o, appliance.CertificateWish{Names: []string{"vna.example.org"}, Organisation: "Example Clinic", Country: "DE"}); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := kept.SaveAuthority(r.t.Context(), o, "", appliance.AuthorityUpload{Label: "client cards", Bundle: rootPEM}); err != nil {
+		r.t.Fatal(err)
 	}
 }
 

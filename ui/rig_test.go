@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/certificates"
 	"evenkeel/appliance/control"
 	"evenkeel/store"
 	"evenkeel/ui/signin"
@@ -194,8 +195,12 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	if err := door.Prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
+	vault, err := certificates.Open(ctx, certificates.Options{Store: st, Renew: c.Renew, Configurations: func() (appliance.Config, appliance.Config) { return c.Saved().Config, c.Running().Config }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	u, err := New(Options{
-		Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest,
+		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest,
 		Machine: func(context.Context) (Machine, error) {
 			return Machine{CPU: 0.07, MemoryUsed: 430 << 20, MemoryTotal: 4 << 30, DiskUsed: 3 << 30, DiskTotal: 20 << 30}, nil
 		},

@@ -13,7 +13,7 @@ import (
 
 // concrete puts real names into a route's path.
 func (r *rig) concrete(path string) string {
-	return strings.NewReplacer(":service", r.id("VNA_DICOM"), ":server", r.id("VNA_DICOM", "VNA1"), ":number", "1", ":script", "none", ":user", "viola", ":token", "none", ":file", "x.css").Replace(path)
+	return strings.NewReplacer(":service", r.id("VNA_DICOM"), ":server", r.id("VNA_DICOM", "VNA1"), ":number", "1", ":script", "none", ":user", "viola", ":token", "none", ":file", "x.css", ":certificate", "none", ":request", "none", ":authority", "none").Replace(path)
 }
 
 func TestEveryRouteNeedsASession(t *testing.T) {

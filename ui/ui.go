@@ -82,16 +82,18 @@ type Machine struct {
 
 // Options of a UI.
 type Options struct {
-	Control  Control      // required
-	Engine   Engine       // required
-	Store    Store        // required
-	Door     *signin.Door // required
-	API      http.Handler // answers under /lbadmin/api/v1/; nil: nothing does
-	Hostname string       // as in the title; also a name by which browsers may address the WebUI
-	Version  string
-	Log      *slog.Logger                               // nil: nothing is logged
-	Now      func() time.Time                           // nil: time.Now
-	Machine  func(ctx context.Context) (Machine, error) // nil: the figures of the machine are not shown
+	Control Control      // required
+	Engine  Engine       // required
+	Store   Store        // required
+	Door    *signin.Door // required
+	// Certificates is who keeps the certificates that services present; required.
+	Certificates Certificates
+	API          http.Handler // answers under /lbadmin/api/v1/; nil: nothing does
+	Hostname     string       // as in the title; also a name by which browsers may address the WebUI
+	Version      string
+	Log          *slog.Logger                               // nil: nothing is logged
+	Now          func() time.Time                           // nil: time.Now
+	Machine      func(ctx context.Context) (Machine, error) // nil: the figures of the machine are not shown
 	// Suggest says in one sentence which address was probably meant, or nothing; nil: no suggestions.
 	Suggest func(ctx context.Context, typed string) string
 }
@@ -108,8 +110,8 @@ type UI struct {
 
 // New returns a UI; it does no I/O.
 func New(o Options) (*UI, error) {
-	if o.Control == nil || o.Engine == nil || o.Store == nil || o.Door == nil {
-		return nil, errors.New("ui: control, engine, store and door are required")
+	if o.Control == nil || o.Engine == nil || o.Store == nil || o.Door == nil || o.Certificates == nil {
+		return nil, errors.New("ui: control, engine, store, door and certificates are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

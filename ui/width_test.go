@@ -74,6 +74,13 @@ func strain(t *testing.T, r *rig) {
 	}
 	r.engine.entries = append(r.engine.entries, appliance.PersistenceEntry{ServiceID: r.id(long("RUNS_")), ServerID: draining, Key: "fd12:3456:789a:bcde::/64", Remaining: 29 * time.Minute})
 	r.operator("viola"+strings.Repeat("x", 27), appliance.Viewer)
+	wish := appliance.CertificateWish{Label: long("cert-"), Names: []string{strings.Repeat("x", 60) + ".example.org", "fd12:3456:789a:bcde:f012:3456:789a:bcde"}, Organisation: long("Clinic"), Days: 5}
+	if _, err := r.ui.Certificates.SelfSign(t.Context(), o, wish); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.ui.Certificates.Request(t.Context(), o, wish); err != nil {
+		t.Fatal(err)
+	}
 	if status, _, body := r.post(r.client, "/lbadmin/passwords/tokens", "label", long("monitoring"), "role", "viewer"); status != 200 {
 		t.Fatal(body)
 	}
@@ -86,7 +93,10 @@ func TestNothingIsCutAtAnyWidth(t *testing.T) {
 	browser := newBrowser(t, r)
 	service := "RUNS_" + strings.Repeat("x", 59)
 	server := serverPath(r.id(service), r.id(service, "First_"+strings.Repeat("x", 58)))
+	kept := r.ui.Certificates
 	for _, path := range []string{
+		certificatesPath, certificatesPath + "/" + kept.Certificates()[0].ID, certificatesPath + "/upload", certificatesPath + "/self-signed",
+		certificatesPath + "/requests/" + kept.SigningRequests()[0].ID, certificatesPath + "/authorities/" + kept.Authorities()[0].ID,
 		"/lbadmin/", "/lbadmin/?show=problems", layer7, layer7 + "/" + r.id(service), layer7 + "/" + r.id(service) + "/delete", server, server + "/halt",
 		serverPath(r.id(service), r.id(service, "Second"+strings.Repeat("x", 58))), "/lbadmin/servers?label=" + url.QueryEscape("Second"+strings.Repeat("x", 58)),
 		"/lbadmin/commit", "/lbadmin/history", "/lbadmin/history/5", "/lbadmin/history/compare?from=1&to=5", "/lbadmin/configuration", "/lbadmin/reports/audit", "/lbadmin/reports/persistence",

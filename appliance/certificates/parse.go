@@ -96,12 +96,12 @@ func (m *material) readPEM(field, text, password string) error {
 		}
 	}
 	switch {
-	case found && bytes.Contains(rest, []byte("-----BEGIN")):
+	case bytes.Contains(rest, []byte("-----BEGIN")):
 		return refuse(field, "A part of this text is damaged: it begins like PEM and does not end like it.", "Copy the whole file, from -----BEGIN to -----END with all dashes.")
 	case found || strings.TrimSpace(text) == "":
 		return nil
 	}
-	return refuse(field, "This is not PEM: a line -----BEGIN CERTIFICATE----- is missing.", "A binary file (.pfx, .p12) is uploaded as PFX; a .cer or .der file is converted with: openssl x509 -inform der -in FILE.")
+	return refuse(field, "This is not PEM: a line -----BEGIN CERTIFICATE----- is missing.", "A binary file (.pfx, .p12, .der) is uploaded as a file.")
 }
 
 func (m *material) readBlock(field string, block *pem.Block, password string) error {

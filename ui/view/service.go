@@ -109,4 +109,5 @@ type SimpleForm struct {
 type SimpleField struct {
 	Name, Path, Kind, Value, Help, Example string
 	Rows                                   int
+	Options                                []form.Option // of a choice
 }
