@@ -1,7 +1,6 @@
 package appliance
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -113,57 +112,4 @@ func (r *RealServer) UnmarshalJSON(b []byte) error {
 	}
 	*r = RealServer(fresh)
 	return nil
-}
-
-// PersistenceKind says by what a returning client is recognised.
-type PersistenceKind string
-
-// The kinds of persistence.
-const (
-	PersistNone     PersistenceKind = "none"
-	PersistSourceIP PersistenceKind = "source_ip"
-	PersistCookie   PersistenceKind = "http_cookie"
-)
-
-// Valid tells whether k is one of the kinds.
-func (k PersistenceKind) Valid() bool {
-	return k == PersistNone || k == PersistSourceIP || k == PersistCookie
-}
-
-// Tabled tells whether the entries stand in a table, which can be looked at; a sealed cookie alone needs none.
-func (k PersistenceKind) Tabled() bool { return k.Valid() && k != PersistNone && k != PersistCookie }
-
-// String returns the name on the pages.
-func (k PersistenceKind) String() string {
-	switch k {
-	case PersistNone:
-		return "none"
-	case PersistSourceIP:
-		return "source IP"
-	case PersistCookie:
-		return "HTTP cookie"
-	}
-	return string(k)
-}
-
-// Persistence keeps a client on one server.
-type Persistence struct {
-	Kind         PersistenceKind `json:"kind"`
-	MaskIPv4     int             `json:"mask_ipv4"`  // bits of the client's address that count, 1 to 32
-	MaskIPv6     int             `json:"mask_ipv6"`  // 1 to 128
-	Timeout      Duration        `json:"timeout"`    // of an entry since it was last used
-	TableSize    int             `json:"table_size"` // most entries, oldest out
-	CookieName   string          `json:"cookie_name"`
-	CookieIdle   Duration        `json:"cookie_idle"` // a cookie unused for so long is not honoured
-	CookieLife   Duration        `json:"cookie_life"` // a cookie older than this is not honoured
-	ClearOnDrain bool            `json:"clear_on_drain"`
-}
-
-// UnmarshalJSON reads the object, or a bare kind such as "source_ip"; fields that are absent keep what p held.
-func (p *Persistence) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '"' {
-		return json.Unmarshal(b, &p.Kind)
-	}
-	type plain Persistence
-	return strict(b, (*plain)(p))
 }

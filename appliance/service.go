@@ -113,13 +113,10 @@ type Limits struct {
 func NewService(p Protocol) VirtualService {
 	s := VirtualService{
 		Layer: 7, Protocol: p,
-		Pool: Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
-		Persistence: Persistence{
-			Kind: PersistNone, MaskIPv4: 32, MaskIPv6: 128, Timeout: Duration(30 * time.Minute), TableSize: 10240,
-			CookieName: "SERVERID", CookieIdle: Duration(30 * time.Minute), CookieLife: Duration(12 * time.Hour),
-		},
-		Fallback: Fallback{Kind: FallbackNone},
-		HTTP:     HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour)},
+		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
+		Persistence: newPersistence(),
+		Fallback:    Fallback{Kind: FallbackNone},
+		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour)},
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
 			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),
@@ -138,6 +135,7 @@ func (s VirtualService) Clone() VirtualService {
 	s.Ports = slices.Clone(s.Ports)
 	s.RealServers = slices.Clone(s.RealServers)
 	s.TLS = s.TLS.clone()
+	s.Persistence.TrustedProxies = slices.Clone(s.Persistence.TrustedProxies)
 	return s
 }
 
@@ -147,6 +145,7 @@ func (s *VirtualService) Normalize() {
 	s.Address = s.Address.Unmap()
 	s.Ports = s.Ports.canonical()
 	s.normalizeTLS()
+	s.Persistence.normalize()
 	if s.RealServers == nil {
 		s.RealServers = []RealServer{}
 	}

@@ -7,23 +7,6 @@ import (
 	"unicode"
 )
 
-func (v *validation) persistence(s *VirtualService) {
-	p := &s.Persistence
-	v.oneOf("persistence.kind", p.Kind.Valid(), string(p.Kind))
-	if p.Kind == PersistCookie && s.Protocol != HTTP {
-		v.refuse("persistence.kind", "A cookie needs HTTP Mode; TCP Mode can keep clients by source IP.")
-	}
-	v.between("persistence.mask_ipv4", p.MaskIPv4, 1, 32)
-	v.between("persistence.mask_ipv6", p.MaskIPv6, 1, 128)
-	v.between("persistence.table_size", p.TableSize, 16, 10_000_000)
-	v.lasts("persistence.timeout", p.Timeout, time.Second, maxDuration)
-	v.lasts("persistence.cookie_idle", p.CookieIdle, time.Second, maxDuration)
-	v.lasts("persistence.cookie_life", p.CookieLife, time.Second, maxDuration)
-	if !validToken.MatchString(p.CookieName) {
-		v.refuse("persistence.cookie_name", "A cookie's name has letters, digits and signs such as _ and -, no space.")
-	}
-}
-
 func (v *validation) between(field string, n, lo, hi int) {
 	if n < lo || n > hi {
 		v.refuse(field, "This must be %d to %d.", lo, hi)

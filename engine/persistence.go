@@ -27,8 +27,7 @@ func cookieKey(given []byte) (key [32]byte) {
 // persistence gives a snapshot what it needs to know returning clients: the table outlives revisions, a sealer belongs to one.
 func (e *Engine) persistence(s *snapshot, old *snapshot) {
 	p := &s.config.Persistence
-	switch p.Kind {
-	case appliance.PersistSourceIP:
+	if p.Kind.Tabled() {
 		if old != nil {
 			s.table = old.table
 		}
@@ -36,7 +35,8 @@ func (e *Engine) persistence(s *snapshot, old *snapshot) {
 			s.table = persist.NewTable(settingsOf(p))
 			e.reload(s)
 		}
-	case appliance.PersistCookie:
+	}
+	if p.Kind.Sealed() {
 		ids := make([]string, len(s.servers))
 		for i, r := range s.servers {
 			ids[i] = r.id
@@ -97,19 +97,50 @@ func (e *Engine) RestorePersistence(saved map[string][]byte) {
 	e.restored = maps.Clone(saved)
 }
 
-// remembered returns the index of the server that the client had before, and would get again; -1 when there is none. issued is set with a cookie that is to be renewed.
-func (s *shard) remembered(q *wire.Query) (i int, renew bool, issued time.Time) {
-	switch {
-	case s.table != nil:
-		if id, ok := s.table.Get(s.table.KeyOf(q.Client.Addr()), int64(s.lane.loop.Now())); ok {
-			return s.returning(id, q), false, time.Time{}
-		}
-	case s.sealer != nil && len(q.Cookie) > 0:
+// memory is what is known of a client when a server is chosen for it.
+type memory struct {
+	server int // index of the server that it had before and would get again; -1: none
+	key    persist.Key
+	keyed  bool      // there is or will be an entry of key: the choice is written there
+	opened bool      // its cookie is good
+	renew  bool      // its cookie is to be renewed
+	issued time.Time // of that cookie
+}
+
+// remembered looks for a client in what the service's kind of persistence knows.
+func (s *shard) remembered(q *wire.Query) memory {
+	m := memory{server: -1}
+	if s.sealer != nil && len(q.Cookie) > 0 {
 		if o, ok := s.sealer.Open(q.Cookie, s.wall()); ok {
-			return s.returning(o.Server, q), o.Renewal, o.Issued
+			m.server, m.opened, m.renew, m.issued = s.returning(o.Server, q), true, o.Renewal, o.Issued
 		}
 	}
-	return -1, false, time.Time{}
+	if s.table == nil || !s.keyOf(&m, q) || m.server >= 0 {
+		return m
+	}
+	id, known := s.table.Get(m.key, int64(s.lane.loop.Now()))
+	if known {
+		m.server = s.returning(id, q)
+		m.keyed = s.config.Persistence.Kind != appliance.PersistLastSuccessful // that is written when the server has answered
+	}
+	return m
+}
+
+// keyOf sets the key by which the table may know a client; false: there is none. A session that the client made up leads nowhere and leaves no entry: those of servers
+// are learned from their answers.
+func (s *shard) keyOf(m *memory, q *wire.Query) bool {
+	switch s.config.Persistence.Kind {
+	case appliance.PersistApplication:
+		if len(q.Session) == 0 {
+			return false
+		}
+		m.key = persist.DigestKey(persist.Cookie, q.Session)
+	case appliance.PersistLastSuccessful:
+		m.key = s.table.KeyOf(q.Client.Addr())
+	default:
+		m.key, m.keyed = s.table.KeyOf(q.Client.Addr()), true
+	}
+	return true
 }
 
 // returning finds a server by id if it takes returning clients: a drained one does, one that is halted, down or was just tried does not.
@@ -128,15 +159,38 @@ func (s *shard) returning(id string, q *wire.Query) int {
 }
 
 // remember notes the server of a client for the next time.
-func (s *shard) remember(c *wire.Choice, q *wire.Query, issued time.Time) {
-	switch {
-	case s.table != nil:
-		s.table.Put(s.table.KeyOf(q.Client.Addr()), c.Server.ID, int64(s.lane.loop.Now()))
-	case s.sealer != nil:
-		var value [persist.ValueSize]byte
-		v := s.sealer.Append(value[:0], c.Server.ID, issued, s.wall())
-		c.SetCookie = persist.AppendSetCookie(make([]byte, 0, 128+len(v)), s.config.Persistence.CookieName, v, false)
+func (s *shard) remember(c *wire.Choice, q *wire.Query, m *memory) {
+	if m.keyed {
+		s.table.Put(m.key, c.Server.ID, int64(s.lane.loop.Now()))
 	}
+	s.giveCookie(c, q, m)
+}
+
+// giveCookie has the client get a cookie that leads to the choice.
+func (s *shard) giveCookie(c *wire.Choice, q *wire.Query, m *memory) {
+	if s.sealer == nil {
+		return
+	}
+	var value [persist.ValueSize]byte
+	v := s.sealer.Append(value[:0], c.Server.ID, m.issued, s.wall())
+	c.SetCookie = persist.AppendSetCookie(make([]byte, 0, 128+len(v)), s.config.Persistence.CookieName, v, q.Secure)
+}
+
+// Learn implements wire.Learner.
+func (s *shard) Learn(c wire.Choice, q *wire.Query) {
+	if s.table == nil || c.Fallback || s.forgets(c.Server.ID) {
+		return
+	}
+	m := memory{}
+	if s.keyOf(&m, q) {
+		s.table.Put(m.key, c.Server.ID, int64(s.lane.loop.Now()))
+	}
+}
+
+// forgets tells whether no client is to come back to a server: it is gone, or drained and its entries cleared.
+func (s *shard) forgets(id string) bool {
+	r := s.config.Server(id)
+	return r == nil || r.State == appliance.Halt || r.State == appliance.Drain && s.config.Persistence.ClearOnDrain
 }
 
 func (s *shard) wall() time.Time { return s.lane.loop.Wall(s.lane.loop.Now()) }

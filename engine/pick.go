@@ -13,11 +13,14 @@ import (
 
 // Pick implements wire.Service: the server that the client had before, else one of the scheduler's choice, else the fallback.
 func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
-	before, renew, issued := s.remembered(q)
-	if before >= 0 {
-		if c, ok := s.choose(before, q, wire.ByPersistence); ok {
-			if renew {
-				s.remember(&c, q, issued)
+	m := s.remembered(q)
+	if m.server >= 0 {
+		if c, ok := s.choose(m.server, q, wire.ByPersistence); ok {
+			switch {
+			case m.renew:
+				s.remember(&c, q, &m)
+			case s.sealer != nil && !m.opened: // the table knew who brings no cookie
+				s.giveCookie(&c, q, &m)
 			}
 			return c, true
 		}
@@ -29,8 +32,9 @@ func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
 			return s.fallBack(q)
 		}
 		if c, ok := s.choose(i, q, wire.ByScheduler); ok {
-			if before < 0 { // a server that is only full for the moment is not forgotten
-				s.remember(&c, q, time.Time{})
+			if m.server < 0 { // a server that is only full for the moment is not forgotten
+				m.issued = time.Time{}
+				s.remember(&c, q, &m)
 			}
 			return c, true
 		}

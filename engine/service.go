@@ -22,7 +22,7 @@ type service struct {
 type snapshot struct {
 	config  *appliance.VirtualService
 	servers []*server       // in the order of config
-	table   *persist.Table  // nil without persistence by source IP
+	table   *persist.Table  // nil without a kind of persistence that has one
 	sealer  *persist.Sealer // nil without persistence by cookie
 }
 

@@ -35,6 +35,7 @@ type shard struct {
 
 var (
 	_ wire.Service  = (*shard)(nil)
+	_ wire.Learner  = (*shard)(nil)
 	_ loop.Acceptor = (*shard)(nil)
 )
 

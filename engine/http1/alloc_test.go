@@ -55,9 +55,12 @@ const page = "HTTP/1.1 200 OK\r\nServer: x\r\nDate: Sat, 21 Nov 2026 02:00:00 GM
 	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
 
 // flat returns a function that serves one request and fails when it was not served.
-func flat(t testing.TB, request, response string) func() {
+func flat(t testing.TB, request, response string, edit ...func(*appliance.Persistence)) func() {
 	config := appliance.NewService(appliance.HTTP)
 	config.Persistence.Kind, config.Persistence.CookieName = appliance.PersistCookie, "A_rather_long_name_of_a_persistence_cookie"
+	for _, e := range edit {
+		e(&config.Persistence)
+	}
 	loop := &flatLoop{now: 1, scratch: make([]byte, 0, 64<<10)}
 	s := &flatService{service{loop: loop, config: &config, servers: []*wire.Server{{ID: "a"}}}}
 	client := &flatConn{}

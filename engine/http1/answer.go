@@ -56,6 +56,7 @@ func (k *core) fromServer(b []byte) int {
 	if h.status == 101 {
 		return k.switchOver(out, b, taken)
 	}
+	k.learn(b[taken:], h)
 	out = k.answer(out, b[taken:], h)
 	taken += h.size
 	return taken + k.forwardAnswer(out, b[taken:])

@@ -95,6 +95,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	k.begun, k.search = 0, search{}
 	add(&k.service.Counters().Requests, 1)
 	x.clientAt = k.now()
+	k.recognise(b, h, &config.Persistence)
 	if k.choose(h.cookie) {
 		k.sendFirst(out)
 	}
@@ -135,7 +136,7 @@ func (x *exchange) firstBody(out, b []byte, h *requestHead) (taken int, _ []byte
 func (k *core) choose(cookie []byte) bool {
 	x, q := k.x, &k.pool.query
 	for {
-		*q = wire.Query{Client: k.client.Peer(), Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried}
+		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried, Session: x.session, Secure: k.secure}
 		choice, ok := k.service.Pick(q)
 		if !ok {
 			break

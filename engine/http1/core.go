@@ -57,7 +57,7 @@ func (k *core) gone(c wire.Conn) bool     { return k.over || c != k.client && !k
 func (k *core) arm(d time.Duration)       { k.armAt(k.now().Add(d)) }
 func (k *core) countRefused()             { add(&k.service.Counters().Refused, 1) }
 func cookieName(p *appliance.Persistence) string {
-	if p.Kind == appliance.PersistCookie {
+	if p.Kind.Sealed() {
 		return p.CookieName
 	}
 	return ""

@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"net/netip"
+
 	"evenkeel/engine/compress"
 	"evenkeel/engine/wire"
 )
@@ -31,6 +33,8 @@ type exchange struct {
 	choice   wire.Choice
 	link     *link          // the server connection, nil when there is none
 	tried    []*wire.Server // that failed for this request
+	client   netip.AddrPort // as it counts for persistence and hashing
+	session  []byte         // what the client showed, see wire.Query
 	held     []byte         // what was sent, or is to be sent once connected, so that it can be sent again
 	upLeft   int64          // of the request's body (upLength)
 	downLeft int64          // of the response's body (downLength)

@@ -246,7 +246,7 @@ func (p *IdlePool) release(x *exchange) {
 	if x.encoder != nil {
 		p.encoders.Put(x.encoder)
 	}
-	held, tried := x.held[:0], x.tried[:0]
+	held, tried, session := x.held[:0], x.tried[:0], x.session[:0]
 	clear(x.tried)
 	if cap(held) > 2*heldLimit {
 		held = nil
@@ -254,7 +254,7 @@ func (p *IdlePool) release(x *exchange) {
 	if cap(tried) > triedKept {
 		tried = nil
 	}
-	*x = exchange{held: held, tried: tried}
+	*x = exchange{held: held, tried: tried, session: session}
 	if p.spares < 1024 {
 		x.next, p.spare = p.spare, x
 		p.spares++

@@ -93,6 +93,7 @@ func (s *session) Connected(c wire.Conn) {
 		return
 	}
 	s.linked, s.tried = true, nil
+	s.learn()
 	s.touch()
 	c.WakeAt(0)
 	s.client.WakeAt(s.active.Add(s.patience()))

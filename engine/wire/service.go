@@ -31,6 +31,15 @@ type Query struct {
 	Port   uint16         // the port that the client came to
 	Cookie []byte         // value of the persistence cookie; nil when there is none or the service uses none
 	Tried  []*Server      // servers that already failed for this client
+	// Session is what the client showed beside its address, by which the service recognises it: the value of the servers' own cookie, for instance. Nil: nothing.
+	Session []byte
+	Secure  bool // the client came by TLS
+}
+
+// Learner is a Service that wants to know how its choices turned out. A core tells it only if the service's persistence is of a kind that learns.
+type Learner interface {
+	// Learn says that the server of the choice answered; q.Session is by what the client will be recognised from now on, or nil when the answer began no session.
+	Learn(c Choice, q *Query)
 }
 
 // Choice is a server for one connection or request.

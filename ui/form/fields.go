@@ -112,22 +112,6 @@ func balanceFields() []Field {
 	}
 }
 
-func persistenceFields() []Field {
-	const bySource, byCookie = "source_ip", "http_cookie"
-	return []Field{
-		choice("persistence.kind", func(s *vs) *appliance.PersistenceKind { return &s.Persistence.Kind },
-			options(appliance.PersistNone, appliance.PersistSourceIP, appliance.PersistCookie)...),
-		with(duration("persistence.timeout", func(s *vs) *appliance.Duration { return &s.Persistence.Timeout }), bySource),
-		with(number("persistence.mask_ipv4", func(s *vs) *int { return &s.Persistence.MaskIPv4 }), bySource),
-		with(number("persistence.mask_ipv6", func(s *vs) *int { return &s.Persistence.MaskIPv6 }), bySource),
-		with(number("persistence.table_size", func(s *vs) *int { return &s.Persistence.TableSize }), bySource),
-		with(text("persistence.cookie_name", "SERVERID", func(s *vs) *string { return &s.Persistence.CookieName }), byCookie),
-		with(duration("persistence.cookie_idle", func(s *vs) *appliance.Duration { return &s.Persistence.CookieIdle }), byCookie),
-		with(duration("persistence.cookie_life", func(s *vs) *appliance.Duration { return &s.Persistence.CookieLife }), byCookie),
-		with(check("persistence.clear_on_drain", func(s *vs) *bool { return &s.Persistence.ClearOnDrain }), bySource+" "+byCookie),
-	}
-}
-
 // checkFields lists the monitor's; scripts are the choices of an external script.
 func checkFields(scripts []appliance.Script) []Field {
 	const web, hl7, dicom = "http https", "hl7", "dicom_echo"

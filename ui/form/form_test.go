@@ -3,6 +3,7 @@ package form
 import (
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -84,7 +85,7 @@ func TestEmptyFieldsTakeTheDefaultsOfTheProtocol(t *testing.T) {
 			t.Fatal(errs)
 		}
 		want := appliance.NewService(protocol)
-		if s.Limits != want.Limits || s.Fallback != want.Fallback || s.Persistence != want.Persistence || len(s.RealServers) != 0 {
+		if s.Limits != want.Limits || s.Fallback != want.Fallback || !reflect.DeepEqual(s.Persistence, want.Persistence) || len(s.RealServers) != 0 {
 			t.Errorf("%s: %+v", protocol, s)
 		}
 	}
@@ -117,7 +118,10 @@ func TestEveryUnreadableFieldIsNamed(t *testing.T) {
 }
 
 func TestEveryFieldHasANameAndHelp(t *testing.T) {
-	known := []string{"source_ip", "http_cookie", "server"}
+	known := []string{"server"}
+	for _, k := range appliance.PersistenceKinds() {
+		known = append(known, string(k))
+	}
 	for _, k := range appliance.MonitorKinds() {
 		known = append(known, string(k))
 	}

@@ -62,12 +62,14 @@ func sayBalance(s *vs) string {
 
 func sayPersistence(s *vs) string {
 	switch s.Persistence.Kind {
-	case appliance.PersistSourceIP:
-		return "source IP, " + Spaced(s.Persistence.Timeout)
+	case appliance.PersistNone:
+		return s.Persistence.Kind.String()
 	case appliance.PersistCookie:
 		return "HTTP cookie " + s.Persistence.CookieName
+	case appliance.PersistApplication:
+		return "application cookie " + s.Persistence.ApplicationCookie + ", " + Spaced(s.Persistence.Timeout)
 	}
-	return s.Persistence.Kind.String()
+	return s.Persistence.Kind.String() + ", " + Spaced(s.Persistence.Timeout)
 }
 
 func sayCheck(s *vs) string {
@@ -257,7 +259,7 @@ func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
 
 // hasDefault tells whether an empty field means the default.
 func (f Field) hasDefault() bool {
-	return f.Kind == Duration || f.Kind == Number || f.Path == "persistence.cookie_name" || f.Path == "fallback.kind"
+	return f.Kind == Duration || f.Kind == Number || f.Path == "persistence.cookie_name" || f.Path == "persistence.application_cookie" || f.Path == "fallback.kind"
 }
 
 func (r Row) into(server *appliance.RealServer, i int) []error {

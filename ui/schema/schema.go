@@ -135,7 +135,7 @@ func choices(t reflect.Type) []string {
 	case appliance.MonitorKind:
 		return words(appliance.MonitorKinds()...)
 	case appliance.PersistenceKind:
-		return words(appliance.PersistNone, appliance.PersistSourceIP, appliance.PersistCookie)
+		return words(appliance.PersistenceKinds()...)
 	case appliance.FallbackKind:
 		return words(appliance.FallbackPage, appliance.FallbackNone, appliance.FallbackServer)
 	case appliance.ForwardedFor:
