@@ -108,7 +108,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	if a.webui, err = listen(o.webui); err != nil {
 		return err
 	}
-	if a.page, err = fallback.Open(o.fallback); err != nil {
+	if a.page, err = fallback.Open(o.fallback, a.fallbackPage); err != nil {
 		return err
 	}
 	key, err := a.store.Secret(ctx, "cookie_key", randomKey)
@@ -126,6 +126,11 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	door.Store, door.Log = a.store, o.log
 	a.door = signin.New(door)
 	return a.openPages()
+}
+
+// fallbackPage is what the operator wrote.
+func (a *instance) fallbackPage() string {
+	return a.control.Running().Config.Cluster.Settings.FallbackPage
 }
 
 // configurations are what says which certificates are used.

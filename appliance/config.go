@@ -20,8 +20,9 @@ type Cluster struct {
 
 // Settings are the few switches that concern the whole pair.
 type Settings struct {
-	AllowLoopback bool `json:"allow_loopback"` // real servers and checks may use loopback addresses; the demo's setting
-	ApplyAtOnce   bool `json:"apply_at_once"`  // a commit is applied without a further click
+	AllowLoopback bool   `json:"allow_loopback"`          // real servers and checks may use loopback addresses; the demo's setting
+	FallbackPage  string `json:"fallback_page,omitempty"` // HTML of the page on port 9081; empty: the built-in one
+	ApplyAtOnce   bool   `json:"apply_at_once"`           // a commit is applied without a further click
 }
 
 // Local is the part of the configuration that belongs to one node.

@@ -96,9 +96,10 @@ const (
 type HTTPOptions struct {
 	ForwardedFor     ForwardedFor `json:"x_forwarded_for"`
 	KeepAlive        KeepAlive    `json:"keep_alive"`
-	HeadTimeout      Duration     `json:"head_timeout"`      // slow-header guard: a request head must be complete within it
-	WebSocketTimeout Duration     `json:"websocket_timeout"` // silence of both sides of a WebSocket
-	Compress         bool         `json:"compress"`          // text is sent in gzip, brotli or zstd to clients that can read it
+	HeadTimeout      Duration     `json:"head_timeout"`         // slow-header guard: a request head must be complete within it
+	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
+	ErrorPage        string       `json:"error_page,omitempty"` // HTML of the answers that the appliance gives by itself; empty: a sentence
+	Compress         bool         `json:"compress"`             // text is sent in gzip, brotli or zstd to clients that can read it
 }
 
 // Limits are the bounds of one service.

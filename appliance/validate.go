@@ -15,6 +15,7 @@ func Validate(c Config, site Site) error {
 	v := &validation{config: &c, site: site}
 	v.services()
 	v.scripts()
+	v.page("settings.fallback_page", c.Cluster.Settings.FallbackPage, MaxFallbackPage)
 	v.local()
 	if len(v.errors) == 0 {
 		return nil

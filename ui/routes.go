@@ -120,6 +120,8 @@ func routes() []route {
 		{post, "/lbadmin/passwords/users/:user", admin, saveUser},
 		{post, "/lbadmin/passwords/tokens", viewer, addToken},
 		{post, "/lbadmin/passwords/tokens/:token/delete", viewer, deleteToken},
+		{get, fallbackPath, viewer, fallbackForm},
+		{post, fallbackPath, admin, saveFallback},
 
 		// View Configuration
 		{get, "/lbadmin/configuration", viewer, configuration},

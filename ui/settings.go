@@ -75,7 +75,7 @@ func saveAdvanced(p *page) error {
 	ctx, cancel := p.lasting()
 	defer cancel()
 	_, err := p.ui.Control.Commit(ctx, p.origin, p.baseOf("settings"), func(c *appliance.Config) error {
-		c.Cluster.Settings = typed
+		c.Cluster.Settings.ApplyAtOnce, c.Cluster.Settings.AllowLoopback = typed.ApplyAtOnce, typed.AllowLoopback
 		return nil
 	})
 	if err == nil {

@@ -21,10 +21,12 @@ var page []byte
 type Page struct {
 	listener net.Listener
 	server   *http.Server
+	own      func() string
 }
 
-// Open binds the address, usually 127.0.0.1:9081. The error is of kind Conflict when another program has the port.
-func Open(address string) (*Page, error) {
+// Open binds the address, usually 127.0.0.1:9081. own returns the HTML that the operator wrote, asked for at each request; nil or empty: the built-in page is
+// served. The error is of kind Conflict when another program has the port.
+func Open(address string, own func() string) (*Page, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, &appliance.Error{
@@ -33,10 +35,12 @@ func Open(address string) (*Page, error) {
 			Hint:    "End the program that uses it (ss -ltnp shows which), or choose another address with --fallback.",
 		}
 	}
-	return &Page{listener: l, server: &http.Server{
-		Handler: http.HandlerFunc(serve), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+	p := &Page{listener: l, own: own}
+	p.server = &http.Server{
+		Handler: p, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
-	}}, nil
+	}
+	return p, nil
 }
 
 // Address is where the page is served.
@@ -58,15 +62,27 @@ func (p *Page) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve answers every request with the page and 503 (RFC 9110, 15.6.4), so that no cache or crawler takes it for the real one.
-func serve(w http.ResponseWriter, r *http.Request) {
+// Builtin returns the page that is served when the operator wrote none.
+func Builtin() string { return string(page) }
+
+// ServeHTTP answers every request with the page and 503 (RFC 9110, 15.6.4), so that no cache or crawler takes it for the real one. What the operator wrote may
+// show pictures and run scripts of its own, and nothing is loaded for the built-in one.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text := page
+	if p.own != nil {
+		if own := p.own(); own != "" {
+			text = []byte(own)
+		}
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Retry-After", "10")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	if len(text) == len(page) && &text[0] == &page[0] {
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	}
 	w.WriteHeader(http.StatusServiceUnavailable)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(page)
+		_, _ = w.Write(text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func TestPageIsServedForEveryPathAndEndsWithItsContext(t *testing.T) {
-	p, err := Open("127.0.0.1:0")
+	p, err := Open("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,13 +38,33 @@ func TestPageIsServedForEveryPathAndEndsWithItsContext(t *testing.T) {
 }
 
 func TestBusyPortIsNamed(t *testing.T) {
-	p, err := Open("127.0.0.1:0")
+	p, err := Open("127.0.0.1:0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.listener.Close()
-	_, err = Open(p.Address().String())
+	_, err = Open(p.Address().String(), nil)
 	if appliance.KindOf(err) != appliance.Conflict || !strings.Contains(err.Error(), p.Address().String()) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestThePageOfTheOperatorIsServedAsItIsNow(t *testing.T) {
+	own := "<h1>closed today</h1>"
+	p, err := Open("127.0.0.1:0", func() string { return own })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, want := range []string{own, "<h1>back soon</h1>", ""} {
+		own = want
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if want == "" {
+			want = Builtin()
+		}
+		if w.Code != 503 || w.Body.String() != want {
+			t.Errorf("%d %.80s", w.Code, w.Body.String())
+		}
 	}
 }

@@ -234,7 +234,7 @@ func (k *core) refuse(v request.Verdict) {
 		k.abort()
 		return
 	}
-	answer := request.AppendAnswer(k.pool.loop.Scratch(), v.Status, x == nil || !x.isHead)
+	answer := request.AppendPage(k.pool.loop.Scratch(), v.Status, x == nil || !x.isHead, k.service.Config().HTTP.ErrorPage)
 	add(&k.service.Counters().BytesOut, uint64(len(answer)))
 	k.client.Send(answer)
 	k.shut()

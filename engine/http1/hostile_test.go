@@ -277,3 +277,14 @@ func TestOnlyGoodRequestsBuiltLikeHostileOnesPass(t *testing.T) {
 		})
 	}
 }
+
+func TestTheErrorPageOfTheOperatorIsShown(t *testing.T) {
+	own := func(v *appliance.VirtualService) { v.HTTP.ErrorPage = "<h1>{status}: {reason}</h1>" }
+	r := newRig(t, own)
+	r.service.servers = nil
+	feed(r.client, get, false)
+	r.equal("answer", take(r.client), "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 33\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n<h1>503: Service Unavailable</h1>")
+	r = newRig(t, own)
+	feed(r.client, "GET /<script> HTTP/1.1\r\nHost: <b>\r\n\r\n", false)
+	r.true("nothing of the request is in it", strings.HasSuffix(string(r.client.Sent), "\r\n\r\n<h1>400: Bad Request</h1>"))
+}

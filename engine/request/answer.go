@@ -3,6 +3,9 @@ package request
 import (
 	"net/netip"
 	"strconv"
+	"strings"
+
+	"evenkeel/appliance"
 )
 
 // Text returns the reason phrase of a status that the appliance answers by itself.
@@ -55,19 +58,32 @@ func Sentence(status int) string {
 
 // AppendAnswer appends a whole HTTP/1.1 answer that closes the connection. Without a body (for HEAD) the length of the body is said all the same.
 func AppendAnswer(dst []byte, status int, body bool) []byte {
+	return appendAnswer(dst, status, body, "text/plain", Sentence(status))
+}
+
+// AppendPage is AppendAnswer with a page of the operator's own, unless that is empty.
+func AppendPage(dst []byte, status int, body bool, page string) []byte {
+	if page == "" {
+		return AppendAnswer(dst, status, body)
+	}
+	filled := strings.NewReplacer(appliance.ErrorPageStatus, strconv.Itoa(status), appliance.ErrorPageReason, Text(status)).Replace(page)
+	return appendAnswer(dst, status, body, "text/html", filled)
+}
+
+func appendAnswer(dst []byte, status int, body bool, kind, text string) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, Text(status)...)
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(Sentence(status))), 10)
+	dst = append(append(append(dst, "\r\nContent-Type: "...), kind...), "; charset=utf-8\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(text)), 10)
 	dst = append(dst, "\r\nCache-Control: no-store\r\n"...)
 	if status == 405 {
 		dst = append(dst, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
 	}
 	dst = append(dst, "Connection: close\r\n\r\n"...)
 	if body {
-		dst = append(dst, Sentence(status)...)
+		dst = append(dst, text...)
 	}
 	return dst
 }

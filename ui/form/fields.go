@@ -209,6 +209,11 @@ func httpFields() []Field {
 			Option{string(appliance.ForwardedAppend), "append"}, Option{string(appliance.ForwardedReplace), "replace"}, Option{string(appliance.ForwardedOff), "off"}),
 		choice("http.keep_alive", func(s *vs) *appliance.KeepAlive { return &s.HTTP.KeepAlive },
 			Option{string(appliance.KeepAliveBoth), "both sides"}, Option{string(appliance.KeepAliveClient), "the client's side only"}, Option{string(appliance.KeepAliveNone), "neither side"}),
+		{
+			Path: "http.error_page", Kind: Area, Example: "<h1>{status} {reason}</h1>",
+			get: func(s *vs) string { return s.HTTP.ErrorPage },
+			set: func(s *vs, t string) error { s.HTTP.ErrorPage = lines(t); return nil },
+		},
 		check("http.compress", func(s *vs) *bool { return &s.HTTP.Compress }),
 		duration("http.head_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.HeadTimeout }),
 		duration("http.websocket_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.WebSocketTimeout }),
