@@ -32,6 +32,8 @@ var mayImport = map[string][]string{
 	"engine/compress":        {"engine/request"},
 	"engine/http1":           {"engine/wire", "engine/request", "engine/compress"},
 	"engine/relay":           {"engine/wire"},
+	"engine/tlsterm":         {"engine/wire"},
+	"engine/tlsterm/tlstest": nil,
 	"engine/balance":         {"engine/wire"},
 	"engine/persist":         nil,
 	"engine/stats":           {"engine/wire"},

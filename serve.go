@@ -119,7 +119,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), Log: o.log,
+		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), Log: o.log, Certificates: a.vault,
 	})
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
 	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Site: a.site(), Log: o.log})

@@ -12,13 +12,17 @@ import (
 // Accepted implements loop.Acceptor: it puts together what a client's connection goes through, from the outside to the inside.
 func (s *shard) Accepted(c wire.Conn) wire.Core {
 	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
+	if s.secrecy != nil && s.secrecy.terminator != nil {
+		return s.terminate(c)
+	}
 	return s.plain(c)
 }
 
 // plain returns the core that reads the service's protocol on c.
 func (s *shard) plain(c wire.Conn) wire.Core {
 	if s.config.Protocol == appliance.HTTP {
-		return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Refused: s.refused})
+		_, secure := c.(wire.Secured)
+		return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Secure: secure, Refused: s.refused})
 	}
 	return relay.New(relay.Options{Service: s, Client: c})
 }

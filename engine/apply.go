@@ -24,11 +24,12 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	if e.ended {
 		return &appliance.Error{Kind: appliance.Unavailable, Op: "apply", Message: "The engine is stopping."}
 	}
-	fresh, err := e.bind(ctx, &c)
+	secured := e.secured(&c)
+	fresh, err := e.bind(ctx, &c, secured.errors)
 	if err != nil {
 		return err
 	}
-	next := e.prepare(&c, fresh)
+	next := e.prepare(&c, fresh, secured.services)
 	for i := range next.swaps {
 		next.swaps[i].service.running.Store(&next.swaps[i].snapshot)
 	}
@@ -37,6 +38,7 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 		next.swaps[i].tidy()
 	}
 	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
+	secured.keep()
 	e.publish(&c)
 	e.monitor.Apply(e.running(), e.scripts)
 	next.learnHealth(e)
@@ -83,7 +85,7 @@ type serviceSwap struct {
 }
 
 // prepare works out what must change, without changing anything that runs.
-func (e *Engine) prepare(c *appliance.Config, fresh []*group) *change {
+func (e *Engine) prepare(c *appliance.Config, fresh []*group, secured map[string]*secrecy) *change {
 	next := &change{services: map[string]*service{}, groups: map[netip.AddrPort]*group{}, fresh: fresh}
 	for _, g := range fresh {
 		next.groups[g.local] = g
@@ -95,9 +97,11 @@ func (e *Engine) prepare(c *appliance.Config, fresh []*group) *change {
 			s = e.newService(v.ID)
 		}
 		next.services[v.ID] = s
-		if old := s.running.Load(); old == nil || !reflect.DeepEqual(old.config, v) {
+		if old := s.running.Load(); old == nil || old.secrecy != secured[v.ID] || !reflect.DeepEqual(old.config, v) {
 			own := v.Clone()
 			w := s.swapTo(&own)
+			w.secrecy = secured[v.ID]
+			w.rekeyed(old)
 			e.persistence(&w.snapshot, old)
 			next.swaps = append(next.swaps, w)
 		}
@@ -118,7 +122,7 @@ func (e *Engine) prepare(c *appliance.Config, fresh []*group) *change {
 
 // listeners gives every listener of v to s.
 func (next *change) listeners(e *Engine, s *service, v *appliance.VirtualService) {
-	eager := v.Protocol == appliance.HTTP
+	eager := v.Protocol == appliance.HTTP || v.TLS.On()
 	for _, port := range v.Ports.All() {
 		local := netip.AddrPortFrom(v.Address.Unmap(), port)
 		if g := next.groups[local]; g != nil {
@@ -127,7 +131,7 @@ func (next *change) listeners(e *Engine, s *service, v *appliance.VirtualService
 		}
 		g := e.groups[local]
 		next.groups[local] = g
-		if g.service != s {
+		if g.service != s || g.eager != eager {
 			g.service, g.eager = s, eager
 			next.moved = append(next.moved, g)
 		}

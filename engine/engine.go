@@ -19,6 +19,7 @@ import (
 	"evenkeel/engine/journal"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/monitor"
+	"evenkeel/engine/tlsterm"
 )
 
 // Options configure an Engine. Every field may be zero.
@@ -45,6 +46,9 @@ type Engine struct {
 	journal *journal.Journal
 	options Options
 	monitor *monitor.Monitor
+	signers *tlsterm.Signers
+	stapler *tlsterm.Stapler
+	ring    *tlsterm.Ring // keys of session tickets
 	key     [32]byte      // seals cookies
 	epoch   time.Time     // of every loop's clock
 	started chan struct{} // closed when the loops run
@@ -57,6 +61,7 @@ type Engine struct {
 	restored map[string][]byte // saved persistence tables whose services have not run yet
 	services map[string]*service
 	groups   map[netip.AddrPort]*group
+	material material
 }
 
 // lane is what belongs to one loop.
@@ -64,6 +69,7 @@ type lane struct {
 	number int
 	loop   *loop.Loop
 	idle   *http1.IdlePool
+	secure *tlsterm.Lane
 }
 
 // view is what runs, for those who only look; it is never changed, only replaced.
@@ -89,6 +95,7 @@ func New(o Options) *Engine {
 		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
 		services: map[string]*service{}, groups: map[netip.AddrPort]*group{},
 	}
+	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
 	e.view.Store(&view{})
 	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged})
 	return e
@@ -111,6 +118,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		all.Go(func() { e.runLoop(serving, n) })
 	}
 	all.Go(func() { e.runMonitor(ctx) })
+	all.Go(func() { e.signers.Run(serving) })
+	all.Go(func() { e.stapler.Run(ctx) })
+	all.Go(func() { e.keepTickets(ctx) })
 	close(e.started)
 	<-ctx.Done()
 	e.drain()
@@ -140,7 +150,8 @@ func (e *Engine) openLanes() error {
 			}
 			return fmt.Errorf("open loop %d: %w", i, err)
 		}
-		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop)})
+		secure := tlsterm.NewLane(tlsterm.LaneOptions{Loop: l, Post: l.Post, Signers: e.signers})
+		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop), secure: secure})
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type group struct {
 func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := e.secured(&c)
+	all := e.secured(&c).errors
 	for _, want := range e.missing(&c) {
 		if err := ctx.Err(); err != nil {
 			return &appliance.Error{Kind: appliance.Unavailable, Op: "check listeners", Err: err}
@@ -72,10 +72,9 @@ func (e *Engine) held(local netip.AddrPort) bool {
 	return false
 }
 
-// bind makes every missing listener, or none.
-func (e *Engine) bind(ctx context.Context, c *appliance.Config) ([]*group, error) {
+// bind makes every missing listener, or none; none when there are errors already, which it returns with its own.
+func (e *Engine) bind(ctx context.Context, c *appliance.Config, all appliance.Errors) ([]*group, error) {
 	var groups []*group
-	all := e.secured(c)
 	for _, want := range e.missing(c) {
 		if err := ctx.Err(); err != nil {
 			all = append(all, &appliance.Error{Kind: appliance.Unavailable, Op: "bind listeners", Err: err})

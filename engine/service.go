@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 
 	"evenkeel/appliance"
@@ -23,6 +24,7 @@ type snapshot struct {
 	config  *appliance.VirtualService
 	servers []*server       // in the order of config
 	table   *persist.Table  // nil without a kind of persistence that has one
+	secrecy *secrecy        // nil: neither clients nor servers are in TLS
 	sealer  *persist.Sealer // nil without persistence by cookie
 }
 
@@ -40,6 +42,8 @@ type seat struct {
 	wire.Server
 	server *server // nil for a fallback
 	ages   stats.Ages
+	secure *tls.Config // nil: spoken to in clear
+	host   string      // that secure was made for
 }
 
 func newServer(id, label string, of *service) *server {

@@ -31,6 +31,8 @@ type shard struct {
 	counters  wire.Counters
 	listeners []*loop.Listener
 	quietTill wire.Time // no refusal is logged before
+	quietTLS  wire.Time // no failure of TLS is logged before
+	secrecy   *secrecy
 }
 
 var (
@@ -54,6 +56,7 @@ func (s *shard) swap(next *snapshot) {
 		s.pool.Turn(s.lane.number)
 	}
 	s.config, s.table, s.sealer = c, next.table, next.sealer
+	s.rekey(next)
 	s.seats = make([]*seat, len(servers))
 	s.addresses = make([]netip.Addr, len(servers))
 	s.others = make([]int64, len(servers))

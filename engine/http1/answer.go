@@ -24,6 +24,7 @@ func (k *core) fromServer(b []byte) int {
 		return k.forwardAnswer(out, b)
 	}
 	h, taken := &k.pool.response, 0
+	h.hsts = k.strictTransport()
 	for {
 		if !x.search.worth(b[taken:]) {
 			k.sendDown(out)

@@ -33,6 +33,10 @@ func (k *core) begin(b []byte) int {
 		k.refuse(h.verdict)
 		return 0
 	}
+	if config.TLS.Redirects() && !k.secure {
+		k.redirect(h, &config.TLS)
+		return h.size
+	}
 	return k.open(b, h, config)
 }
 
@@ -75,7 +79,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	}
 
 	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
-	if k.secure && h.forwarding == appliance.ForwardedReplace {
+	if k.secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
 		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
 	}
 	taken, out, p := x.firstBody(out, b, h)

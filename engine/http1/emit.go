@@ -82,6 +82,9 @@ func (h *responseHead) emit(out, b []byte, chunked bool, end ending, setCookie [
 	out = append(out, "\r\n"...)
 	out = h.kept(out, b, h.lines)
 	out = append(out, h.added...)
+	if h.status >= 200 {
+		out = append(out, h.hsts...)
+	}
 	if len(setCookie) > 0 {
 		out = append(out, "Set-Cookie: "...)
 		out = append(out, setCookie...)

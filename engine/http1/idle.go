@@ -35,6 +35,7 @@ type IdlePool struct {
 	query    wire.Query
 	encoders compress.Pool
 	coded    []byte // what an encoder made, until it is sent
+	hsts     hsts
 }
 
 type stackKey struct {

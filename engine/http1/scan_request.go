@@ -22,6 +22,7 @@ type requestHead struct {
 	versionWS  bool
 	absolute   bool
 	forwarding appliance.ForwardedFor
+	hasProto   bool // X-Forwarded-Proto came in and passes
 	cookieName string
 }
 
@@ -160,6 +161,8 @@ func (h *requestHead) field(b []byte, field request.Field, from, to int, value [
 		twin := bytes.IndexByte(b[from:from+request.TokenLen(b[from:to])], '_') >= 0 // servers that make variables of fields take it for the real one
 		if h.forwarding == appliance.ForwardedReplace || h.forwarding == appliance.ForwardedAppend && twin {
 			h.drop(from, to, field)
+		} else if request.Equal(b[from:from+request.TokenLen(b[from:to])], "x-forwarded-proto") {
+			h.hasProto = true
 		}
 	case request.HopByHop:
 		h.drop(from, to, field)

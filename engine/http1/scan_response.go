@@ -9,12 +9,13 @@ type responseHead struct {
 	reason    []byte
 	websocket bool   // Upgrade says websocket
 	added     []byte // whole lines that the client gets besides
+	hsts      []byte // the line that stands in for the server's own Strict-Transport-Security; nil: the server's stays
 }
 
 // scan reads a response head at the beginning of b.
 func (h *responseHead) scan(b []byte) progress {
 	cuts := h.cuts
-	*h = responseHead{added: h.added[:0]}
+	*h = responseHead{added: h.added[:0], hsts: h.hsts}
 	h.cuts = cuts
 	h.clear()
 	p := h.scanAll(b)
@@ -93,6 +94,10 @@ func (h *responseHead) field(field request.Field, from, to int, value []byte) pr
 		h.websocket = request.SameFold(value, []byte("websocket"))
 	case request.HopByHop:
 		h.drop(from, to, field)
+	case request.StrictTransport:
+		if h.hsts != nil {
+			h.drop(from, to, field)
+		}
 	}
 	return complete
 }

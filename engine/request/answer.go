@@ -11,6 +11,16 @@ import (
 // Text returns the reason phrase of a status that the appliance answers by itself.
 func Text(status int) string {
 	switch status {
+	case 301:
+		return "Moved Permanently"
+	case 302:
+		return "Found"
+	case 303:
+		return "See Other"
+	case 307:
+		return "Temporary Redirect"
+	case 308:
+		return "Permanent Redirect"
 	case 400:
 		return "Bad Request"
 	case 405:

@@ -18,7 +18,8 @@ const (
 	HopByHop          // Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, HTTP2-Settings: never forwarded
 	WebSocketKey
 	WebSocketVersion
-	Disguised // Content_Length, Transfer_Encoding: servers that hand fields to programs as variables cannot tell them from those that frame
+	StrictTransport // Strict-Transport-Security, of an answer
+	Disguised       // Content_Length, Transfer_Encoding: servers that hand fields to programs as variables cannot tell them from those that frame
 )
 
 // FieldOf returns the class of a field name, which must be a token.
@@ -42,6 +43,9 @@ func FieldOf(name []byte) Field {
 	case 'p':
 		return pick(name, "proxy-connection", HopByHop, "proxy-authorization", HopByHop)
 	case 's':
+		if Equal(name, "strict-transport-security") {
+			return StrictTransport
+		}
 		return pick(name, "sec-websocket-key", WebSocketKey, "sec-websocket-version", WebSocketVersion)
 	case 'f':
 		return pick(name, "forwarded", Forwarding, "", Plain)
@@ -116,13 +120,13 @@ func equalLoose(name []byte, lower string) bool {
 // Protected tells whether a Connection header must not name the field: framing, identity, and what is meant for the server at the end (RFC 9110, 7.6.1).
 func Protected(name []byte) bool {
 	switch FieldOf(name) {
-	case Host, ContentLength, TransferEncoding, Connection, Cookie, Expect, ForwardedForField, Forwarding, WebSocketKey, WebSocketVersion, Disguised:
+	case Host, ContentLength, TransferEncoding, Connection, Cookie, Expect, ForwardedForField, Forwarding, WebSocketKey, WebSocketVersion, StrictTransport, Disguised:
 		return true
 	case Upgrade, HopByHop:
 		return false
 	}
 	return oneOf(name, "authorization", "content-type", "content-encoding", "content-range", "set-cookie", "cache-control", "origin", "referer", "range",
-		"date", "location", "www-authenticate", "accept", "user-agent", "pragma", "strict-transport-security", "content-security-policy")
+		"date", "location", "www-authenticate", "accept", "user-agent", "pragma", "content-security-policy")
 }
 
 // TrailerAllowed tells whether a field may be forwarded behind a chunked body: what frames, routes, authenticates or steers a message may not (RFC 9110, 6.5.1).

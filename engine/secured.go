@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"crypto/tls"
+	"sync/atomic"
+
+	"evenkeel/engine/tlsterm"
+	"evenkeel/engine/wire"
+)
+
+// terminate puts TLS around a client's connection.
+func (s *shard) terminate(c wire.Conn) wire.Core {
+	return s.lane.secure.Server(c, s.secrecy.terminator.Config, s.within, s.handshakeFailed)
+}
+
+// within returns the core of what is inside TLS, when the handshake is over.
+func (s *shard) within(c *tlsterm.Conn) wire.Core { return s.plain(c) }
+
+// handshakeFailed counts and logs, at most once a second, why a client's TLS came to nothing.
+func (s *shard) handshakeFailed(err error) {
+	atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
+	s.tellTLS("client turned away by TLS", err)
+}
+
+func (s *shard) serverTLSFailed(err error) { s.tellTLS("TLS with a real server failed", err) }
+
+func (s *shard) tellTLS(what string, err error) {
+	now := s.lane.loop.Now()
+	if now < s.quietTLS {
+		return
+	}
+	s.quietTLS = now.Add(refusedLogRate)
+	s.engine.log.Info(what, "service", s.config.Label, "reason", err.Error())
+}
+
+// rekey gives every seat what a connection to its server needs for TLS. A server for which nothing changed keeps its session.
+func (s *shard) rekey(next *snapshot) {
+	same := s.secrecy != nil && next.secrecy != nil && s.secrecy.initiator == next.secrecy.initiator
+	for i, r := range next.servers {
+		seat, config := r.seats[s.lane.number], &next.config.RealServers[i]
+		switch {
+		case !next.config.Encrypts(config):
+			seat.secure = nil
+		case !same || seat.secure == nil || seat.host != string(config.Address):
+			seat.host = string(config.Address)
+			seat.secure = next.secrecy.initiator.For(seat.host)
+		}
+	}
+	s.secrecy = next.secrecy
+}
+
+// dialTLS opens a connection in TLS by way of dial.
+func (s *shard) dialTLS(config *tls.Config, core wire.Core, dial func(wire.Core) (wire.Conn, error)) (wire.Conn, error) {
+	return s.lane.secure.Client(config, core, s.serverTLSFailed, dial)
+}

@@ -1,0 +1,50 @@
+package tlsterm
+
+import (
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"sync/atomic"
+
+	"evenkeel/appliance"
+)
+
+// Certificate is a key pair that is ready for handshakes; any goroutine may use it.
+type Certificate struct {
+	current atomic.Pointer[tls.Certificate] // with the newest staple
+	leaf    *x509.Certificate
+	issuer  *x509.Certificate // the next of the chain, or nil
+	slow    bool              // signatures are made by workers
+}
+
+// Load reads a key pair. An error is of kind Invalid.
+func Load(pair appliance.KeyPair) (*Certificate, error) {
+	parsed, err := tls.X509KeyPair(pair.Chain, pair.Key)
+	if err != nil {
+		return nil, &appliance.Error{Kind: appliance.Invalid, Op: "load certificate", Message: "The certificate and its key do not make a pair.", Err: err}
+	}
+	c := &Certificate{leaf: parsed.Leaf, slow: slow(parsed.PrivateKey)}
+	if len(parsed.Certificate) > 1 {
+		c.issuer, _ = x509.ParseCertificate(parsed.Certificate[1])
+	}
+	c.current.Store(&parsed)
+	return c, nil
+}
+
+// forHandshake returns what a handshake of conn shows; a slow key signs by way of the workers.
+func (c *Certificate) forHandshake(conn *Conn) *tls.Certificate {
+	shown := c.current.Load()
+	if !c.slow || conn.lane.signers == nil {
+		return shown
+	}
+	own := *shown
+	own.PrivateKey = &signer{Signer: shown.PrivateKey.(crypto.Signer), conn: conn}
+	return &own
+}
+
+// staple adds the responder's answer for the handshakes to come.
+func (c *Certificate) staple(answer []byte) {
+	with := *c.current.Load()
+	with.OCSPStaple = answer
+	c.current.Store(&with)
+}

@@ -1,0 +1,150 @@
+package tlsterm
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
+)
+
+// Times of asking responders (RFC 6960).
+const (
+	stapleTimeout = 10 * time.Second
+	stapleRetry   = time.Hour
+	stapleSoonest = 5 * time.Minute
+	stapleLatest  = 12 * time.Hour
+	maxAnswer     = 64 << 10
+)
+
+// Stapler asks the responders that certificates name, away from the loops, and staples their answers. A responder that does not answer costs nothing but the staple.
+type Stapler struct {
+	log    *slog.Logger
+	client *http.Client
+	lists  chan []*Certificate
+	due    map[*Certificate]time.Time
+}
+
+// NewStapler returns a stapler that asks nobody until it runs.
+func NewStapler(log *slog.Logger) *Stapler {
+	return &Stapler{log: log, client: &http.Client{Timeout: stapleTimeout, CheckRedirect: refuseRedirect}, lists: make(chan []*Certificate, 1), due: map[*Certificate]time.Time{}}
+}
+
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Watch names all certificates that are in use; what was named before and is not any more is forgotten. It never waits; only one goroutine may call it.
+func (s *Stapler) Watch(list []*Certificate) {
+	select {
+	case <-s.lists: // not looked at yet, and replaced
+	default:
+	}
+	s.lists <- list
+}
+
+// Run asks until the context ends.
+func (s *Stapler) Run(ctx context.Context) {
+	defer s.client.CloseIdleConnections()
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case list := <-s.lists:
+			s.take(list)
+		case <-wake.C:
+			s.ask(ctx)
+		}
+		wake.Reset(s.pause())
+	}
+}
+
+func (s *Stapler) take(list []*Certificate) {
+	due := map[*Certificate]time.Time{}
+	for _, c := range list {
+		if len(c.leaf.OCSPServer) > 0 && c.issuer != nil {
+			due[c] = s.due[c]
+		}
+	}
+	s.due = due
+}
+
+func (s *Stapler) pause() time.Duration {
+	pause := time.Hour
+	for _, at := range s.due {
+		pause = min(pause, max(time.Until(at), 0))
+	}
+	return pause
+}
+
+// ask renews every staple that is due.
+func (s *Stapler) ask(ctx context.Context) {
+	for c, at := range s.due {
+		if time.Until(at) > 0 {
+			continue
+		}
+		answer, again, err := s.fetch(ctx, c)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			s.log.Info("no OCSP answer to staple", "certificate", c.leaf.Subject.String(), "error", err.Error())
+			if shown := c.current.Load().OCSPStaple; shown != nil && outdated(shown, c) {
+				c.staple(nil)
+			}
+			s.due[c] = time.Now().Add(stapleRetry)
+			continue
+		}
+		c.staple(answer)
+		s.due[c] = time.Now().Add(again)
+	}
+}
+
+func outdated(answer []byte, c *Certificate) bool {
+	r, err := ocsp.ParseResponseForCert(answer, c.leaf, c.issuer)
+	return err != nil || !r.NextUpdate.IsZero() && time.Now().After(r.NextUpdate)
+}
+
+// fetch returns a responder's answer that says good, and how long it may be until it is asked for again.
+func (s *Stapler) fetch(ctx context.Context, c *Certificate) (answer []byte, again time.Duration, err error) {
+	question, err := ocsp.CreateRequest(c.leaf, c.issuer, &ocsp.RequestOptions{Hash: crypto.SHA1}) // the only one that all responders know
+	if err != nil {
+		return nil, 0, err
+	}
+	at, err := url.Parse(c.leaf.OCSPServer[0])
+	if err != nil || at.Scheme != "http" {
+		return nil, 0, &url.Error{Op: "ask", URL: c.leaf.OCSPServer[0], Err: http.ErrNotSupported}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at.String(), bytes.NewReader(question))
+	if err != nil {
+		return nil, 0, err
+	}
+	request.Header.Set("Content-Type", "application/ocsp-request")
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer response.Body.Close()
+	if answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
+		return nil, 0, err
+	}
+	r, err := ocsp.ParseResponseForCert(answer, c.leaf, c.issuer)
+	if err != nil {
+		return nil, 0, err
+	}
+	if r.Status != ocsp.Good {
+		return nil, 0, errNotGood
+	}
+	return answer, min(max(time.Until(r.NextUpdate)/2, stapleSoonest), stapleLatest), nil
+}
+
+type notGood struct{}
+
+func (notGood) Error() string { return "the responder does not say that the certificate is good" }
+
+var errNotGood error = notGood{}
