@@ -31,10 +31,11 @@ var mayImport = map[string][]string{
 	"engine/request":         nil,
 	"engine/compress":        {"engine/request"},
 	"engine/http1":           {"engine/wire", "engine/request", "engine/compress"},
-	"engine/relay":           {"engine/wire"},
+	"engine/relay":           {"engine/wire", "engine/peek"},
 	"engine/tlsterm":         {"engine/wire"},
 	"engine/tlsterm/tlstest": nil,
 	"engine/balance":         {"engine/wire"},
+	"engine/peek":            nil,
 	"engine/persist":         nil,
 	"engine/stats":           {"engine/wire"},
 	"engine/monitor":         {"engine/dicom", "engine/mllp"},
@@ -75,7 +76,7 @@ var oneDoor = map[string][]string{
 }
 
 // pureLeaves import the standard library and `appliance` only.
-var pureLeaves = []string{"engine/wire", "engine/request", "engine/dicom", "engine/mllp"}
+var pureLeaves = []string{"engine/wire", "engine/peek", "engine/request", "engine/dicom", "engine/mllp"}
 
 // bannedNames are words that the vocabulary does not use, whole words of identifiers.
 var bannedNames = regexp.MustCompile(`(?i)^(backend|upstream|manager|helper|util|utils|master|slave)s?$`)

@@ -18,12 +18,16 @@ const (
 	PersistApplication    PersistenceKind = "application_cookie"       // the server's own, learned from its answers
 	PersistForwardedFor   PersistenceKind = "x_forwarded_for"          // what trusted proxies tell, else the source IP
 	PersistCookieOrIP     PersistenceKind = "http_cookie_or_source_ip" // ours, and the table for who brings none
+	PersistTLSSession     PersistenceKind = "tls_session_id"           // of a TLS connection that is passed on as it is
+	PersistRDPCookie      PersistenceKind = "rdp_cookie"               // a session broker's route, or the user's name
 	PersistLastSuccessful PersistenceKind = "last_successful"          // the last server that answered the client's network
 )
 
 // PersistenceKinds returns the kinds in the order of the pages.
 func PersistenceKinds() []PersistenceKind {
-	return []PersistenceKind{PersistNone, PersistSourceIP, PersistCookie, PersistApplication, PersistForwardedFor, PersistCookieOrIP, PersistLastSuccessful}
+	return []PersistenceKind{
+		PersistNone, PersistSourceIP, PersistCookie, PersistApplication, PersistForwardedFor, PersistCookieOrIP, PersistTLSSession, PersistRDPCookie, PersistLastSuccessful,
+	}
 }
 
 // Valid tells whether k is one of the kinds.
@@ -33,6 +37,9 @@ func (k PersistenceKind) Valid() bool { return slices.Contains(PersistenceKinds(
 func (k PersistenceKind) NeedsHTTP() bool {
 	return k == PersistCookie || k == PersistApplication || k == PersistForwardedFor || k == PersistCookieOrIP
 }
+
+// NeedsTCP tells whether the kind needs TCP Mode.
+func (k PersistenceKind) NeedsTCP() bool { return k == PersistTLSSession || k == PersistRDPCookie }
 
 // Tabled tells whether the entries stand in a table, which can be looked at; a sealed cookie alone needs none.
 func (k PersistenceKind) Tabled() bool { return k.Valid() && k != PersistNone && k != PersistCookie }
@@ -55,6 +62,10 @@ func (k PersistenceKind) String() string {
 		return "X-Forwarded-For or source IP"
 	case PersistCookieOrIP:
 		return "HTTP cookie or source IP"
+	case PersistTLSSession:
+		return "TLS session ID"
+	case PersistRDPCookie:
+		return "RDP cookie"
 	case PersistLastSuccessful:
 		return "last successful"
 	}
@@ -111,6 +122,12 @@ func (v *validation) persistence(s *VirtualService) {
 	v.oneOf("persistence.kind", p.Kind.Valid(), string(p.Kind))
 	if p.Kind.NeedsHTTP() && s.Protocol != HTTP {
 		v.refuse("persistence.kind", "%s needs HTTP Mode; TCP Mode can keep clients by source IP.", upperFirst(p.Kind.String()))
+	}
+	switch {
+	case p.Kind.NeedsTCP() && s.Protocol != TCP:
+		v.refuse("persistence.kind", "%s needs TCP Mode; HTTP Mode can keep clients by a cookie.", upperFirst(p.Kind.String()))
+	case p.Kind == PersistTLSSession && s.TLS.On():
+		v.refuse("persistence.kind", "The clients' TLS ends at this service, so the servers see none of its sessions; source IP keeps clients here.")
 	}
 	v.between("persistence.mask_ipv4", p.MaskIPv4, 1, 32)
 	v.between("persistence.mask_ipv6", p.MaskIPv6, 1, 128)

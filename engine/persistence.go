@@ -115,32 +115,57 @@ func (s *shard) remembered(q *wire.Query) memory {
 			m.server, m.opened, m.renew, m.issued = s.returning(o.Server, q), true, o.Renewal, o.Issued
 		}
 	}
-	if s.table == nil || !s.keyOf(&m, q) || m.server >= 0 {
+	if s.table == nil || m.server >= 0 {
 		return m
 	}
-	id, known := s.table.Get(m.key, int64(s.lane.loop.Now()))
-	if known {
-		m.server = s.returning(id, q)
-		m.keyed = s.config.Persistence.Kind != appliance.PersistLastSuccessful // that is written when the server has answered
+	switch s.config.Persistence.Kind {
+	case appliance.PersistApplication:
+		s.recallSession(&m, persist.Cookie, false, q)
+	case appliance.PersistTLSSession:
+		if !s.recallSession(&m, persist.TLSSession, false, q) && q.BySource {
+			s.recall(&m, s.table.KeyOf(q.Client.Addr()), true, q)
+		}
+	case appliance.PersistRDPCookie:
+		s.recallRDP(&m, q)
+	case appliance.PersistLastSuccessful:
+		s.recall(&m, s.table.KeyOf(q.Client.Addr()), false, q)
+		m.keyed = false // it is written when the server has answered
+	default:
+		s.recall(&m, s.table.KeyOf(q.Client.Addr()), true, q)
 	}
 	return m
 }
 
-// keyOf sets the key by which the table may know a client; false: there is none. A session that the client made up leads nowhere and leaves no entry: those of servers
-// are learned from their answers.
-func (s *shard) keyOf(m *memory, q *wire.Query) bool {
-	switch s.config.Persistence.Kind {
-	case appliance.PersistApplication:
-		if len(q.Session) == 0 {
-			return false
-		}
-		m.key = persist.DigestKey(persist.Cookie, q.Session)
-	case appliance.PersistLastSuccessful:
-		m.key = s.table.KeyOf(q.Client.Addr())
-	default:
-		m.key, m.keyed = s.table.KeyOf(q.Client.Addr()), true
+// recall looks for a key in the table. pinned says that a client without an entry gets one with the choice; otherwise only an entry that is there is changed.
+func (s *shard) recall(m *memory, key persist.Key, pinned bool, q *wire.Query) (known bool) {
+	id, known := s.table.Get(key, int64(s.lane.loop.Now()))
+	if m.key, m.keyed = key, pinned || known; known {
+		m.server = s.returning(id, q)
 	}
-	return true
+	return known
+}
+
+// recallSession looks for what the client showed. What it made up leads nowhere; sessions of servers are learned from their answers.
+func (s *shard) recallSession(m *memory, kind persist.Kind, pinned bool, q *wire.Query) (known bool) {
+	return len(q.Session) > 0 && s.recall(m, persist.DigestKey(kind, q.Session), pinned, q)
+}
+
+// recallRDP follows a session broker's route if it leads to one of the servers, then the user's name, then the address.
+func (s *shard) recallRDP(m *memory, q *wire.Query) {
+	if q.Route.IsValid() {
+		for i := range s.seats {
+			if s.addresses[i] == q.Route.Addr() && s.config.ServerPort(&s.config.RealServers[i], q.Port) == q.Route.Port() {
+				m.server = s.returning(s.seats[i].ID, q)
+			}
+		}
+	}
+	switch {
+	case m.server >= 0:
+	case len(q.Session) > 0:
+		s.recallSession(m, persist.RDPUser, true, q)
+	default: // nothing, or a route that leads nowhere
+		s.recall(m, s.table.KeyOf(q.Client.Addr()), true, q)
+	}
 }
 
 // returning finds a server by id if it takes returning clients: a drained one does, one that is halted, down or was just tried does not.
@@ -149,8 +174,7 @@ func (s *shard) returning(id string, q *wire.Query) int {
 		if seat.ID != id {
 			continue
 		}
-		state := s.config.RealServers[i].State
-		if state == appliance.Halt || state == appliance.Drain && s.config.Persistence.ClearOnDrain || !s.reachable(i, q) {
+		if s.forgets(id) || !s.reachable(i, q) {
 			return -1
 		}
 		return i
@@ -181,10 +205,14 @@ func (s *shard) Learn(c wire.Choice, q *wire.Query) {
 	if s.table == nil || c.Fallback || s.forgets(c.Server.ID) {
 		return
 	}
-	m := memory{}
-	if s.keyOf(&m, q) {
-		s.table.Put(m.key, c.Server.ID, int64(s.lane.loop.Now()))
+	key := s.table.KeyOf(q.Client.Addr())
+	switch s.config.Persistence.Kind {
+	case appliance.PersistApplication:
+		key = persist.DigestKey(persist.Cookie, q.Session)
+	case appliance.PersistTLSSession:
+		key = persist.DigestKey(persist.TLSSession, q.Session)
 	}
+	s.table.Put(key, c.Server.ID, int64(s.lane.loop.Now()))
 }
 
 // forgets tells whether no client is to come back to a server: it is gone, or drained and its entries cleared.

@@ -23,6 +23,7 @@ type session struct {
 	server   wire.Conn // nil until dialed
 	choice   wire.Choice
 	tried    []*wire.Server
+	first    *first    // nil in services that do not look at the first bytes
 	active   wire.Time // when bytes last went in either direction
 	held     int       // bytes that the peers had not acknowledged when silence was last looked at
 	up, down stream
@@ -49,11 +50,14 @@ const (
 	calmest     = 6 // an idle splice is looked at every 2^6 s at least
 )
 
-// New begins a session: it chooses a server and dials it. The client's bytes stay in the kernel until the server is connected.
+// New begins a session: it chooses a server and dials it, if need be when the client's first bytes have shown who it is. The client's bytes stay in the kernel, or with
+// the driver, until the server is connected.
 func New(o Options) wire.Core {
 	s := &session{service: o.Service, client: o.Client, active: o.Service.Loop().Now()}
-	s.client.Pause()
-	s.connect()
+	if !s.wait() {
+		s.client.Pause()
+		s.connect()
+	}
 	return s
 }
 
@@ -61,6 +65,7 @@ func New(o Options) wire.Core {
 func (s *session) connect() {
 	for {
 		q := wire.Query{Client: s.client.Peer(), Port: s.client.Local().Port(), Tried: s.tried}
+		s.first.ask(&q)
 		choice, ok := s.service.Pick(&q)
 		if !ok {
 			c := s.service.Counters()
@@ -118,11 +123,18 @@ func (s *session) of(c wire.Conn) (*stream, wire.Conn) {
 
 // Received passes bytes on.
 func (s *session) Received(c wire.Conn, b []byte) int {
+	if s.waits() {
+		s.show(b)
+		return 0
+	}
 	if s.over || !s.linked {
 		return 0
 	}
 	from, to := s.of(c)
 	s.touch()
+	if s.first != nil && c == s.server {
+		s.answered(b)
+	}
 	s.count(from, int64(len(b)))
 	if to.Send(b) > 0 {
 		c.Pause()
@@ -182,6 +194,10 @@ func (s *session) Drained(c wire.Conn) {
 
 // Ended passes a FIN on; behind both the session is over.
 func (s *session) Ended(c wire.Conn) {
+	if s.waits() { // it leaves in the middle of its first message
+		s.end(wire.Conn.Close)
+		return
+	}
 	if s.over || !s.linked {
 		return
 	}
@@ -224,6 +240,9 @@ func (s *session) Broken(c wire.Conn, err error) {
 func (s *session) Woken(c wire.Conn) {
 	switch {
 	case s.over:
+	case s.waits():
+		s.first.source = true
+		s.decide()
 	case c == s.server && !s.linked:
 		c.Abort()
 		s.failed(syscall.ETIMEDOUT)
@@ -270,7 +289,7 @@ func (s *session) Evict(server *wire.Server) {
 
 // end closes both sides in the same way, but for a server that is not connected yet, which is just dropped. A side that broke is closed already.
 func (s *session) end(closing func(wire.Conn)) {
-	s.over = true
+	s.over, s.first = true, nil
 	if s.server != nil {
 		s.watch(&s.up, s.client)
 		s.watch(&s.down, s.server)

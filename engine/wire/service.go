@@ -32,8 +32,10 @@ type Query struct {
 	Cookie []byte         // value of the persistence cookie; nil when there is none or the service uses none
 	Tried  []*Server      // servers that already failed for this client
 	// Session is what the client showed beside its address, by which the service recognises it: the value of the servers' own cookie, for instance. Nil: nothing.
-	Session []byte
-	Secure  bool // the client came by TLS
+	Session  []byte
+	Route    netip.AddrPort // the server to which the client was sent by somebody else, such as an RDP session broker; the zero value: none
+	BySource bool           // what the client showed does not tell it from others; its address counts instead
+	Secure   bool           // the client came by TLS
 }
 
 // Learner is a Service that wants to know how its choices turned out. A core tells it only if the service's persistence is of a kind that learns.
