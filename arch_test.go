@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"engine/request":         nil,
 	"engine/compress":        {"engine/request"},
 	"engine/http1":           {"engine/wire", "engine/request", "engine/compress"},
+	"engine/http2":           {"engine/wire", "engine/request"},
 	"engine/relay":           {"engine/wire", "engine/peek"},
 	"engine/tlsterm":         {"engine/wire"},
 	"engine/tlsterm/tlstest": nil,

@@ -98,6 +98,7 @@ type HTTPOptions struct {
 	KeepAlive        KeepAlive    `json:"keep_alive"`
 	HeadTimeout      Duration     `json:"head_timeout"`         // slow-header guard: a request head must be complete within it
 	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
+	HTTP2In          HTTP2In      `json:"http2_in"`             // which clients may speak HTTP/2
 	ErrorPage        string       `json:"error_page,omitempty"` // HTML of the answers that the appliance gives by itself; empty: a sentence
 	Compress         bool         `json:"compress"`             // text is sent in gzip, brotli or zstd to clients that can read it
 }
@@ -117,7 +118,7 @@ func NewService(p Protocol) VirtualService {
 		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
 		Persistence: newPersistence(),
 		Fallback:    Fallback{Kind: FallbackNone},
-		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour)},
+		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS},
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
 			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),

@@ -121,6 +121,7 @@ func (v *validation) options(s *VirtualService) {
 	}
 	v.lasts("http.head_timeout", s.HTTP.HeadTimeout, 100*time.Millisecond, time.Hour)
 	v.page("http.error_page", s.HTTP.ErrorPage, MaxErrorPage)
+	v.oneOf("http.http2_in", s.HTTP.HTTP2In.Valid(), string(s.HTTP.HTTP2In))
 	v.lasts("http.websocket_timeout", s.HTTP.WebSocketTimeout, 10*time.Millisecond, maxDuration)
 	v.between("limits.max_connections", s.Limits.MaxConnections, 1, maxConnections)
 	v.lasts("limits.connect_timeout", s.Limits.ConnectTimeout, 10*time.Millisecond, 5*time.Minute)

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"evenkeel/appliance"
-	"evenkeel/engine/http1"
 	"evenkeel/engine/relay"
 	"evenkeel/engine/wire"
 )
@@ -21,8 +20,7 @@ func (s *shard) Accepted(c wire.Conn) wire.Core {
 // plain returns the core that reads the service's protocol on c.
 func (s *shard) plain(c wire.Conn) wire.Core {
 	if s.config.Protocol == appliance.HTTP {
-		_, secure := c.(wire.Secured)
-		return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Secure: secure, Refused: s.refused})
+		return s.web(c)
 	}
 	return relay.New(relay.Options{Service: s, Client: c})
 }

@@ -16,6 +16,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/http1"
+	"evenkeel/engine/http2"
 	"evenkeel/engine/journal"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/monitor"
@@ -66,10 +67,11 @@ type Engine struct {
 
 // lane is what belongs to one loop.
 type lane struct {
-	number int
-	loop   *loop.Loop
-	idle   *http1.IdlePool
-	secure *tlsterm.Lane
+	number  int
+	loop    *loop.Loop
+	idle    *http1.IdlePool
+	secure  *tlsterm.Lane
+	streams *http2.Shared
 }
 
 // view is what runs, for those who only look; it is never changed, only replaced.
@@ -151,7 +153,7 @@ func (e *Engine) openLanes() error {
 			return fmt.Errorf("open loop %d: %w", i, err)
 		}
 		secure := tlsterm.NewLane(tlsterm.LaneOptions{Loop: l, Post: l.Post, Signers: e.signers})
-		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop), secure: secure})
+		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop), secure: secure, streams: http2.NewShared(l)})
 	}
 	return nil
 }

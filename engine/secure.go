@@ -36,7 +36,7 @@ type authority struct {
 type secrecy struct {
 	terminator *tlsterm.Terminator // nil: clients come in clear
 	clients    appliance.TLSOptions
-	protocol   appliance.Protocol
+	offers     []string // by ALPN
 	pairs      []*tlsterm.Certificate
 	clientCA   *authority
 
@@ -62,7 +62,7 @@ func (e *Engine) secured(c *appliance.Config) *securing {
 		if !v.TLS.On() && !encrypts {
 			continue
 		}
-		s := &secrecy{clients: v.Clone().TLS, servers: v.ServerTLS, protocol: v.Protocol}
+		s := &secrecy{clients: v.Clone().TLS, servers: v.ServerTLS, offers: offered(v)}
 		s.clients.Redirect, s.clients.RedirectPort, s.clients.HSTS = "", 0, 0 // no part of a handshake
 		if before := len(w.errors); w.read(v, s, encrypts) && before == len(w.errors) {
 			w.services[v.ID] = w.made(v, s, encrypts)
@@ -114,11 +114,11 @@ func (w *securing) made(v *appliance.VirtualService, s *secrecy, encrypts bool) 
 }
 
 func (s *secrecy) terminatorLike(now *secrecy, service string, ring *tlsterm.Ring) *tlsterm.Terminator {
-	if now.terminator != nil && s.protocol == now.protocol && s.clientCA == now.clientCA && slices.Equal(s.pairs, now.pairs) && reflect.DeepEqual(s.clients, now.clients) {
+	if now.terminator != nil && slices.Equal(s.offers, now.offers) && s.clientCA == now.clientCA && slices.Equal(s.pairs, now.pairs) && reflect.DeepEqual(s.clients, now.clients) {
 		return now.terminator
 	}
 	return tlsterm.NewTerminator(tlsterm.TerminatorOptions{
-		Service: service, Options: &s.clients, Certificates: s.pairs, Authority: s.clientCA.loaded(), Protocols: offered(s.protocol), Ring: ring,
+		Service: service, Options: &s.clients, Certificates: s.pairs, Authority: s.clientCA.loaded(), Protocols: s.offers, Ring: ring,
 	})
 }
 
@@ -132,12 +132,15 @@ func (s *secrecy) initiatorLike(now *secrecy) *tlsterm.Initiator {
 	return tlsterm.NewInitiator(s.servers, s.serverCA.loaded(), nil)
 }
 
-// offered returns what is offered to clients by ALPN.
-func offered(p appliance.Protocol) []string {
-	if p == appliance.HTTP {
-		return []string{"http/1.1"}
+// offered returns what is offered to clients by ALPN, best first.
+func offered(v *appliance.VirtualService) []string {
+	switch {
+	case v.Protocol != appliance.HTTP:
+		return nil
+	case v.HTTP.HTTP2In == appliance.HTTP2Off:
+		return []string{appliance.ProtocolHTTP1}
 	}
-	return nil
+	return []string{appliance.ProtocolHTTP2, appliance.ProtocolHTTP1}
 }
 
 func (a *authority) loaded() *tlsterm.Authority {

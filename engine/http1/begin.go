@@ -82,7 +82,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	if k.secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
 		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
 	}
-	taken, out, p := x.firstBody(out, b, h)
+	taken, out, p := x.firstBody(out, b, h, h.expect || k.stream)
 	x.expects = h.expect && h.minor == 1 && x.up != upDone && taken == h.size
 	k.x = x
 	switch p {
@@ -106,9 +106,9 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	return taken
 }
 
-// firstBody appends to the head what of the body is there already. A chunked body must show its first chunk before anything is forwarded, unless the client
-// waits for 100.
-func (x *exchange) firstBody(out, b []byte, h *requestHead) (taken int, _ []byte, p progress) {
+// firstBody appends to the head what of the body is there already. A chunked body must show its first chunk before anything is forwarded, unless the head may go
+// alone: the client waits for 100, or its framing is not in doubt.
+func (x *exchange) firstBody(out, b []byte, h *requestHead, alone bool) (taken int, _ []byte, p progress) {
 	body := b[h.size:]
 	body = body[:min(len(body), heldLimit, max(cap(out)-len(out)-64, 0))]
 	switch {
@@ -119,7 +119,7 @@ func (x *exchange) firstBody(out, b []byte, h *requestHead) (taken int, _ []byte
 		switch {
 		case !ok:
 			return 0, out, refused
-		case len(out) == before && !h.expect:
+		case len(out) == before && !alone:
 			return 0, out, more
 		case x.upChunks.state == chunkDone:
 			x.up = upDone

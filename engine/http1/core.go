@@ -15,6 +15,7 @@ type Options struct {
 	Client  wire.Conn
 	Idle    *IdlePool           // the loop's; never nil
 	Secure  bool                // the client came by TLS
+	Stream  bool                // the client is a stream of HTTP/2: one request, whose body may begin long after its head
 	Refused func(reason string) // told once for each request that is turned away; may be nil
 }
 
@@ -31,6 +32,7 @@ type core struct {
 	search   search    // for the end of an incomplete head
 	unread   backlog   // what the client has still to take
 	secure   bool
+	stream   bool
 	ended    bool // the client has finished sending
 	leftover bool // the driver keeps bytes of the client that were offered and not taken
 	paused   bool // the client is paused
@@ -42,7 +44,7 @@ var _ wire.Core = (*core)(nil)
 
 // New returns the core of a connection that was just accepted.
 func New(o Options) wire.Core {
-	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, secure: o.Secure}
+	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, secure: o.Secure, stream: o.Stream}
 	k.since = k.now()
 	k.arm(k.limits().ClientTimeout.D())
 	return k

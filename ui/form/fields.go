@@ -216,6 +216,8 @@ func httpFields() []Field {
 		},
 		check("http.compress", func(s *vs) *bool { return &s.HTTP.Compress }),
 		duration("http.head_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.HeadTimeout }),
+		choice("http.http2_in", func(s *vs) *appliance.HTTP2In { return &s.HTTP.HTTP2In },
+			Option{string(appliance.HTTP2OverTLS), "over TLS"}, Option{string(appliance.HTTP2Always), "always, also in clear"}, Option{string(appliance.HTTP2Off), "off"}),
 		duration("http.websocket_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.WebSocketTimeout }),
 	}
 }
