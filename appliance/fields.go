@@ -84,6 +84,7 @@ func Fields() []Field {
 		{vs, "http.x_forwarded_for", "X-Forwarded-For", "Tells the servers the client's address. Append: to what came in. Replace: what came in is removed."},
 		{vs, "http.keep_alive", "Keep-alive", "Which connections stay open between two requests."},
 		{vs, "http.error_page", "Error page", "HTML for the answers that this appliance gives by itself, such as 503 when no server can serve. {status} and {reason} stand for those of the answer. Empty: one plain sentence."},
+		{vs, "http.cache_size", "Cache", "MiB of memory for answers that the servers allow everybody to keep (Cache-Control or Expires); up to 256 KiB each. While one client's request for an address is under way, others for the same address wait for its answer. 0: none."},
 		{vs, "http.compress", "Compression", "Text, such as pages, scripts, JSON and XML, is sent in gzip, brotli or zstd to browsers that can read it. It saves bandwidth and costs processor time; what the servers have compressed themselves passes as it is."},
 		{vs, "http.head_timeout", "Slow-header guard", "A request head must be complete within this time."},
 		{vs, "http.http2_in", "HTTP/2 from clients", "Over TLS: browsers choose it by themselves. Always: also clients in clear that begin with HTTP/2, as gRPC does; browsers never do."},

@@ -9,6 +9,7 @@ import (
 const (
 	MaxErrorPage    = 16 << 10
 	MaxFallbackPage = 64 << 10
+	maxCacheSize    = 1024 // MiB
 )
 
 // What stands for the answer at hand in HTTPOptions.ErrorPage.

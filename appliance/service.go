@@ -100,6 +100,7 @@ type HTTPOptions struct {
 	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
 	HTTP2In          HTTP2In      `json:"http2_in"`             // which clients may speak HTTP/2
 	ErrorPage        string       `json:"error_page,omitempty"` // HTML of the answers that the appliance gives by itself; empty: a sentence
+	CacheSize        int          `json:"cache_size,omitempty"` // MiB of responses kept in memory; 0: none
 	Compress         bool         `json:"compress"`             // text is sent in gzip, brotli or zstd to clients that can read it
 }
 

@@ -120,6 +120,7 @@ func (v *validation) options(s *VirtualService) {
 		v.oneOf("http.keep_alive", false, string(s.HTTP.KeepAlive))
 	}
 	v.lasts("http.head_timeout", s.HTTP.HeadTimeout, 100*time.Millisecond, time.Hour)
+	v.between("http.cache_size", s.HTTP.CacheSize, 0, maxCacheSize)
 	v.page("http.error_page", s.HTTP.ErrorPage, MaxErrorPage)
 	v.oneOf("http.http2_in", s.HTTP.HTTP2In.Valid(), string(s.HTTP.HTTP2In))
 	v.lasts("http.websocket_timeout", s.HTTP.WebSocketTimeout, 10*time.Millisecond, maxDuration)

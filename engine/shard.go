@@ -7,6 +7,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/balance"
+	"evenkeel/engine/cache"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/persist"
 	"evenkeel/engine/stats"
@@ -27,6 +28,7 @@ type shard struct {
 	pool      *balance.Pool
 	others    []int64 // connections on the other loops, as last looked at
 	lookedAt  wire.Time
+	responses *cache.Store // nil: the service keeps none
 	fallback  *seat
 	counters  wire.Counters
 	listeners []*loop.Listener
@@ -57,6 +59,7 @@ func (s *shard) swap(next *snapshot) {
 	}
 	s.config, s.table, s.sealer = c, next.table, next.sealer
 	s.rekey(next)
+	s.recache()
 	s.seats = make([]*seat, len(servers))
 	s.addresses = make([]netip.Addr, len(servers))
 	s.others = make([]int64, len(servers))

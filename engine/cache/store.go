@@ -196,6 +196,9 @@ func (s *Store) Begin(key []byte, now wire.Time, wake func()) (f *Flight, waits 
 	return f, false
 }
 
+// Key returns the address that is fetched.
+func (f *Flight) Key() string { return f.key }
+
 // End tells those who wait to look again. kept false: the response cannot be kept, so the next ones go to a server by themselves for a while.
 func (f *Flight) End(now wire.Time, kept bool) {
 	if f.store == nil {

@@ -91,6 +91,7 @@ func (k *core) answer(out, b []byte, h *responseHead) []byte {
 		x.clientKeeps, x.serverKeeps = false, false
 	}
 	k.compress(b, h, empty)
+	k.consider(b, h, empty)
 	end := closes
 	if x.clientKeeps {
 		if end = staysOpen; x.minor == 0 {
@@ -121,6 +122,7 @@ func (k *core) serverEnded() {
 func (k *core) finish(inDoubt bool) {
 	x := k.x
 	k.endCoded()
+	k.stow(inDoubt)
 	done, keep := x.up == upDone, x.clientKeeps && !k.closing
 	l := x.link
 	x.link = nil

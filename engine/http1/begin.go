@@ -37,6 +37,11 @@ func (k *core) begin(b []byte) int {
 		k.redirect(h, &config.TLS)
 		return h.size
 	}
+	if config.HTTP.CacheSize > 0 {
+		if taken, done := k.cached(b, h); done {
+			return taken
+		}
+	}
 	return k.open(b, h, config)
 }
 
@@ -76,6 +81,12 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	x.idempotent = request.Idempotent(h.method)
 	if config.HTTP.Compress {
 		x.coding = h.coding(b)
+	}
+	if config.HTTP.CacheSize > 0 {
+		x.flight, x.writes = k.pool.flight, k.pool.writes
+		if k.pool.flight, k.pool.writes = nil, ""; x.flight != nil {
+			x.sent = h.all(b)
+		}
 	}
 
 	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)

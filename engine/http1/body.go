@@ -90,7 +90,9 @@ func (k *core) sendUp(b []byte) {
 }
 
 // spliceable tells whether the kernel can move bytes between the two connections.
-func (k *core) spliceable() bool { return k.x.encoder == nil && k.client.Raw() && k.server().Raw() }
+func (k *core) spliceable() bool {
+	return k.x.encoder == nil && k.x.kept == nil && k.client.Raw() && k.server().Raw()
+}
 
 // requestDone: from now on the server owes an answer.
 func (k *core) requestDone() {
@@ -155,7 +157,7 @@ func (k *core) sendBoth(out, b []byte) {
 
 func (k *core) answerChunks(out, b []byte) int {
 	x, taken := k.x, 0
-	if x.encoder != nil {
+	if x.encoder != nil || x.reframed {
 		k.sendDown(out)
 		out = out[:0]
 	}
@@ -166,9 +168,14 @@ func (k *core) answerChunks(out, b []byte) int {
 			k.refuse(request.Verdict{Status: 502, Reason: "the server's chunked body is malformed"})
 			return len(b)
 		}
-		if x.encoder != nil {
+		switch {
+		case x.encoder != nil:
 			k.sendCoded(filled)
-		} else {
+		case x.reframed:
+			k.keep(filled)
+			k.pool.coded = append(k.pool.coded[:0], filled...) // filled lies where the chunk is made
+			k.sendChunk(k.pool.coded, "")
+		default:
 			k.sendDown(filled)
 		}
 		out = out[:0]

@@ -113,6 +113,7 @@ func (k *core) compress(b []byte, h *responseHead, empty bool) {
 // sendContent sends a head and what has come of a body.
 func (k *core) sendContent(out, b []byte) {
 	if k.x.encoder == nil {
+		k.keep(b)
 		k.sendBoth(out, b)
 		return
 	}
@@ -124,15 +125,20 @@ func (k *core) sendContent(out, b []byte) {
 func (k *core) sendCoded(b []byte) {
 	if x := k.x; len(b) > 0 {
 		k.pool.coded = x.encoder.Append(k.pool.coded[:0], b, x.down != downLength)
+		k.keep(k.pool.coded)
 		k.sendChunk(k.pool.coded, "")
 	}
 }
 
 // endCoded sends the end of a coded body.
 func (k *core) endCoded() {
-	if x := k.x; x.encoder != nil {
+	switch x := k.x; {
+	case x.encoder != nil:
 		k.pool.coded = x.encoder.End(k.pool.coded[:0])
+		k.keep(k.pool.coded)
 		k.sendChunk(k.pool.coded, "0\r\n\r\n")
+	case x.reframed:
+		k.sendChunk(nil, "0\r\n\r\n")
 	}
 }
 

@@ -3,6 +3,7 @@ package http1
 import (
 	"net/netip"
 
+	"evenkeel/engine/cache"
 	"evenkeel/engine/compress"
 	"evenkeel/engine/wire"
 )
@@ -51,6 +52,10 @@ type exchange struct {
 	upChunks, downChunks chunks
 	encoder              *compress.Encoder // of the response's body; nil: it passes as it is
 	search               search            // for the end of the response head
+	flight               *cache.Flight     // others wait for the response; nil: nobody may
+	kept                 *cache.Entry      // what becomes of the response for others; nil: nothing
+	sent                 map[string]string // fields of the request of a flight, by lower-case name
+	writes               string            // the key whose kept responses end with this request's success
 	interim              uint8
 	coding               compress.Coding // that the client wants
 	up                   upKind
@@ -60,6 +65,7 @@ type exchange struct {
 	idempotent           bool
 	wantsWS              bool
 	expects              bool // the client waits for 100 before it sends its body
+	reframed             bool // a chunked answer is decoded and written anew
 	picked               bool // to be released
 	connecting           bool
 	pooled               bool // the server connection was used before

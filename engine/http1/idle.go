@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"evenkeel/engine/cache"
 	"evenkeel/engine/compress"
 	"evenkeel/engine/wire"
 )
@@ -34,7 +35,10 @@ type IdlePool struct {
 	response responseHead
 	query    wire.Query
 	encoders compress.Pool
-	coded    []byte // what an encoder made, until it is sent
+	coded    []byte        // what an encoder made, until it is sent
+	key      []byte        // of the request at hand in a cache
+	flight   *cache.Flight // on its way from the look into a cache to the exchange
+	writes   string        // likewise: the key of a request that changes something
 	hsts     hsts
 }
 
@@ -244,6 +248,9 @@ func (p *IdlePool) newExchange() *exchange {
 
 // release takes an exchange back; large buffers are left to the collector.
 func (p *IdlePool) release(x *exchange) {
+	if x.flight != nil {
+		x.flight.End(p.loop.Now(), true) // it failed: another one may fetch
+	}
 	if x.encoder != nil {
 		p.encoders.Put(x.encoder)
 	}

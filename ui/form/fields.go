@@ -214,6 +214,7 @@ func httpFields() []Field {
 			get: func(s *vs) string { return s.HTTP.ErrorPage },
 			set: func(s *vs, t string) error { s.HTTP.ErrorPage = lines(t); return nil },
 		},
+		number("http.cache_size", func(s *vs) *int { return &s.HTTP.CacheSize }),
 		check("http.compress", func(s *vs) *bool { return &s.HTTP.Compress }),
 		duration("http.head_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.HeadTimeout }),
 		choice("http.http2_in", func(s *vs) *appliance.HTTP2In { return &s.HTTP.HTTP2In },
