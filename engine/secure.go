@@ -14,8 +14,8 @@ import (
 )
 
 // Certificates is who keeps the certificates that services name. An error of kind NotFound says that there is none with that id; its text reaches operators.
-// Both may be called from any goroutine, never from a loop. What an id of a key pair stands for never changes; an authority may get a new revocation list,
-// which is used from the next Apply on.
+// Both may be called from any goroutine, never from a loop. The certificate and the key that an id stands for never change; their
+// chain may be completed and an authority may get a new revocation list, which are used from the next Apply on.
 type Certificates interface {
 	KeyPair(id string) (appliance.KeyPair, error)
 	Authority(id string) (appliance.Authority, error)
@@ -24,6 +24,7 @@ type Certificates interface {
 // material is every certificate and authority that is in use, by id.
 type material struct {
 	pairs       map[string]*tlsterm.Certificate
+	chains      map[string][]byte // what the pairs were read from: a chain can be completed later
 	authorities map[string]*authority
 }
 
@@ -55,7 +56,7 @@ type securing struct {
 
 // secured reads every certificate that c names and that is not in use already, changing nothing that runs.
 func (e *Engine) secured(c *appliance.Config) *securing {
-	w := &securing{engine: e, services: map[string]*secrecy{}, material: material{map[string]*tlsterm.Certificate{}, map[string]*authority{}}}
+	w := &securing{engine: e, services: map[string]*secrecy{}, material: material{map[string]*tlsterm.Certificate{}, map[string][]byte{}, map[string]*authority{}}}
 	for i := range c.Cluster.VirtualServices {
 		v := &c.Cluster.VirtualServices[i]
 		encrypts := slices.ContainsFunc(v.RealServers, func(r appliance.RealServer) bool { return v.Encrypts(&r) })
@@ -151,10 +152,6 @@ func (a *authority) loaded() *tlsterm.Authority {
 }
 
 func (w *securing) pair(id string) (*tlsterm.Certificate, error) {
-	if c := w.engine.material.pairs[id]; c != nil {
-		w.material.pairs[id] = c
-		return c, nil
-	}
 	if c := w.material.pairs[id]; c != nil {
 		return c, nil
 	}
@@ -162,11 +159,13 @@ func (w *securing) pair(id string) (*tlsterm.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := tlsterm.Load(found)
-	if err != nil {
-		return nil, err
+	c := w.engine.material.pairs[id]
+	if c == nil || !bytes.Equal(w.engine.material.chains[id], found.Chain) {
+		if c, err = tlsterm.Load(found); err != nil {
+			return nil, err
+		}
 	}
-	w.material.pairs[id] = c
+	w.material.pairs[id], w.material.chains[id] = c, found.Chain
 	return c, nil
 }
 

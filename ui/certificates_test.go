@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"evenkeel/appliance"
+	"evenkeel/ui/form"
 )
 
 // postFiles sends a form with files as a browser does.
@@ -156,6 +158,46 @@ func TestReplacingOnThePageIsOneRevision(t *testing.T) {
 	}
 	if status, _, _ := r.post(r.client, certificatesPath+"/"+ids[0]+"/delete", "base", appliance.Hash(mustCertificate(t, r, ids[0]))); status != http.StatusSeeOther || len(r.ui.Certificates.Certificates()) != 1 {
 		t.Errorf("%d, %d left", status, len(r.ui.Certificates.Certificates()))
+	}
+}
+
+func TestTheFormOfAServiceOffersWhatIsKept(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	paintCertificates(r, appliance.Origin{Operator: "test"})
+	var ids []string
+	for _, c := range r.ui.Certificates.Certificates() {
+		ids = append(ids, c.ID)
+	}
+	authority := r.ui.Certificates.Authorities()[0].ID
+	path := layer7 + "/" + r.id("HL7")
+	_, _, page := r.get(r.client, path)
+	if !strings.Contains(page, "wildcard.example.org: *.example.org, 192.168.0.188 (until") || strings.Count(page, `name="tls.certificates.first"`) != 3 {
+		t.Error("the form does not offer the certificates with their names")
+	}
+	saved := r.control.Saved().Config.Cluster
+	values := url.Values{"base": {appliance.Hash(saved.Service(r.id("HL7")))}, "do": {"save"}}
+	for field, v := range form.OfService(saved.Service(r.id("HL7"))).Values {
+		values.Set(field, v)
+	}
+	for i, row := range form.OfService(saved.Service(r.id("HL7"))).Rows {
+		for name, v := range map[string]string{"id": row.ID, "label": row.Label, "address": row.Address, "encrypt": "true"} {
+			values.Set(form.RowName(i, name), v)
+		}
+	}
+	values["tls.certificates"], values["tls.certificates.first"] = ids, []string{ids[2]}
+	values.Set("tls.client_auth", "required")
+	if status, _, body := r.postForm(r.client, path, values); status != http.StatusUnprocessableEntity || !strings.Contains(body, "Choose the authority that signed the clients") || strings.Count(body, `name="tls.certificates" value="`) != 3 || strings.Count(body, " checked") < 4 {
+		t.Errorf("without an authority: %d", status)
+	}
+	values.Set("tls.client_ca", authority)
+	if status, _, body := r.postForm(r.client, path, values); status != http.StatusSeeOther {
+		t.Fatalf("%d %s", status, body)
+	}
+	now := r.control.Saved().Config.Cluster
+	s := now.Service(r.id("HL7"))
+	if !slices.Equal(s.TLS.Certificates, []string{ids[2], ids[0], ids[1]}) || s.TLS.ClientCA != authority || !s.RealServers[0].Encrypt {
+		t.Errorf("%+v", s.TLS)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestLook(t *testing.T) {
 		"review":  r.typing("/lbadmin/wizard/imaging", map[string]string{"#f-vip": "192.168.0.201", "#f-first": "192.168.0.40", "#f-second": "192.168.0.42"}, "#wizard-check"),
 		"history": r.open("/lbadmin/history"), "revision": r.open("/lbadmin/history/1"), "compare": r.open("/lbadmin/history/compare?from=1&to=3"), "configuration": r.open("/lbadmin/configuration"),
 		"passwords": r.open("/lbadmin/passwords"), "audit": r.open("/lbadmin/reports/audit"), "persistence": r.open("/lbadmin/reports/persistence"), "advanced": r.open("/lbadmin/advanced"), "local": r.open("/lbadmin/local"),
-		"certificates": r.open(certificatesPath), "certificate": r.open(certificatesPath + "/" + r.ui.Certificates.Certificates()[0].ID), "upload": r.typing(certificatesPath+"/upload", map[string]string{"#f-certificate": "-----BEGIN CERTIFICATE-----\nMIIB"}, "#save"),
+		"tls": r.unfolded(layer7 + "/" + r.id("DMWL")), "certificates": r.open(certificatesPath), "certificate": r.open(certificatesPath + "/" + r.ui.Certificates.Certificates()[0].ID), "upload": r.typing(certificatesPath+"/upload", map[string]string{"#f-certificate": "-----BEGIN CERTIFICATE-----\nMIIB"}, "#save"),
 		"selfsigned": r.open(certificatesPath + "/self-signed"), "request": r.open(certificatesPath + "/requests/" + r.ui.Certificates.SigningRequests()[0].ID), "authority": r.open(certificatesPath + "/authorities/" + r.ui.Certificates.Authorities()[0].ID),
 		"search": r.open("/lbadmin/search?q=vna"), "lost": r.open("/lbadmin/layer7/nothing"), "setup": fresh.open("/lbadmin/setup"), "setup2": fresh.typing("/lbadmin/setup", map[string]string{"#code": fresh.code}, "#setup-next"),
 	}
@@ -104,6 +104,17 @@ func (r *rig) typing(path string, fields map[string]string, click string) func(c
 			return err
 		}
 		return chromedp.Do(ctx, chromedp.WaitReady("main"))
+	}
+}
+
+// unfolded shows the parts of a form that are about TLS.
+func (r *rig) unfolded(path string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := r.open(path)(ctx); err != nil {
+			return err
+		}
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[int](`(document.querySelector("#protocol").value = "http", [...document.querySelectorAll("#real-servers, .fold-section:not([id*=tls]):not(#section-https)")].map(d => d.remove()), [...document.querySelectorAll(".fold-section")].map(d => d.open = true).length)`))
+		return err
 	}
 }
 

@@ -347,7 +347,9 @@ func (e *editing) show(status int) error {
 	}
 	sample := appliance.NewService(appliance.TCP)
 	e.typed.Into(&sample)
-	for _, s := range form.Sections(saved.Scripts) {
+	sections := form.Sections(saved.Scripts)
+	form.Offer(sections, p.ui.Certificates.Certificates(), p.ui.Certificates.Authorities())
+	for _, s := range sections {
 		paths := make([]string, len(s.Fields))
 		for i, f := range s.Fields {
 			paths[i] = f.Path

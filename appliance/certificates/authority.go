@@ -194,10 +194,8 @@ func (v *Vault) SaveAuthority(ctx context.Context, o appliance.Origin, id string
 	if err := v.change(ctx, func() error { return v.store.SaveAuthority(ctx, o, r) }); err != nil {
 		return appliance.ClientAuthority{}, err
 	}
-	if known && v.renew != nil && len(v.use().of(id)) > 0 {
-		if err := v.renew(ctx); err != nil {
-			return appliance.ClientAuthority{}, fmt.Errorf("take up the authority: %w", err)
-		}
+	if err := v.takeUp(ctx, id); err != nil {
+		return appliance.ClientAuthority{}, err
 	}
 	return v.ClientAuthority(id)
 }

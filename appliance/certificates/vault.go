@@ -38,7 +38,7 @@ type Options struct {
 	Store Store // required
 	// Configurations returns the saved and the running configuration, which say what is used; required.
 	Configurations func() (saved, running appliance.Config)
-	// Renew makes what runs take up an authority whose content changed; nil: it does so when it is applied next.
+	// Renew makes what runs take up a chain or an authority whose content changed; nil: it does so when it is applied next.
 	Renew func(ctx context.Context) error
 	Log   *slog.Logger     // nil: nothing is logged
 	Now   func() time.Time // nil: time.Now
@@ -249,7 +249,18 @@ func (v *Vault) keep(ctx context.Context, o appliance.Origin, label string, p pa
 	if err := v.change(ctx, func() error { return v.store.SaveCertificate(ctx, o, r, request) }); err != nil {
 		return appliance.Certificate{}, err
 	}
+	if err := v.takeUp(ctx, r.ID); err != nil {
+		return appliance.Certificate{}, err
+	}
 	return v.Certificate(r.ID)
+}
+
+// takeUp lets what runs use a chain or a list that changed under an id that it names.
+func (v *Vault) takeUp(ctx context.Context, id string) error {
+	if v.renew == nil || len(v.use().of(id)) == 0 {
+		return nil
+	}
+	return v.renew(ctx)
 }
 
 // freeLabel refuses a label that another certificate has.

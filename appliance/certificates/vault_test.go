@@ -59,12 +59,14 @@ func TestKeptCertificateServesAfterARestartAndNeverShowsItsKey(t *testing.T) {
 func TestChainCanBeCompletedLater(t *testing.T) {
 	r := newRig(t)
 	l := newLadder(t, "pacs.example.org")
-	if _, err := r.Add(t.Context(), origin(), upload(t, l.leaf)); err != nil {
-		t.Fatal(err)
+	short, err := r.Add(t.Context(), origin(), upload(t, l.leaf))
+	if err != nil || r.renewed != 0 {
+		t.Fatal(err, r.renewed)
 	}
+	r.running = serving("HL7", short.ID)
 	c, err := r.Add(t.Context(), origin(), upload(t, l.leaf, l.upper, l.lower))
-	if err != nil || len(c.Warnings) != 0 || len(r.Certificates()) != 1 {
-		t.Errorf("%+v %v", c, err)
+	if err != nil || len(c.Warnings) != 0 || len(r.Certificates()) != 1 || r.renewed != 1 {
+		t.Errorf("%+v %v, renewed %d times", c, err, r.renewed)
 	}
 	if c, err = r.Relabel(t.Context(), origin(), c.ID, "PACS"); err != nil || c.Label != "PACS" || strings.Count(c.Chain, "BEGIN") != 3 {
 		t.Errorf("%+v %v", c, err)

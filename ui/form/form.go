@@ -23,6 +23,7 @@ const (
 	Choice   Kind = "choice"
 	Check    Kind = "check"
 	Area     Kind = "area"
+	Ticks    Kind = "ticks" // any number of the options
 )
 
 // Option is one choice.

@@ -22,7 +22,7 @@ func posted(f Service) url.Values {
 		out.Set(path, v)
 	}
 	for i, r := range f.Rows {
-		for name, v := range map[string]string{"id": r.ID, "label": r.Label, "address": r.Address, "port": r.Port, "weight": r.Weight, "max_connections": r.MaxConnections} {
+		for name, v := range map[string]string{"id": r.ID, "label": r.Label, "address": r.Address, "port": r.Port, "weight": r.Weight, "max_connections": r.MaxConnections, "encrypt": r.Encrypt} {
 			out.Set(RowName(i, name), v)
 		}
 	}
@@ -51,11 +51,17 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	if rapid.Bool().Draw(t, "fallback") {
 		s.Fallback = appliance.Fallback{Kind: appliance.FallbackServer, Address: netip.MustParseAddrPort("192.168.0.9:80")}
 	}
+	s.TLS.Certificates = rapid.SampledFrom([][]string{{}, {"b", "a"}}).Draw(t, "certificates")
+	s.TLS.Ciphers = rapid.SampledFrom([][]string{{}, appliance.TLSCiphers()[2:4]}).Draw(t, "ciphers")
+	s.TLS.ClientAuth, s.TLS.ClientCA = rapid.SampledFrom([]appliance.ClientAuth{appliance.ClientAuthNone, appliance.ClientAuthRequired}).Draw(t, "client auth"), "c"
+	s.TLS.MinVersion, s.TLS.Redirect, s.TLS.RedirectPort, s.TLS.HSTS = appliance.TLS13, appliance.RedirectFound, 8443, duration("hsts")
+	s.ServerTLS = appliance.ServerTLS{Enabled: rapid.Bool().Draw(t, "re-encrypt"), Verify: rapid.Bool().Draw(t, "verify server"), SNI: "pacs.example.org", CA: "d"}
 	for i := range rapid.IntRange(0, 4).Draw(t, "servers") {
 		s.RealServers = append(s.RealServers, appliance.RealServer{
 			ID: "r" + string(rune('a'+i)), Label: "Server" + string(rune('a'+i)), Address: appliance.Host(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}).String()),
 			Port: uint16(rapid.IntRange(0, 65535).Draw(t, "server port")), Weight: rapid.IntRange(0, 1000).Draw(t, "weight"), MaxConnections: rapid.IntRange(0, 99).Draw(t, "most"),
-			State: rapid.SampledFrom([]appliance.State{appliance.Online, appliance.Drain, appliance.Halt}).Draw(t, "state"),
+			Encrypt: rapid.Bool().Draw(t, "encrypt"),
+			State:   rapid.SampledFrom([]appliance.State{appliance.Online, appliance.Drain, appliance.Halt}).Draw(t, "state"),
 		})
 	}
 	s.Normalize()
@@ -144,7 +150,7 @@ func TestSectionsSayTheirValueAndWhatDiffers(t *testing.T) {
 	s.Mode = appliance.Failover
 	want := map[string]string{
 		"balance": "failover: the first server that is up · 1 value differs from the default", "persistence": "source IP, 30 min · 1 value differs from the default",
-		"check": "DICOM C-ECHO every 4 s, up after 2, down after 3", "fallback": "none: closed at once", "http": "HTTP Mode only", "limits": "40000 connections, client silent for 12 h",
+		"check": "DICOM C-ECHO every 4 s, up after 2, down after 3", "fallback": "none: closed at once", "tls": "off: clients come in clear", "https": "HTTP Mode only", "server_tls": "off", "http": "HTTP Mode only", "limits": "40000 connections, client silent for 12 h",
 	}
 	for _, section := range Sections(nil) {
 		if got := section.Summary(&s); got != want[section.ID] {
@@ -163,5 +169,32 @@ func TestManyRowsAndLongTextsAreBounded(t *testing.T) {
 	f := ReadService(in)
 	if len(f.Rows) > appliance.MaxServers+1 || len(f.Values["label"]) > longestText || len(f.Values["check.hl7.message"]) > 3*longestArea {
 		t.Errorf("%d rows, %d and %d bytes", len(f.Rows), len(f.Values["label"]), len(f.Values["check.hl7.message"]))
+	}
+}
+
+func TestTheChosenCertificateServesEveryoneElse(t *testing.T) {
+	in := url.Values{"tls.certificates": {"a", "b", "c"}, FirstName("tls.certificates"): {"b"}}
+	if got := ReadService(in).Values["tls.certificates"]; got != "b,a,c" {
+		t.Errorf("%q", got)
+	}
+	in.Set(FirstName("tls.certificates"), "not ticked")
+	if got := ReadService(in).Values["tls.certificates"]; got != "a,b,c" {
+		t.Errorf("%q", got)
+	}
+	sections := Sections(nil)
+	Offer(sections, []appliance.Certificate{{ID: "a", Label: "pacs", Names: []string{"pacs.example.org", "10.0.0.1"}, NotAfter: time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)}}, []appliance.ClientAuthority{{ID: "x", Label: "cards"}})
+	offered := map[string][]Option{}
+	for _, section := range sections {
+		for _, f := range section.Fields {
+			offered[f.Path] = f.Options
+		}
+	}
+	if got := offered["tls.certificates"]; len(got) != 1 || got[0].Name != "pacs: pacs.example.org, 10.0.0.1 (until 2027-01-02)" {
+		t.Errorf("%v", got)
+	}
+	for _, path := range []string{"tls.client_ca", "server_tls.ca"} {
+		if got := offered[path]; len(got) != 2 || got[1] != (Option{"x", "cards"}) {
+			t.Errorf("%s: %v", path, got)
+		}
 	}
 }

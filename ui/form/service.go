@@ -21,7 +21,7 @@ type Section struct {
 
 // Sections returns the parts of the form below the first fields.
 func Sections(scripts []appliance.Script) []Section {
-	return []Section{
+	list := []Section{
 		{ID: "balance", Name: "Balance mode", Fields: balanceFields(), summary: sayBalance},
 		{ID: "persistence", Name: "Persistence", Fields: persistenceFields(), summary: sayPersistence},
 		{ID: "check", Name: "Health check", Fields: checkFields(scripts), summary: sayCheck},
@@ -29,6 +29,7 @@ func Sections(scripts []appliance.Script) []Section {
 		{ID: "http", Name: "Protocol", Fields: httpFields(), Only: appliance.HTTP, summary: sayHTTP},
 		{ID: "limits", Name: "Limits and times", Fields: limitFields(), summary: sayLimits},
 	}
+	return slices.Insert(list, 4, tlsSections()...)
 }
 
 // FirstFields returns the four fields that are enough for a service.
@@ -131,7 +132,10 @@ func portText(p uint16) string {
 }
 
 // Row is one real server as typed.
-type Row struct{ ID, Label, Address, Port, Weight, MaxConnections string }
+type Row struct {
+	ID, Label, Address, Port, Weight, MaxConnections string
+	Encrypt                                          string // "true": to this server over TLS; empty: as the service says
+}
 
 func (r Row) blank() bool {
 	return r.ID == "" && strings.TrimSpace(r.Label+r.Address+r.Port+r.MaxConnections) == "" && (r.Weight == "" || r.Weight == "100")
@@ -156,6 +160,9 @@ func OfService(s *appliance.VirtualService) Service {
 		row := Row{ID: r.ID, Label: r.Label, Address: string(r.Address), Port: portText(r.Port), Weight: strconv.Itoa(r.Weight)}
 		if r.MaxConnections > 0 {
 			row.MaxConnections = strconv.Itoa(r.MaxConnections)
+		}
+		if r.Encrypt {
+			row.Encrypt = "true"
 		}
 		f.Rows = append(f.Rows, row)
 	}
@@ -187,7 +194,7 @@ func allFields(scripts []appliance.Script) []Field {
 func Known(path string) bool {
 	if strings.HasPrefix(path, "real_servers[") {
 		_, field, ok := strings.Cut(path, "].")
-		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections"}, field)
+		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections", "encrypt"}, field)
 	}
 	return path == "real_servers" || slices.ContainsFunc(allFields(nil), func(f Field) bool { return f.Path == path })
 }
@@ -204,13 +211,16 @@ func ReadService(in url.Values) Service {
 			most = longestArea
 		}
 		f.Values[field.Path] = one(in, field.Path, most)
+		if field.Kind == Ticks {
+			f.Values[field.Path] = readTicks(in, field.Path)
+		}
 	}
 	for i := range appliance.MaxServers + 1 {
 		if !in.Has(RowName(i, "label")) {
 			break
 		}
 		cell := func(name string) string { return one(in, RowName(i, name), longestText) }
-		row := Row{ID: cell("id"), Label: cell("label"), Address: cell("address"), Port: cell("port"), Weight: cell("weight"), MaxConnections: cell("max_connections")}
+		row := Row{ID: cell("id"), Label: cell("label"), Address: cell("address"), Port: cell("port"), Weight: cell("weight"), MaxConnections: cell("max_connections"), Encrypt: cell("encrypt")}
 		if !row.blank() {
 			f.Rows = append(f.Rows, row)
 		}
@@ -259,11 +269,12 @@ func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
 
 // hasDefault tells whether an empty field means the default.
 func (f Field) hasDefault() bool {
-	return f.Kind == Duration || f.Kind == Number || f.Path == "persistence.cookie_name" || f.Path == "persistence.application_cookie" || f.Path == "fallback.kind"
+	return f.Kind == Duration || f.Kind == Number || slices.Contains([]string{"tls.min_version", "tls.client_auth", "tls.redirect"}, f.Path) || f.Path == "persistence.cookie_name" || f.Path == "persistence.application_cookie" || f.Path == "fallback.kind"
 }
 
 func (r Row) into(server *appliance.RealServer, i int) []error {
 	errs := make([]error, 0, 3)
+	server.Encrypt = r.Encrypt == "true"
 	server.Label, server.Address = strings.TrimSpace(r.Label), appliance.Host(strings.TrimSpace(r.Address))
 	if server.Label == "" {
 		server.Label = string(server.Address)

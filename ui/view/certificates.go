@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"evenkeel/appliance"
@@ -71,4 +72,30 @@ func encoding(files bool) string {
 		return "multipart/form-data"
 	}
 	return "application/x-www-form-urlencoded"
+}
+
+// tick is one option of a field of ticks.
+type tick struct {
+	form.Option
+	On, First bool
+}
+
+// ticksOf lists the options of a field, those that are chosen first and in their order; what is chosen and not offered stays.
+func ticksOf(field form.Field, value string) []tick {
+	var out []tick
+	chosen := form.Ticked(value)
+	for i, id := range chosen {
+		at := slices.IndexFunc(field.Options, func(o form.Option) bool { return o.Value == id })
+		option := form.Option{Value: id, Name: "unknown: " + id}
+		if at >= 0 {
+			option = field.Options[at]
+		}
+		out = append(out, tick{option, true, i == 0})
+	}
+	for _, o := range field.Options {
+		if !slices.Contains(chosen, o.Value) {
+			out = append(out, tick{o, false, false})
+		}
+	}
+	return out
 }
