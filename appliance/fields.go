@@ -88,6 +88,7 @@ func Fields() []Field {
 		{vs, "http.compress", "Compression", "Text, such as pages, scripts, JSON and XML, is sent in gzip, brotli or zstd to browsers that can read it. It saves bandwidth and costs processor time; what the servers have compressed themselves passes as it is."},
 		{vs, "http.head_timeout", "Slow-header guard", "A request head must be complete within this time."},
 		{vs, "http.http2_in", "HTTP/2 from clients", "Over TLS: browsers choose it by themselves. Always: also clients in clear that begin with HTTP/2, as gRPC does; browsers never do."},
+		{vs, "http.http2_out", "HTTP/2 to the servers", "For servers that speak it, such as gRPC's: in clear they must take it with prior knowledge, over TLS by ALPN. Requests share connections. A server without it is not used."},
 		{vs, "http.websocket_timeout", "WebSocket timeout", "A WebSocket that is silent in both directions for so long is closed. Many applications send a sign of life every 30 s."},
 		{vs, "limits.max_connections", "Maximum connections", "Clients at the same time; more wait until one leaves."},
 		{vs, "limits.connect_timeout", "Connect timeout", "A server that does not accept in this time is passed over for another."},

@@ -18,3 +18,6 @@ const (
 
 // Valid tells whether h is one of the choices.
 func (h HTTP2In) Valid() bool { return h == HTTP2Off || h == HTTP2OverTLS || h == HTTP2Always }
+
+// SpeaksHTTP2 tells whether the real servers are spoken to in HTTP/2: over TLS as agreed on, in clear with prior knowledge.
+func (s *VirtualService) SpeaksHTTP2() bool { return s.Protocol == HTTP && s.HTTP.HTTP2Out }

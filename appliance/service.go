@@ -99,6 +99,7 @@ type HTTPOptions struct {
 	HeadTimeout      Duration     `json:"head_timeout"`         // slow-header guard: a request head must be complete within it
 	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
 	HTTP2In          HTTP2In      `json:"http2_in"`             // which clients may speak HTTP/2
+	HTTP2Out         bool         `json:"http2_out"`            // the real servers are spoken to in HTTP/2
 	ErrorPage        string       `json:"error_page,omitempty"` // HTML of the answers that the appliance gives by itself; empty: a sentence
 	CacheSize        int          `json:"cache_size,omitempty"` // MiB of responses kept in memory; 0: none
 	Compress         bool         `json:"compress"`             // text is sent in gzip, brotli or zstd to clients that can read it

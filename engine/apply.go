@@ -187,7 +187,7 @@ func (next *change) perform(n *lane) {
 		shard := s.shards[n.number]
 		shard.evictAll()
 		for _, seat := range shard.seats {
-			n.idle.DropServer(&seat.Server)
+			n.dropServer(&seat.Server)
 		}
 	}
 }
@@ -213,7 +213,7 @@ func (next *change) relist(n *lane) {
 func (w *serviceSwap) end(n *lane) {
 	shard := w.service.shards[n.number]
 	for _, s := range w.dropped {
-		n.idle.DropServer(&s.seats[n.number].Server)
+		n.dropServer(&s.seats[n.number].Server)
 	}
 	for _, s := range w.halted {
 		shard.evict(&s.seats[n.number].Server, nil)

@@ -72,6 +72,7 @@ type lane struct {
 	idle    *http1.IdlePool
 	secure  *tlsterm.Lane
 	streams *http2.Shared
+	servers *http2.Servers
 }
 
 // view is what runs, for those who only look; it is never changed, only replaced.
@@ -153,7 +154,8 @@ func (e *Engine) openLanes() error {
 			return fmt.Errorf("open loop %d: %w", i, err)
 		}
 		secure := tlsterm.NewLane(tlsterm.LaneOptions{Loop: l, Post: l.Post, Signers: e.signers})
-		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop), secure: secure, streams: http2.NewShared(l)})
+		streams := http2.NewShared(l)
+		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop), secure: secure, streams: streams, servers: http2.NewServers(streams)})
 	}
 	return nil
 }
@@ -208,6 +210,7 @@ func (e *Engine) drain() {
 				s.shards[n.number].evictAll()
 			}
 			n.idle.Close()
+			n.servers.Close()
 		})
 	}
 	e.groups, e.services = map[netip.AddrPort]*group{}, map[string]*service{}
@@ -258,7 +261,7 @@ func (e *Engine) healthChanged(id string, h appliance.Health) {
 	}
 	for _, n := range e.lanes {
 		n.loop.Post(func() {
-			n.idle.DropServer(&s.seats[n.number].Server)
+			n.dropServer(&s.seats[n.number].Server)
 			if s.service.running.Load().config.Monitor.CloseOnDown {
 				s.service.shards[n.number].evict(&s.seats[n.number].Server, nil)
 			}

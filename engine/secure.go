@@ -43,6 +43,7 @@ type secrecy struct {
 
 	initiator *tlsterm.Initiator // nil: no server is spoken to over TLS
 	servers   appliance.ServerTLS
+	speaks2   bool // HTTP/2
 	serverCA  *authority
 }
 
@@ -63,7 +64,7 @@ func (e *Engine) secured(c *appliance.Config) *securing {
 		if !v.TLS.On() && !encrypts {
 			continue
 		}
-		s := &secrecy{clients: v.Clone().TLS, servers: v.ServerTLS, offers: offered(v)}
+		s := &secrecy{clients: v.Clone().TLS, servers: v.ServerTLS, offers: offered(v), speaks2: v.SpeaksHTTP2()}
 		s.clients.Redirect, s.clients.RedirectPort, s.clients.HSTS = "", 0, 0 // no part of a handshake
 		if before := len(w.errors); w.read(v, s, encrypts) && before == len(w.errors) {
 			w.services[v.ID] = w.made(v, s, encrypts)
@@ -124,13 +125,17 @@ func (s *secrecy) terminatorLike(now *secrecy, service string, ring *tlsterm.Rin
 }
 
 func (s *secrecy) initiatorLike(now *secrecy) *tlsterm.Initiator {
-	if now.initiator != nil && s.servers == now.servers && s.serverCA == now.serverCA {
+	if now.initiator != nil && s.servers == now.servers && s.speaks2 == now.speaks2 && s.serverCA == now.serverCA {
 		return now.initiator
 	}
 	if s.servers.Verify && s.serverCA == nil {
 		tlsterm.ReadSystemAuthorities()
 	}
-	return tlsterm.NewInitiator(s.servers, s.serverCA.loaded(), nil)
+	var protocols []string
+	if s.speaks2 {
+		protocols = []string{appliance.ProtocolHTTP2}
+	}
+	return tlsterm.NewInitiator(s.servers, s.serverCA.loaded(), protocols)
 }
 
 // offered returns what is offered to clients by ALPN, best first.

@@ -35,3 +35,9 @@ func (s *shard) http2(c wire.Conn, secure bool) wire.Core {
 		New: func(stream wire.Conn) wire.Core { return s.http1(stream, secure, true) },
 	})
 }
+
+// dropServer keeps no connection to a server that is not in use, and lets no new request use one that is.
+func (n *lane) dropServer(server *wire.Server) {
+	n.idle.DropServer(server)
+	n.servers.DropServer(server)
+}

@@ -228,8 +228,8 @@ func TestHTTP2IsAgreedOnInTLS(t *testing.T) {
 	ca := tlstest.NewAuthority(t, "CA")
 	issued := ca.Issue("a.test")
 	h := serveHandler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %s ", r.Proto, r.Header.Get("X-Forwarded-Proto"))
-		_, _ = io.Copy(w, r.Body)
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s", r.Proto, r.Header.Get("X-Forwarded-Proto"), body)
 	}))
 	r := start(t, Options{Certificates: keep(issued)})
 	v := web(t, "svc", h.address)

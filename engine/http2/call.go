@@ -187,7 +187,7 @@ func (s *stream) pseudo(block, method, target, host []byte, webSocket bool) []by
 		block = appendNamed(block, nameMethod, method)
 	}
 	scheme := byte(indexHTTP)
-	if s.call.route.Secure {
+	if s.call.route.Secure != nil {
 		scheme = indexHTTPS
 	}
 	block = append(block, 0x80|scheme)

@@ -370,6 +370,12 @@ func (c *conn) Connected(wire.Conn) {
 	if c.state.over {
 		return
 	}
+	if below, secure := c.outer.(wire.Secured); secure && below.Secrecy().Protocol != "h2" {
+		c.state.over = true
+		c.outer.Abort()
+		c.end(syscall.EPROTONOSUPPORT)
+		return
+	}
 	c.enter()
 	c.state.connected, c.since = true, c.now()
 	c.greet()

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"crypto/tls"
 	"slices"
 	"time"
 
@@ -16,7 +17,7 @@ type Dialer interface {
 type Route struct {
 	Choice wire.Choice
 	Dialer Dialer
-	Secure bool // the connection below is TLS
+	Secure *tls.Config // what TLS below was made with: connections are not shared beyond it; nil: in clear
 }
 
 // Servers keeps the connections of one loop to servers that speak HTTP/2. Requests to one address share a connection as far as the server allows.

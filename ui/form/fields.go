@@ -219,6 +219,7 @@ func httpFields() []Field {
 		duration("http.head_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.HeadTimeout }),
 		choice("http.http2_in", func(s *vs) *appliance.HTTP2In { return &s.HTTP.HTTP2In },
 			Option{string(appliance.HTTP2OverTLS), "over TLS"}, Option{string(appliance.HTTP2Always), "always, also in clear"}, Option{string(appliance.HTTP2Off), "off"}),
+		check("http.http2_out", func(s *vs) *bool { return &s.HTTP.HTTP2Out }),
 		duration("http.websocket_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.WebSocketTimeout }),
 	}
 }
