@@ -45,12 +45,16 @@ func TestQuantilesAreRightToThreePercent(t *testing.T) {
 // TestPeersAcceptTheirConfiguration: a row of the table must not be lost to a mistake here.
 func TestPeersAcceptTheirConfiguration(t *testing.T) {
 	dir := t.TempDir()
+	files, err := writeCertificates(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for program, c := range map[string]struct {
 		file, text string
 		args       []string
 	}{
-		"haproxy": {filepath.Join(dir, "haproxy.cfg"), haproxyConfig(7000, peerFiles{}, true), []string{"-c", "-f"}},
-		"nginx":   {filepath.Join(dir, "nginx.conf"), nginxConfig(7200, peerFiles{}, dir), []string{"-t", "-c"}},
+		"haproxy": {filepath.Join(dir, "haproxy.cfg"), haproxyConfig(7000, files, true), []string{"-c", "-f"}},
+		"nginx":   {filepath.Join(dir, "nginx.conf"), nginxConfig(7200, files, dir), []string{"-t", "-c"}},
 	} {
 		t.Run(program, func(t *testing.T) {
 			path, err := exec.LookPath(program)

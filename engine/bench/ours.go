@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"evenkeel/appliance"
@@ -11,25 +12,37 @@ import (
 )
 
 // Proxy serves the contender's side of the benchmark with the engine until the context ends: it is what runs in the process of its own.
-func Proxy(ctx context.Context, base, loops int) error {
-	e := engine.New(engine.Options{Loops: loops})
+// dir is where the certificates are.
+func Proxy(ctx context.Context, base, loops int, dir string) error {
+	held := pairs{}
+	var ids []string
+	for _, name := range []string{"ecdsa.pem", "rsa.pem"} {
+		id, err := held.read(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	e := engine.New(engine.Options{Loops: loops, Certificates: held})
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	if err := e.Apply(ctx, ourConfig(base)); err != nil {
+	if err := e.Apply(ctx, ourConfig(base, ids[0], ids[1])); err != nil {
 		return err
 	}
 	return <-done
 }
 
 // ourConfig is the work for the engine, with the defaults of new services.
-func ourConfig(base int) appliance.Config {
+func ourConfig(base int, ecdsa, rsa string) appliance.Config {
 	var c appliance.Config
 	c.Cluster.Settings.AllowLoopback = true
+	modern, old := service(appliance.HTTP, base+tlsPort, webServer), service(appliance.HTTP, base+rsaPort, webServer)
+	modern.TLS.Certificates, old.TLS.Certificates = []string{ecdsa}, []string{rsa}
 	cookie := service(appliance.HTTP, base+cookiePort, webServer)
 	cookie.Persistence.Kind = appliance.PersistCookie
 	c.Cluster.VirtualServices = []appliance.VirtualService{
 		service(appliance.HTTP, base+webPort, webServer), service(appliance.HTTP, base+midPort, midServer), service(appliance.HTTP, base+bigPort, bigServer),
-		service(appliance.TCP, base+echoPort, echoServer), service(appliance.TCP, base+bulkPort, bulkServer), cookie,
+		service(appliance.TCP, base+echoPort, echoServer), service(appliance.TCP, base+bulkPort, bulkServer), cookie, modern, old,
 	}
 	c.Cluster.Normalize()
 	return c

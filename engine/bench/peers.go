@@ -75,8 +75,8 @@ func nginxConfig(base int, files peerFiles, dir string) string {
 	section(midPort, "", midServer)
 	section(bigPort, "", bigServer)
 	if files.ecdsa != "" {
-		section(tlsPort, fmt.Sprintf(" ssl;\n  ssl_certificate %s;\n  ssl_certificate_key %s;\n  ssl_session_tickets off", files.ecdsa, files.ecdsa), webServer)
-		section(rsaPort, fmt.Sprintf(" ssl;\n  ssl_certificate %s;\n  ssl_certificate_key %s;\n  ssl_session_tickets off", files.rsa, files.rsa), webServer)
+		section(tlsPort, fmt.Sprintf(" ssl;\n  ssl_certificate %s;\n  ssl_certificate_key %s;\n  ssl_protocols TLSv1.2 TLSv1.3;\n  ssl_session_tickets off", files.ecdsa, files.ecdsa), webServer)
+		section(rsaPort, fmt.Sprintf(" ssl;\n  ssl_certificate %s;\n  ssl_certificate_key %s;\n  ssl_protocols TLSv1.2 TLSv1.3;\n  ssl_session_tickets off", files.rsa, files.rsa), webServer)
 	}
 	b.WriteString("}\n")
 	return b.String()

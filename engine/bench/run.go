@@ -33,7 +33,11 @@ func Run(o Options, self []string, out io.Writer) ([]byte, error) {
 			c.stop()
 		}
 	}()
-	if err := f.start(self, dir); err != nil {
+	files, err := writeCertificates(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.start(self, dir, files); err != nil {
 		return nil, err
 	}
 	if err := pin(0); err != nil {
@@ -60,9 +64,9 @@ func Run(o Options, self []string, out io.Writer) ([]byte, error) {
 }
 
 // start starts the contenders, each on the processor that the load does not use.
-func (f *arena) start(self []string, dir string) error {
+func (f *arena) start(self []string, dir string, files peerFiles) error {
 	ours := func(part string, base, loops int) []string {
-		return append(slices.Clone(self), part, strconv.Itoa(base), strconv.Itoa(loops))
+		return append(slices.Clone(self), part, strconv.Itoa(base), strconv.Itoa(loops), dir)
 	}
 	for _, c := range []struct {
 		name      string
@@ -72,9 +76,9 @@ func (f *arena) start(self []string, dir string) error {
 		file      string
 		text      string
 	}{
-		{haproxyName, 7000, 1, []string{f.options.HAProxy, "-db", "-f"}, "haproxy.cfg", haproxyConfig(7000, peerFiles{}, false)},
-		{splicedName, 7100, 1, []string{f.options.HAProxy, "-db", "-f"}, "spliced.cfg", haproxyConfig(7100, peerFiles{}, true)},
-		{nginxName, 7200, 1, []string{f.options.Nginx, "-c"}, "nginx.conf", nginxConfig(7200, peerFiles{}, dir)},
+		{haproxyName, 7000, 1, []string{f.options.HAProxy, "-db", "-f"}, "haproxy.cfg", haproxyConfig(7000, files, false)},
+		{splicedName, 7100, 1, []string{f.options.HAProxy, "-db", "-f"}, "spliced.cfg", haproxyConfig(7100, files, true)},
+		{nginxName, 7200, 1, []string{f.options.Nginx, "-c"}, "nginx.conf", nginxConfig(7200, files, dir)},
 		{reverseName, 7300, 1, ours("reverse", 7300, 1), "", ""},
 		{oursName, 8000, 1, ours("proxy", 8000, 1), "", ""},
 		{twoName, 8100, -1, ours("proxy", 8100, 2), "", ""},
@@ -106,6 +110,7 @@ func (f *arena) works() []work {
 	return []work{
 		{name: "W7 idle HTTP connection", unit: "B", port: webPort, once: true, who: two, run: f.idleWeb},
 		{name: "W7 idle TCP session", unit: "B", port: echoPort, once: true, who: two, run: f.idleTCP},
+		{name: "W7 idle TLS connection", unit: "B", port: tlsPort, once: true, who: two, run: f.idleSecured},
 		{name: "W1 HTTP/1.1 keep-alive, 100 B", unit: "µs CPU/request", port: webPort, goal: 1.15, who: web, run: f.requests(64, asker{})},
 		{name: "W1c with cookie persistence", unit: "µs CPU/request", port: cookiePort, goal: 1.05, who: two, run: f.requests(64, asker{cookie: true})},
 		{name: "W2 a connection per request", unit: "µs CPU/request", port: webPort, goal: 1.1, who: web, run: f.requests(64, asker{once: true})},
@@ -113,6 +118,9 @@ func (f *arena) works() []work {
 		{name: "W3 bodies of 1 MiB", unit: "µs CPU/request", port: bigPort, goal: 1.7, who: bodies, run: f.requests(8, asker{})},
 		{name: "W4 TCP connections, 100 B each way", unit: "µs CPU/connection", port: echoPort, goal: 1.1, who: two, run: f.connections},
 		{name: "W5 TCP bulk", unit: "ms CPU/GB", port: bulkPort, goal: 2.5, who: []string{haproxyName, splicedName, oursName}, run: f.bulk},
+		{name: "W6 TLS 1.3 handshake, ECDSA P-256", unit: "µs CPU/handshake", port: tlsPort, goal: 1.2, who: []string{haproxyName, nginxName, oursName}, run: f.handshakes},
+		{name: "W6 TLS 1.3 keep-alive, 100 B", unit: "µs CPU/request", port: tlsPort, goal: 1.15, who: []string{haproxyName, nginxName, oursName}, run: f.securedRequests},
+		{name: "W6r TLS 1.3 handshake, RSA 2048", unit: "µs CPU/handshake", port: rsaPort, goal: 0.45, who: []string{haproxyName, nginxName, oursName}, run: f.handshakes},
 		{name: "p99, open loop at half of HAProxy's most", unit: "µs", port: webPort, goal: 1, who: []string{haproxyName, nginxName, oursName}, run: f.latency},
 		{name: "CPU at that load", unit: "µs CPU/request", port: webPort, who: []string{haproxyName, oursName, twoName}, run: f.offered},
 	}

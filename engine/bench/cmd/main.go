@@ -35,7 +35,7 @@ func run() error {
 	flag.Parse()
 	switch {
 	case *part:
-		return serve(flag.Arg(0), flag.Arg(1), flag.Arg(2))
+		return serve(flag.Arg(0), flag.Arg(1), flag.Arg(2), flag.Arg(3))
 	case !*inside:
 		return again()
 	}
@@ -53,7 +53,7 @@ func run() error {
 	return os.WriteFile(*file, table, 0o644)
 }
 
-func serve(part, base, loops string) error {
+func serve(part, base, loops, dir string) error {
 	port, err := strconv.Atoi(base)
 	if err != nil {
 		return fmt.Errorf("read base port: %w", err)
@@ -70,7 +70,7 @@ func serve(part, base, loops string) error {
 	case "many":
 		return bench.Many(ctx, os.Stdout)
 	}
-	return bench.Proxy(ctx, port, n)
+	return bench.Proxy(ctx, port, n, dir)
 }
 
 // again runs the same command in a network namespace of its own.
