@@ -25,7 +25,8 @@ type Conn struct {
 	facts  *wire.Secrecy
 
 	hand         *handshake // nil when it is over
-	newer, older *Conn      // in the lane's ring of half-open ones
+	newer, older *Conn      // in listed
+	listed       *ring      // the lane's, while the handshake is not over; or nil
 
 	ended     bool // the peer's FIN has come
 	finished  bool // the core was told so
@@ -47,7 +48,7 @@ func (c *Conn) Received(_ wire.Conn, b []byte) int {
 		return len(b)
 	}
 	if c.hand != nil {
-		if c.hand.mustWait(b) {
+		if c.mustWait(b) {
 			return 0
 		}
 		c.in = b
@@ -156,7 +157,7 @@ func (c *Conn) breakOff(err error) {
 // release gives back everything but the connection itself.
 func (c *Conn) release() {
 	c.over = true
-	c.lane.delist(c)
+	c.leave()
 	c.lane.free(c.kept)
 	c.kept, c.in = nil, nil
 	if h := c.hand; h != nil {
@@ -216,7 +217,7 @@ func (c *Conn) Woken(wire.Conn) {
 	switch {
 	case c.over:
 	case c.core == nil:
-		c.giveUp(errSlow)
+		c.wokenEarly()
 	default:
 		c.core.Woken(c)
 	}

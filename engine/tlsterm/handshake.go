@@ -23,18 +23,14 @@ type handshake struct {
 	stop    func()
 	yield   func(struct{}) bool
 	err     error
-	signing *job // what a worker signs for it, or nil
+	signing *job      // what a worker signs for it, or nil
+	began   wire.Time // when it became half open
+	due     wire.Time // when a client's has to be over
 	running bool
 }
 
 // wait gives the loop its thread back until there is something new; false: the connection is gone.
 func (h *handshake) wait() bool { return h.yield(struct{}{}) }
-
-// mustWait tells whether the handshake has no use for b now: a signature is being made, or a client's hello is not there yet. Before the whole hello is there
-// a client costs no more than its connection.
-func (h *handshake) mustWait(b []byte) bool {
-	return h.signing != nil || h.next == nil && !helloComplete(b)
-}
 
 // end stops the coroutine, which comes to its own end with an error.
 func (h *handshake) end() {
@@ -46,10 +42,51 @@ func (h *handshake) end() {
 // Server begins the server's side of TLS on a connection that was accepted, and returns its core. When the handshake is over accept gives the core of what is
 // inside; nil ends the connection. failed, which may be nil, is told why a handshake, or later the encryption, came to nothing.
 func (l *Lane) Server(raw wire.Conn, config *tls.Config, accept func(*Conn) wire.Core, failed func(error)) *Conn {
-	c := &Conn{lane: l, raw: raw, accept: accept, failed: failed, hand: &handshake{}}
+	c := &Conn{lane: l, raw: raw, accept: accept, failed: failed, hand: &handshake{due: l.loop.Now().Add(handshakeTime)}}
 	c.tls = tls.Server((*transport)(c), config)
-	raw.WakeAt(l.loop.Now().Add(handshakeTime))
+	raw.WakeAt(c.hand.due)
 	return c
+}
+
+// mustWait tells whether the handshake has no use for b now: a signature is being made, a client's hello is not there yet, or its turn has not come. Before it begins
+// a client costs no more than its connection.
+func (c *Conn) mustWait(b []byte) bool {
+	h := c.hand
+	switch {
+	case h.next != nil:
+		return h.signing != nil
+	case c.listed != nil || !helloComplete(b):
+		return true
+	case c.lane.room():
+		return false
+	}
+	c.lane.waiting.add(c)
+	c.raw.Pause()
+	c.raw.WakeAt(min(h.due, c.lane.loop.Now().Add(honestTime)))
+	return true
+}
+
+// wokenEarly is told before the handshake is over.
+func (c *Conn) wokenEarly() {
+	now := c.lane.loop.Now()
+	switch {
+	case now >= c.hand.due:
+		c.giveUp(errSlow)
+	case c.listed == &c.lane.waiting && c.lane.room():
+		c.lane.next()
+		fallthrough
+	default:
+		c.raw.WakeAt(min(c.hand.due, now.Add(honestTime)))
+	}
+}
+
+// leave takes c off the lane's lists; who waits for a turn may have it.
+func (c *Conn) leave() {
+	c.lane.waiting.remove(c)
+	if c.listed != nil {
+		c.lane.begun.remove(c)
+		c.lane.next()
+	}
 }
 
 // Client returns the client's side of TLS on a connection that dial opens for the core that it is given: a Dial of the loop's, or what stands for it. core is
@@ -84,7 +121,10 @@ func (c *Conn) shake() {
 			c.raw.Close()
 			return
 		}
-		c.lane.enlist(c)
+		if h.began = c.lane.loop.Now(); c.accept != nil {
+			c.lane.waiting.remove(c)
+			c.lane.begun.add(c)
+		}
 		h.next, h.stop = iter.Pull(c.coroutine)
 	}
 	h.running = true
@@ -112,7 +152,7 @@ func (c *Conn) coroutine(yield func(struct{}) bool) {
 // shaken begins what is inside.
 func (c *Conn) shaken() {
 	c.hand = nil
-	c.lane.delist(c)
+	c.leave()
 	if c.accept == nil {
 		c.core.Connected(c)
 		return

@@ -8,8 +8,9 @@ import (
 
 // Bounds of what peers can make us hold.
 const (
-	handshakeTime = 10 * time.Second // from the first byte of TLS to the end of the handshake
-	maxHalfOpen   = 2048             // handshakes on one loop that have begun; beyond it the oldest is given up
+	handshakeTime = 10 * time.Second // from the accept to the end of the handshake
+	maxHalfOpen   = 1024             // handshakes on one loop that have begun; beyond it clients wait for their turn
+	honestTime    = time.Second      // what a handshake may last when others wait for their turn: honest ones take a round trip
 	spareBuffers  = 64
 )
 
@@ -29,36 +30,40 @@ type Lane struct {
 	plain   []byte   // to decrypt into
 	out     []byte   // records on their way to a connection; empty whenever a core is told something
 	spare   [][]byte // buffers for plaintext that cores leave
-	open    int      // handshakes that have begun and not ended
-	halves  Conn     // ring of them: halves.newer is the oldest
+	begun   ring     // handshakes under way, in the order in which they began
+	waiting ring     // clients whose hello has come and whose turn has not
 }
 
 // NewLane returns the lane of a loop.
 func NewLane(o LaneOptions) *Lane {
 	l := &Lane{loop: o.Loop, post: o.Post, signers: o.Signers, plain: make([]byte, wire.KeepLimit), out: make([]byte, 0, wire.KeepLimit+4096)}
-	l.halves.newer, l.halves.older = &l.halves, &l.halves
+	l.begun.clear()
+	l.waiting.clear()
 	return l
 }
 
 // HalfOpen returns how many handshakes are under way.
-func (l *Lane) HalfOpen() int { return l.open }
+func (l *Lane) HalfOpen() int { return l.begun.length }
 
-// enlist notes that a handshake has begun. A flood of half-open ones drives out the oldest: those of honest peers end within a round trip.
-func (l *Lane) enlist(c *Conn) {
-	if l.open >= maxHalfOpen {
-		l.halves.newer.giveUp(errHalfOpen)
+// room tells whether one more handshake may begin. When there are too many, the oldest is given up if it lasts longer than an honest one: a flood of half-open
+// ones cannot keep others out for long, and a crowd of honest clients waits and loses nobody.
+func (l *Lane) room() bool {
+	if l.begun.length < maxHalfOpen {
+		return true
 	}
-	c.newer, c.older = &l.halves, l.halves.older
-	l.halves.older.newer = c
-	l.halves.older = c
-	l.open++
+	oldest := l.begun.oldest()
+	if l.loop.Now().Sub(oldest.hand.began) < honestTime {
+		return false
+	}
+	oldest.giveUp(errHalfOpen)
+	return true
 }
 
-func (l *Lane) delist(c *Conn) {
-	if c.newer != nil {
-		c.newer.older, c.older.newer = c.older, c.newer
-		c.newer, c.older = nil, nil
-		l.open--
+// next gives the turn to the client that waits longest.
+func (l *Lane) next() {
+	if c := l.waiting.oldest(); c != nil && l.begun.length < maxHalfOpen {
+		l.waiting.remove(c)
+		c.raw.Resume() // its hello is offered again
 	}
 }
 
@@ -80,5 +85,36 @@ const bufferSize = 16 << 10
 func (l *Lane) free(b []byte) {
 	if cap(b) == bufferSize && len(l.spare) < spareBuffers {
 		l.spare = append(l.spare, b[:0])
+	}
+}
+
+// ring is a list of connections, each of which is in one ring at most.
+type ring struct {
+	head   Conn // head.newer is the oldest
+	length int
+}
+
+func (r *ring) clear() { r.head.newer, r.head.older = &r.head, &r.head }
+
+func (r *ring) oldest() *Conn {
+	if r.length == 0 {
+		return nil
+	}
+	return r.head.newer
+}
+
+func (r *ring) add(c *Conn) {
+	c.newer, c.older, c.listed = &r.head, r.head.older, r
+	r.head.older.newer = c
+	r.head.older = c
+	r.length++
+}
+
+// remove takes c out, if it is in.
+func (r *ring) remove(c *Conn) {
+	if c.listed == r {
+		c.newer.older, c.older.newer = c.older, c.newer
+		c.newer, c.older, c.listed = nil, nil, nil
+		r.length--
 	}
 }
