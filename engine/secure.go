@@ -205,6 +205,9 @@ func (w *securing) refuse(v *appliance.VirtualService, field string, err error) 
 		e = &appliance.Error{Kind: appliance.Unavailable, Message: "The certificate cannot be read.", Err: err}
 	}
 	named := *e
+	if named.Kind == appliance.NotFound { // what is not there is the certificate, not the service
+		named.Kind, named.Hint = appliance.Invalid, "Choose one that is kept, or add it first."
+	}
 	named.Op, named.Subject, named.Field = "read certificates", v.ID, fmt.Sprintf("virtual_services[%s].%s", v.Label, field)
 	w.errors = append(w.errors, &named)
 }

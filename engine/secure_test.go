@@ -82,7 +82,7 @@ func TestServicesWhoseCertificatesCannotBeHadAreRefused(t *testing.T) {
 	}
 	e := New(Options{Certificates: keep()})
 	errs = appliance.ErrorsOf(e.Check(t.Context(), config(v)))
-	if len(errs) != 3 || errs[0].Kind != appliance.NotFound || errs[1].Field != "virtual_services[WEB].tls.client_ca" || errs[2].Field != "virtual_services[WEB].server_tls.ca" {
+	if len(errs) != 3 || errs[0].Kind != appliance.Invalid || errs[1].Field != "virtual_services[WEB].tls.client_ca" || errs[2].Field != "virtual_services[WEB].server_tls.ca" {
 		t.Error(errs)
 	}
 	ca := tlstest.NewAuthority(t, "CA")

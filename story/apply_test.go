@@ -90,8 +90,15 @@ func postUntil(t *testing.T, ctx context.Context, url string, seed int, count *a
 		dials.Add(1)
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
-	defer transport.CloseIdleConnections()
-	h := &http.Client{Transport: transport}
+	postUntilWith(t, ctx, &http.Client{Transport: transport}, url, seed, count)
+	if dials.Load() > 1 {
+		t.Errorf("client %d had to connect %d times", seed, dials.Load())
+	}
+}
+
+// postUntilWith posts over a client until ctx ends; no post is sent twice.
+func postUntilWith(t *testing.T, ctx context.Context, h *http.Client, url string, seed int, count *atomic.Int64) {
+	defer h.CloseIdleConnections()
 	for i := 0; ctx.Err() == nil; i++ {
 		body := bytes.Repeat([]byte(fmt.Sprintf("%d/%d ", seed, i)), 100)
 		r, err := http.NewRequest(http.MethodPost, url, io.NopCloser(bytes.NewReader(body))) // a body that net/http cannot send again by itself
@@ -112,9 +119,6 @@ func postUntil(t *testing.T, ctx context.Context, url string, seed int, count *a
 			return
 		}
 		count.Add(1)
-	}
-	if dials.Load() > 1 {
-		t.Errorf("client %d had to connect %d times", seed, dials.Load())
 	}
 }
 
