@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"engine/peek":            nil,
 	"engine/persist":         nil,
 	"engine/stats":           {"engine/wire"},
+	"engine/traffic":         {"engine/wire"},
 	"engine/monitor":         {"engine/dicom", "engine/mllp"},
 	"engine/fallback":        nil,
 	"engine/dicom":           nil,

@@ -119,7 +119,8 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), Log: o.log, Certificates: a.vault,
+		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Log: o.log, Certificates: a.vault,
+		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
 	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Site: a.site(), Log: o.log})

@@ -27,8 +27,9 @@ type Settings struct {
 
 // Local is the part of the configuration that belongs to one node.
 type Local struct {
-	Hostname string   `json:"hostname"`             // empty: the operating system's
-	Names    []string `json:"host_names,omitempty"` // further names by which browsers may address the WebUI (Host header)
+	Hostname   string     `json:"hostname"`             // empty: the operating system's
+	Names      []string   `json:"host_names,omitempty"` // further names by which browsers may address the WebUI (Host header)
+	TrafficLog TrafficLog `json:"traffic_log,omitzero"` // where the lines of the traffic log go
 }
 
 // Script is a health check script; its arguments are VIP, VIP port, RIP, RIP port, and exit status 0 means up.
@@ -40,7 +41,8 @@ type Script struct {
 
 // Clone returns a deep copy.
 func (c Config) Clone() Config {
-	return Config{Cluster: c.Cluster.Clone(), Local: Local{Hostname: c.Local.Hostname, Names: slices.Clone(c.Local.Names)}}
+	c.Local.Names = slices.Clone(c.Local.Names)
+	return Config{Cluster: c.Cluster.Clone(), Local: c.Local}
 }
 
 // Clone returns a deep copy.

@@ -52,6 +52,7 @@ type VirtualService struct {
 	Fallback    Fallback    `json:"fallback"`
 	HTTP        HTTPOptions `json:"http"`
 	Limits      Limits      `json:"limits"`
+	Log         LogMode     `json:"log"` // what the traffic log holds
 	TLS         TLSOptions  `json:"tls"`
 	ServerTLS   ServerTLS   `json:"server_tls"`
 }
@@ -103,6 +104,7 @@ type HTTPOptions struct {
 	ErrorPage        string       `json:"error_page,omitempty"` // HTML of the answers that the appliance gives by itself; empty: a sentence
 	CacheSize        int          `json:"cache_size,omitempty"` // MiB of responses kept in memory; 0: none
 	Compress         bool         `json:"compress"`             // text is sent in gzip, brotli or zstd to clients that can read it
+	RequestID        bool         `json:"request_id"`           // the servers are told the request's number in the traffic log, as X-Request-ID
 }
 
 // Limits are the bounds of one service.
@@ -121,6 +123,7 @@ func NewService(p Protocol) VirtualService {
 		Persistence: newPersistence(),
 		Fallback:    Fallback{Kind: FallbackNone},
 		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS},
+		Log:         LogErrors,
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
 			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),

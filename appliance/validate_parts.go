@@ -128,6 +128,7 @@ func (v *validation) options(s *VirtualService) {
 	v.lasts("limits.connect_timeout", s.Limits.ConnectTimeout, 10*time.Millisecond, 5*time.Minute)
 	v.lasts("limits.client_timeout", s.Limits.ClientTimeout, 10*time.Millisecond, maxDuration)
 	v.lasts("limits.server_timeout", s.Limits.ServerTimeout, 10*time.Millisecond, maxDuration)
+	v.oneOf("log", s.Log.Valid(), string(s.Log))
 }
 
 func (v *validation) scripts() {
@@ -152,6 +153,7 @@ var validHostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-
 func (v *validation) local() {
 	v.prefix = "local."
 	defer func() { v.prefix = "" }()
+	v.trafficLog()
 	if name := v.config.Local.Hostname; name != "" && (!validHostname.MatchString(name) || len(name) > 253) {
 		v.refuse("hostname", "A hostname has letters, digits, - and dots.")
 	}

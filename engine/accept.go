@@ -22,5 +22,5 @@ func (s *shard) plain(c wire.Conn) wire.Core {
 	if s.config.Protocol == appliance.HTTP {
 		return s.web(c)
 	}
-	return relay.New(relay.Options{Service: s, Client: c})
+	return relay.New(relay.Options{Service: s, Client: c, Recorder: s})
 }

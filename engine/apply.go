@@ -40,6 +40,7 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
 	secured.keep()
 	e.publish(&c)
+	e.traffic.Configure(&c.Local)
 	e.monitor.Apply(e.running(), e.scripts)
 	next.learnHealth(e)
 	for _, s := range e.services {

@@ -21,6 +21,7 @@ import (
 	"evenkeel/engine/loop"
 	"evenkeel/engine/monitor"
 	"evenkeel/engine/tlsterm"
+	"evenkeel/engine/traffic"
 )
 
 // Options configure an Engine. Every field may be zero.
@@ -29,9 +30,13 @@ type Options struct {
 	Loops        int            // event loops; 0: one for each processor
 	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
+	LogsDir      string         // where the traffic log is kept; empty: in no file
 	ScriptsDir   string         // where the monitor writes scripts; empty: script checks fail with a sentence
 	Certificates Certificates   // whom services' certificates are asked from; nil: services with TLS are refused
-	Grace        time.Duration  // how long connections may take to end when Run is cancelled; 0: 1.5 s
+	// Alert is told of what stands in the way of the traffic log, and Clear when that is over; nil: nobody is.
+	Alert func(appliance.Alert)
+	Clear func(code string)
+	Grace time.Duration // how long connections may take to end when Run is cancelled; 0: 1.5 s
 }
 
 const (
@@ -50,6 +55,7 @@ type Engine struct {
 	signers *tlsterm.Signers
 	stapler *tlsterm.Stapler
 	ring    *tlsterm.Ring // keys of session tickets
+	traffic *traffic.Log
 	key     [32]byte      // seals cookies
 	epoch   time.Time     // of every loop's clock
 	started chan struct{} // closed when the loops run
@@ -67,6 +73,7 @@ type Engine struct {
 
 // lane is what belongs to one loop.
 type lane struct {
+	traffic *traffic.Lane
 	number  int
 	loop    *loop.Loop
 	idle    *http1.IdlePool
@@ -100,6 +107,7 @@ func New(o Options) *Engine {
 	}
 	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
 	e.view.Store(&view{})
+	e.traffic = traffic.New(traffic.Options{Dir: o.LogsDir, Log: o.Log, Alert: o.Alert, Clear: o.Clear})
 	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged})
 	return e
 }
@@ -113,7 +121,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	if n := len(e.lanes) + 1; runtime.GOMAXPROCS(0) < n {
 		runtime.GOMAXPROCS(n) // a loop keeps its thread; everything else needs one more
 	}
-	defer e.keepJournal(ctx)()
+	defer keepLog(ctx, e.journal.Run)()
+	defer keepLog(ctx, e.traffic.Run)()
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var all sync.WaitGroup
@@ -156,16 +165,17 @@ func (e *Engine) openLanes() error {
 		secure := tlsterm.NewLane(tlsterm.LaneOptions{Loop: l, Post: l.Post, Signers: e.signers})
 		streams := http2.NewShared(l)
 		e.lanes = append(e.lanes, &lane{number: i, loop: l, idle: http1.NewIdlePool(l, idlePerLoop), secure: secure, streams: streams, servers: http2.NewServers(streams)})
+		e.lanes[i].traffic = e.traffic.Lane()
 	}
 	return nil
 }
 
-// keepJournal writes the log until the returned function is called, which waits for the last lines: not for ever, because whoever reads the log may never do so.
-func (e *Engine) keepJournal(ctx context.Context) (end func()) {
+// keepLog writes a log until the returned function is called, which waits for the last lines: not for ever, because whoever takes them may never do so.
+func keepLog(ctx context.Context, run func(context.Context)) (end func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan struct{})
 	go func() {
-		e.journal.Run(ctx)
+		run(ctx)
 		close(written)
 	}()
 	return func() {

@@ -40,10 +40,11 @@ type server struct {
 // seat is a server on one loop.
 type seat struct {
 	wire.Server
-	server *server // nil for a fallback
-	ages   stats.Ages
-	secure *tls.Config // nil: spoken to in clear
-	host   string      // that secure was made for
+	server  *server // nil for a fallback
+	ages    stats.Ages
+	traffic stats.Traffic
+	secure  *tls.Config // nil: spoken to in clear
+	host    string      // that secure was made for
 }
 
 func newServer(id, label string, of *service) *server {

@@ -31,6 +31,7 @@ type shard struct {
 	responses *cache.Store // nil: the service keeps none
 	fallback  *seat
 	counters  wire.Counters
+	traffic   stats.Traffic
 	listeners []*loop.Listener
 	quietTill wire.Time // no refusal is logged before
 	quietTLS  wire.Time // no failure of TLS is logged before

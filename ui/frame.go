@@ -52,7 +52,7 @@ func menu(path string, admin bool) []view.MenuGroup {
 	}
 	list := []view.MenuGroup{
 		{Icon: "overview", Name: "System Overview", Path: "/lbadmin/"},
-		{Icon: "local", Name: "Local Configuration", Entries: entries{{Name: "Hostname", Path: "/lbadmin/local"}}},
+		{Icon: "local", Name: "Local Configuration", Entries: entries{{Name: "Hostname", Path: "/lbadmin/local"}, {Name: "Traffic log", Path: trafficLogPath}}},
 		{Icon: "cluster", Name: "Cluster Configuration", Entries: cluster},
 		{Icon: "maintenance", Name: "Maintenance", Entries: entries{{Name: "Passwords", Path: "/lbadmin/passwords"}, {Name: "Fallback Page", Path: fallbackPath}}},
 		{Icon: "view", Name: "View Configuration", Entries: entries{{Name: "Running and saved", Path: "/lbadmin/configuration"}, {Name: "History", Path: "/lbadmin/history"}}},

@@ -63,6 +63,8 @@ func routes() []route {
 		// Local Configuration
 		{get, "/lbadmin/local", viewer, localForm},
 		{post, "/lbadmin/local", admin, saveLocal},
+		{get, "/lbadmin/local/traffic-log", viewer, trafficLogForm},
+		{post, "/lbadmin/local/traffic-log", admin, saveTrafficLog},
 
 		// Cluster Configuration
 		{get, "/lbadmin/wizard", admin, wizardTemplates},

@@ -64,7 +64,7 @@ func flat(t testing.TB, request, response string, edit ...func(*appliance.Persis
 	loop := &flatLoop{now: 1, scratch: make([]byte, 0, 64<<10)}
 	s := &flatService{service{loop: loop, config: &config, servers: []*wire.Server{{ID: "a"}}}}
 	client := &flatConn{}
-	k := New(Options{Service: s, Client: client, Idle: NewIdlePool(loop, 10)})
+	k := New(Options{Service: s, Client: client, Idle: NewIdlePool(loop, 10), Recorder: &flatRecorder{}})
 	in, out := []byte(request), []byte(response)
 	return func() {
 		before := client.sent
@@ -84,6 +84,15 @@ func flat(t testing.TB, request, response string, edit ...func(*appliance.Persis
 		}
 	}
 }
+
+// flatRecorder forgets.
+type flatRecorder struct{ blank wire.Record }
+
+func (r *flatRecorder) NewID() uint64                        { return 1 }
+func (r *flatRecorder) AppendID(dst []byte, _ uint64) []byte { return dst }
+func (r *flatRecorder) Lines() bool                          { return true }
+func (r *flatRecorder) Blank() *wire.Record                  { return &r.blank }
+func (r *flatRecorder) Record(*wire.Record)                  {}
 
 type flatService struct{ service }
 

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"evenkeel/engine/request"
+	"evenkeel/engine/wire"
 )
 
 // maxInterim bounds the interim answers (1xx) to one request.
@@ -18,6 +19,9 @@ func (k *core) fromServer(b []byte) int {
 	}
 	if x.tunnel || x.connecting {
 		return 0
+	}
+	if x.account.firstByte == 0 {
+		x.account.firstByte = x.serverAt
 	}
 	out := k.pool.loop.Scratch()
 	if x.down != downHead {
@@ -71,6 +75,7 @@ func (k *core) badAnswer(reason string) {
 func (k *core) answer(out, b []byte, h *responseHead) []byte {
 	x := k.x
 	empty := h.bodyless(x.isHead)
+	x.account.status = h.status
 	x.serverKeeps = x.serverKeeps && !h.close && (h.minor == 1 || h.keep)
 	x.clientKeeps = x.clientKeeps && x.up == upDone && !k.closing
 	switch {
@@ -125,7 +130,7 @@ func (k *core) finish(inDoubt bool) {
 	k.stow(inDoubt)
 	done, keep := x.up == upDone, x.clientKeeps && !k.closing
 	l := x.link
-	x.link = nil
+	x.link, x.account.end = nil, wire.EndDone
 	switch {
 	case !done || inDoubt:
 		l.conn.Abort()

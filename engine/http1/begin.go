@@ -24,13 +24,16 @@ func (k *core) begin(b []byte) int {
 	}
 	config := k.service.Config()
 	h := &k.pool.request
+	h.ownID = config.HTTP.RequestID && k.recorder != nil
 	switch h.scan(b, config.HTTP.ForwardedFor, cookieName(&config.Persistence)) {
 	case more:
 		k.search.incomplete(b)
 		k.waitForHead(b, config)
 		return 0
 	case refused:
+		k.pool.malformed = h
 		k.refuse(h.verdict)
+		k.pool.malformed = nil
 		return 0
 	}
 	if config.TLS.Redirects() && !k.secure {
@@ -88,14 +91,18 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 			x.sent = h.all(b)
 		}
 	}
+	k.x = x
+	k.openAccount(h)
 
 	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
 	if k.secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
 		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
 	}
+	if h.ownID {
+		out = k.appendRequestID(out[:len(out)-2])
+	}
 	taken, out, p := x.firstBody(out, b, h, h.expect || k.stream)
 	x.expects = h.expect && h.minor == 1 && x.up != upDone && taken == h.size
-	k.x = x
 	switch p {
 	case refused:
 		k.refuse(x.upChunks.verdict)
@@ -161,7 +168,7 @@ func (k *core) choose(cookie []byte) bool {
 			break
 		}
 		if x.link = k.pool.take(choice.Server, choice.Address, k, x.idempotent); x.link != nil {
-			x.pooled = true
+			x.pooled, x.account.connected = true, k.now()
 			return true
 		}
 		err := k.dial()
@@ -170,7 +177,11 @@ func (k *core) choose(cookie []byte) bool {
 		}
 		k.failed(err)
 	}
-	k.refuse(request.Verdict{Status: 503, Reason: "no server can serve the request"})
+	end := wire.EndNoServer
+	if len(x.tried) > 0 {
+		end = wire.EndConnectFailed
+	}
+	k.refuseAs(end, request.Verdict{Status: 503, Reason: "no server can serve the request"})
 	return false
 }
 
@@ -230,7 +241,7 @@ func (k *core) Connected(c wire.Conn) {
 	if k.gone(c) || !k.x.connecting {
 		return
 	}
-	k.x.connecting = false
+	k.x.connecting, k.x.account.connected = false, k.now()
 	k.proceed()
 }
 
@@ -252,11 +263,11 @@ func (k *core) serverLost() {
 	x := k.x
 	switch {
 	case x.tunnel:
-		k.endTunnel()
+		k.endTunnel(wire.EndServerClosed)
 	case x.answered:
-		k.refuse(request.Verdict{Status: 502, Reason: "the server broke off its answer"})
+		k.refuseAs(wire.EndServerClosed, request.Verdict{Status: 502, Reason: "the server broke off its answer"})
 	case !k.mayRepeat():
-		k.refuse(request.Verdict{Status: 502, Reason: "the server closed without an answer"})
+		k.refuseAs(wire.EndServerClosed, request.Verdict{Status: 502, Reason: "the server closed without an answer"})
 	default:
 		k.repeat()
 	}
@@ -271,6 +282,7 @@ func (k *core) mayRepeat() bool {
 
 // repeat sends the request again by a fresh connection to the same server.
 func (k *core) repeat() {
+	k.x.account.repeated++
 	err := k.dial()
 	if err == nil {
 		return

@@ -227,7 +227,7 @@ func (k *core) upSpliced(moved int64, ended bool) {
 	}
 	if ended {
 		k.ended = true
-		k.refuse(request.Bad("the client closed within a request's body"))
+		k.refuseAs(wire.EndClientClosed, request.Bad("the client closed within a request's body"))
 	}
 }
 

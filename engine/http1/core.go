@@ -17,6 +17,8 @@ type Options struct {
 	Secure  bool                // the client came by TLS
 	Stream  bool                // the client is a stream of HTTP/2: one request, whose body may begin long after its head
 	Refused func(reason string) // told once for each request that is turned away; may be nil
+	// Recorder is told of each request when it is over; nil: nobody is.
+	Recorder wire.Recorder
 }
 
 // core serves one client connection. Between two requests it holds nothing but itself.
@@ -25,6 +27,7 @@ type core struct {
 	service  wire.Service
 	pool     *IdlePool
 	refused  func(reason string)
+	recorder wire.Recorder
 	x        *exchange // the request that is being served, nil between two
 	since    wire.Time // when the client last did something, between two requests
 	begun    wire.Time // when the first byte of an incomplete head was seen, or zero
@@ -44,7 +47,7 @@ var _ wire.Core = (*core)(nil)
 
 // New returns the core of a connection that was just accepted.
 func New(o Options) wire.Core {
-	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, secure: o.Secure, stream: o.Stream}
+	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, secure: o.Secure, stream: o.Stream}
 	k.since = k.now()
 	k.arm(k.limits().ClientTimeout.D())
 	return k
@@ -109,7 +112,7 @@ func (k *core) fromClient(b []byte) int {
 	if k.leftover = taken < len(b); k.leftover && k.x.clientMustWait() {
 		k.pause()
 	} else if k.ended && k.x.up != upDone {
-		k.refuse(request.Bad("the client closed within a request's body"))
+		k.refuseAs(wire.EndClientClosed, request.Bad("the client closed within a request's body"))
 	}
 	return taken
 }
@@ -150,7 +153,7 @@ func (k *core) clientEnded() {
 	case x.tunnel:
 		k.tunnelEnded(k.client)
 	case x.up != upDone && !(k.leftover && x.clientMustWait()):
-		k.refuse(request.Bad("the client closed within a request's body"))
+		k.refuseAs(wire.EndClientClosed, request.Bad("the client closed within a request's body"))
 	}
 }
 
@@ -198,7 +201,7 @@ func (k *core) Evict(server *wire.Server) {
 	case x == nil && k.begun == 0 && !k.leftover:
 		k.shut()
 	case x != nil && x.tunnel:
-		k.endTunnel()
+		k.endTunnel(wire.EndEvicted)
 	default:
 		k.closing = true
 		if x != nil && x.evictBy == 0 {
@@ -231,6 +234,7 @@ func (k *core) refuse(v request.Verdict) {
 	if k.refused != nil {
 		k.refused(v.Reason)
 	}
+	k.recordRefusal(v)
 	x := k.x
 	if x != nil && x.answering {
 		k.abort()
@@ -238,6 +242,9 @@ func (k *core) refuse(v request.Verdict) {
 	}
 	answer := request.AppendPage(k.pool.loop.Scratch(), v.Status, x == nil || !x.isHead, k.service.Config().HTTP.ErrorPage)
 	add(&k.service.Counters().BytesOut, uint64(len(answer)))
+	if x != nil {
+		x.account.out += uint64(len(answer))
+	}
 	k.client.Send(answer)
 	k.shut()
 }
@@ -262,6 +269,7 @@ func (k *core) drop() {
 func (k *core) settle() {
 	x := k.x
 	k.count()
+	k.closeAccount()
 	if x.picked {
 		x.picked = false
 		k.service.Release(x.choice)
@@ -271,6 +279,7 @@ func (k *core) settle() {
 // count adds what was moved since the last time to the counters of the service and of the server.
 func (k *core) count() {
 	x, all := k.x, k.service.Counters()
+	x.account.in, x.account.out = x.account.in+x.in, x.account.out+x.out
 	add(&all.BytesIn, x.in)
 	add(&all.BytesOut, x.out)
 	if x.choice.Server != nil {

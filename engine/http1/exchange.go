@@ -49,6 +49,7 @@ type exchange struct {
 	upMoved, downMoved int64   // what the splices had moved when they were looked at
 	unread             backlog // what the server has still to take
 
+	account              account
 	upChunks, downChunks chunks
 	encoder              *compress.Encoder // of the response's body; nil: it passes as it is
 	search               search            // for the end of the response head

@@ -40,6 +40,9 @@ type IdlePool struct {
 	flight   *cache.Flight // on its way from the look into a cache to the exchange
 	writes   string        // likewise: the key of a request that changes something
 	hsts     hsts
+
+	malformed *requestHead // that is being refused
+	line      []byte       // of it
 }
 
 type stackKey struct {
@@ -254,7 +257,7 @@ func (p *IdlePool) release(x *exchange) {
 	if x.encoder != nil {
 		p.encoders.Put(x.encoder)
 	}
-	held, tried, session := x.held[:0], x.tried[:0], x.session[:0]
+	held, tried, session, line := x.held[:0], x.tried[:0], x.session[:0], x.account.line[:0]
 	clear(x.tried)
 	if cap(held) > 2*heldLimit {
 		held = nil
@@ -262,7 +265,7 @@ func (p *IdlePool) release(x *exchange) {
 	if cap(tried) > triedKept {
 		tried = nil
 	}
-	*x = exchange{held: held, tried: tried, session: session}
+	*x = exchange{held: held, tried: tried, session: session, account: account{line: line}}
 	if p.spares < 1024 {
 		x.next, p.spare = p.spare, x
 		p.spares++

@@ -20,6 +20,7 @@ type rig struct {
 	client  *wiretest.Conn
 	core    wire.Core
 	reasons []string
+	records wiretest.Recorder
 }
 
 // service is a wire.Service that gives the first server that was not tried.
@@ -80,7 +81,7 @@ func newRig(t testing.TB, edit ...func(*appliance.VirtualService)) *rig {
 // accept begins a new client connection.
 func (r *rig) accept() {
 	r.client = r.loop.Accept(clientAddr, vipAddr)
-	r.core = New(Options{Service: r.service, Client: r.client, Idle: r.pool, Refused: func(why string) { r.reasons = append(r.reasons, why) }})
+	r.core = New(Options{Service: r.service, Client: r.client, Idle: r.pool, Recorder: &r.records, Refused: func(why string) { r.reasons = append(r.reasons, why) }})
 	r.client.Bind(r.core)
 }
 

@@ -24,12 +24,13 @@ type requestHead struct {
 	forwarding appliance.ForwardedFor
 	hasProto   bool // X-Forwarded-Proto came in and passes
 	cookieName string
+	ownID      bool // an X-Request-ID of the client does not pass; to be set before scan
 }
 
 // scan reads a request head at the beginning of b. forwarding and cookieName (empty: none) say what is cut out for our own use.
 func (h *requestHead) scan(b []byte, forwarding appliance.ForwardedFor, cookieName string) progress {
-	cuts := h.cuts
-	*h = requestHead{forwarding: forwarding, cookieName: cookieName}
+	cuts, ownID := h.cuts, h.ownID
+	*h = requestHead{forwarding: forwarding, cookieName: cookieName, ownID: ownID}
 	h.cuts = cuts
 	h.clear()
 	p := h.scanAll(b)
@@ -166,6 +167,10 @@ func (h *requestHead) field(b []byte, field request.Field, from, to int, value [
 		}
 	case request.HopByHop:
 		h.drop(from, to, field)
+	case request.RequestID:
+		if h.ownID {
+			h.drop(from, to, field)
+		}
 	case request.Disguised:
 		return h.bad("a field that frames is spelled with an underscore")
 	case request.WebSocketKey:

@@ -53,7 +53,7 @@ func (k *core) wokenBusy() {
 	k.look(now)
 	k.lookAtPeers(now)
 	if x.evictBy != 0 && now >= x.evictBy {
-		k.refuse(request.Verdict{Status: 503, Reason: "the request did not end in time after its server was halted"})
+		k.refuseAs(wire.EndEvicted, request.Verdict{Status: 503, Reason: "the request did not end in time after its server was halted"})
 		return
 	}
 	next := now.Add(limits.ClientTimeout.D())
@@ -74,7 +74,7 @@ func (k *core) wokenBusy() {
 		}
 	case x.tunnel:
 		if check(max(x.clientAt, x.serverAt), wire.Time(k.service.Config().HTTP.WebSocketTimeout)) {
-			k.endTunnel()
+			k.endTunnel(wire.EndClientTimeout)
 			return
 		}
 	case blocked && check(x.clientAt, client):

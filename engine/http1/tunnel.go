@@ -12,7 +12,7 @@ func (k *core) switchOver(out, b []byte, taken int) int {
 		return len(b)
 	}
 	out = h.emit(out, b[taken:], false, switches, x.choice.SetCookie)
-	x.tunnel = true
+	x.tunnel, x.account.status = true, h.status
 	k.sendDown(out)
 	if taken += h.size; taken < len(b) {
 		k.sendDown(b[taken:])
@@ -61,7 +61,7 @@ func (k *core) tunnelSpliced(c wire.Conn, moved int64, ended bool) {
 		x.downMoved = moved
 	}
 	if !ended {
-		k.endTunnel()
+		k.endTunnel(wire.EndDone)
 		return
 	}
 	k.tunnelEnded(c)
@@ -78,11 +78,12 @@ func (k *core) tunnelEnded(c wire.Conn) {
 		k.client.CloseWrite()
 	}
 	if x.upEnded && x.downEnded {
-		k.endTunnel()
+		k.endTunnel(wire.EndDone)
 	}
 }
 
-func (k *core) endTunnel() {
+func (k *core) endTunnel(end wire.End) {
+	k.x.account.end = end
 	k.look(k.now())
 	if l := k.x.link; l != nil {
 		k.x.link = nil

@@ -14,11 +14,14 @@ import (
 type Options struct {
 	Service wire.Service
 	Client  wire.Conn
+	// Recorder is told of the session when it is over; nil: nobody is.
+	Recorder wire.Recorder
 }
 
 // session is one client and its server. While it waits it holds nothing but itself.
 type session struct {
 	service  wire.Service
+	recorder wire.Recorder
 	client   wire.Conn
 	server   wire.Conn // nil until dialed
 	choice   wire.Choice
@@ -27,6 +30,7 @@ type session struct {
 	active   wire.Time // when bytes last went in either direction
 	held     int       // bytes that the peers had not acknowledged when silence was last looked at
 	up, down stream
+	account  account
 	picked   bool // to be released
 	linked   bool // the server is connected
 	over     bool
@@ -39,6 +43,7 @@ type stream struct {
 	spliced  bool
 	ended    bool  // the sender has finished
 	accepted int64 // of the running splice: what is counted already
+	total    uint64
 }
 
 var _ wire.Core = (*session)(nil)
@@ -53,7 +58,8 @@ const (
 // New begins a session: it chooses a server and dials it, if need be when the client's first bytes have shown who it is. The client's bytes stay in the kernel, or with
 // the driver, until the server is connected.
 func New(o Options) wire.Core {
-	s := &session{service: o.Service, client: o.Client, active: o.Service.Loop().Now()}
+	s := &session{service: o.Service, recorder: o.Recorder, client: o.Client, active: o.Service.Loop().Now()}
+	s.account.began = s.active
 	if !s.wait() {
 		s.client.Pause()
 		s.connect()
@@ -70,7 +76,7 @@ func (s *session) connect() {
 		if !ok {
 			c := s.service.Counters()
 			atomic.StoreUint64(&c.Refused, c.Refused+1)
-			s.end(wire.Conn.Close)
+			s.end(wire.Conn.Close, s.unserved(), "no server can serve the session")
 			return
 		}
 		s.choice, s.picked = choice, true
@@ -89,6 +95,7 @@ func (s *session) failed(err error) {
 	s.service.Failed(s.choice, err)
 	s.service.Release(s.choice)
 	s.tried = append(s.tried, s.choice.Server)
+	s.account.tries++
 	s.server, s.picked = nil, false
 }
 
@@ -100,6 +107,7 @@ func (s *session) Connected(c wire.Conn) {
 	s.linked, s.tried = true, nil
 	s.learn()
 	s.touch()
+	s.account.connected = s.active
 	c.WakeAt(0)
 	s.client.WakeAt(s.active.Add(s.patience()))
 	s.client.Resume()
@@ -132,6 +140,9 @@ func (s *session) Received(c wire.Conn, b []byte) int {
 	}
 	from, to := s.of(c)
 	s.touch()
+	if c == s.server && s.account.firstByte == 0 {
+		s.account.firstByte = s.active
+	}
 	if s.first != nil && c == s.server {
 		s.answered(b)
 	}
@@ -159,6 +170,7 @@ func (s *session) splice(from *stream, c, to wire.Conn) {
 // count adds to what went in one direction.
 func (s *session) count(from *stream, n int64) {
 	all, one := s.service.Counters(), &s.choice.Server.Counters
+	from.total += uint64(n)
 	if from == &s.up {
 		atomic.StoreUint64(&all.BytesIn, all.BytesIn+uint64(n))
 		atomic.StoreUint64(&one.BytesIn, one.BytesIn+uint64(n))
@@ -195,7 +207,7 @@ func (s *session) Drained(c wire.Conn) {
 // Ended passes a FIN on; behind both the session is over.
 func (s *session) Ended(c wire.Conn) {
 	if s.waits() { // it leaves in the middle of its first message
-		s.end(wire.Conn.Close)
+		s.end(wire.Conn.Close, wire.EndClientClosed, "the client broke off")
 		return
 	}
 	if s.over || !s.linked {
@@ -205,7 +217,7 @@ func (s *session) Ended(c wire.Conn) {
 	from.ended = true
 	s.touch()
 	if s.up.ended && s.down.ended {
-		s.end(wire.Conn.Close)
+		s.end(wire.Conn.Close, wire.EndDone, "")
 		return
 	}
 	to.CloseWrite()
@@ -231,8 +243,10 @@ func (s *session) Broken(c wire.Conn, err error) {
 	case c == s.server && !s.linked:
 		s.failed(err)
 		s.connect()
+	case c == s.server:
+		s.end(wire.Conn.Abort, wire.EndServerClosed, "the server broke off")
 	default:
-		s.end(wire.Conn.Abort)
+		s.end(wire.Conn.Abort, wire.EndClientClosed, "the client broke off")
 	}
 }
 
@@ -262,7 +276,7 @@ func (s *session) look() {
 		s.active, s.calm = now, 0
 	}
 	if now.Sub(s.active) >= patience {
-		s.end(wire.Conn.Close)
+		s.end(wire.Conn.Close, s.silent(), "nothing was sent either way for too long")
 		return
 	}
 	next := s.active.Add(patience)
@@ -283,12 +297,12 @@ func (s *session) acknowledged() bool {
 // Evict ends the session politely.
 func (s *session) Evict(server *wire.Server) {
 	if !s.over && (server == nil || s.picked && s.choice.Server == server) {
-		s.end(wire.Conn.Close)
+		s.end(wire.Conn.Close, wire.EndEvicted, "an operator or a new configuration ended it")
 	}
 }
 
 // end closes both sides in the same way, but for a server that is not connected yet, which is just dropped. A side that broke is closed already.
-func (s *session) end(closing func(wire.Conn)) {
+func (s *session) end(closing func(wire.Conn), end wire.End, why string) {
 	s.over, s.first = true, nil
 	if s.server != nil {
 		s.watch(&s.up, s.client)
@@ -299,6 +313,7 @@ func (s *session) end(closing func(wire.Conn)) {
 			s.server.Abort()
 		}
 	}
+	s.closeAccount(end, why)
 	closing(s.client)
 	if s.picked {
 		s.picked = false

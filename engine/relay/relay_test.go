@@ -23,6 +23,7 @@ type desk struct {
 	counters wire.Counters
 	log      []string
 	open     int
+	records  wiretest.Recorder
 }
 
 func (d *desk) Loop() wire.Loop                   { return d.loop }
@@ -67,7 +68,7 @@ func open(names ...string) (*desk, *wiretest.Conn, wire.Core) {
 		d.servers = append(d.servers, &wire.Server{ID: n, Label: n})
 	}
 	client := d.loop.Accept(netip.MustParseAddrPort("192.0.2.9:1000"), netip.MustParseAddrPort("192.0.2.1:104"))
-	core := New(Options{Service: d, Client: client})
+	core := New(Options{Service: d, Client: client, Recorder: &d.records})
 	client.Bind(core)
 	return d, client, core
 }

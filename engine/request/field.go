@@ -19,6 +19,7 @@ const (
 	WebSocketKey
 	WebSocketVersion
 	StrictTransport // Strict-Transport-Security, of an answer
+	RequestID       // X-Request-ID, with an underscore too
 	Disguised       // Content_Length, Transfer_Encoding: servers that hand fields to programs as variables cannot tell them from those that frame
 )
 
@@ -98,6 +99,8 @@ func fieldX(name []byte) Field {
 		return ForwardedForField
 	case len(name) > 12 && equalLoose(name[:12], "x-forwarded-"), equalLoose(name, "x-real-ip"):
 		return Forwarding
+	case equalLoose(name, "x-request-id"):
+		return RequestID
 	}
 	return Plain
 }

@@ -30,6 +30,9 @@ func grouped(owner, path string) string {
 	if path == "id" && owner == strings.ToLower(owner) {
 		return "Given by the appliance when the object is first saved; never changes."
 	}
+	if owner == "local" && path == "traffic_log" {
+		return "Where the lines of the traffic log go."
+	}
 	if owner != "virtual_service" {
 		return ""
 	}

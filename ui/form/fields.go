@@ -221,6 +221,7 @@ func httpFields() []Field {
 			Option{string(appliance.HTTP2OverTLS), "over TLS"}, Option{string(appliance.HTTP2Always), "always, also in clear"}, Option{string(appliance.HTTP2Off), "off"}),
 		check("http.http2_out", func(s *vs) *bool { return &s.HTTP.HTTP2Out }),
 		duration("http.websocket_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.WebSocketTimeout }),
+		check("http.request_id", func(s *vs) *bool { return &s.HTTP.RequestID }),
 	}
 }
 
@@ -231,5 +232,6 @@ func limitFields() []Field {
 		duration("limits.connect_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ConnectTimeout }),
 		hinted(duration("limits.client_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ClientTimeout }), byMode),
 		hinted(duration("limits.server_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ServerTimeout }), byMode),
+		choice("log", func(s *vs) *appliance.LogMode { return &s.Log }, options(appliance.LogErrors, appliance.LogAll, appliance.LogOff)...),
 	}
 }
