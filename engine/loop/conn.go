@@ -31,7 +31,10 @@ type Conn struct {
 	flags flags
 	place uint16
 	errno uint16 // with hasFailed
-	held  int    // of a polite close: how many bytes waited when it was last looked at
+	held  int32  // of a polite close: how many bytes waited when it was last looked at
+	born  uint32 // when it began, in bornTick
+
+	received, sent uint64 // bytes
 }
 
 // flags are the state of a connection.
@@ -63,7 +66,7 @@ const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xff
 
 func (l *Loop) newConn(fd int32, peer netip.AddrPort) *Conn {
 	l.gen++
-	c := &Conn{loop: l, fd: fd, gen: l.gen, peer: peer}
+	c := &Conn{loop: l, fd: fd, gen: l.gen, peer: peer, born: uint32(l.now / bornTick)}
 	l.slot(fd).conn = c
 	l.conns++
 	return c
@@ -293,7 +296,7 @@ func (c *Conn) WakeAt(t wire.Time) {
 // expired is called when the deadline has come.
 func (c *Conn) expired() {
 	switch {
-	case c.flags&(isLingering|sentFIN) == isLingering && c.outstanding() != c.held: // slow, but it reads
+	case c.flags&(isLingering|sentFIN) == isLingering && int32(c.outstanding()) != c.held: // slow, but it reads
 		c.linger()
 	case c.flags&isLingering != 0:
 		c.release()

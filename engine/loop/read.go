@@ -64,6 +64,7 @@ func (c *Conn) readOnce() bool {
 		c.core.Ended(c)
 		return false
 	}
+	c.received += uint64(n)
 	if have+n < len(buf) && c.flags&hasHangup == 0 {
 		c.flags &^= isReadable // a short read: the next bytes bring an edge
 	}

@@ -123,6 +123,7 @@ func (c *Conn) fillPipe() (n int, goOn bool) {
 	n, errno := sysSplice(c.fd, p.w, want)
 	if n > 0 && errno == 0 {
 		s.pipe, s.inPipe = p, n
+		c.received += uint64(n)
 		c.account(n)
 		return n, true
 	}
@@ -159,6 +160,7 @@ func (c *Conn) copyOnce(want int) (n int, goOn bool) {
 	c.splice.to.Send(c.loop.buffers.shared[:n])
 	c.account(n)
 	c.moved += int64(n)
+	c.received += uint64(n)
 	return n, true
 }
 
@@ -181,6 +183,7 @@ func (c *Conn) emptyPipe() bool {
 			return false
 		default:
 			s.inPipe -= n
+			s.to.sent += uint64(n)
 			c.moved += int64(n)
 		}
 	}

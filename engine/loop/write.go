@@ -41,6 +41,7 @@ func (c *Conn) send(b []byte) (sent int) {
 		switch errno {
 		case 0:
 			sent += n
+			c.sent += uint64(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
 			c.flags &^= isWritable
@@ -136,7 +137,7 @@ const (
 func (c *Conn) linger() {
 	patience := discardPatience
 	if c.flags&sentFIN == 0 {
-		patience, c.held = flushPatience, c.outstanding()
+		patience, c.held = flushPatience, int32(c.outstanding())
 	}
 	c.deadline = c.loop.now.Add(patience)
 	c.loop.wheel.set(c)

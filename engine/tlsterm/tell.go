@@ -1,0 +1,16 @@
+package tlsterm
+
+import "evenkeel/engine/wire"
+
+var _ wire.Teller = (*Conn)(nil)
+
+// Tell implements wire.Teller: it asks the core inside.
+func (c *Conn) Tell(s *wire.Session) {
+	s.TLS, s.State = true, "open"
+	if c.hand != nil {
+		s.State = "TLS handshake"
+	}
+	if t, tells := c.core.(wire.Teller); tells {
+		t.Tell(s)
+	}
+}
