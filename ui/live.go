@@ -198,6 +198,8 @@ func (p *page) parts(topic url.Values) fragments {
 		all.add(p.overviewParts(p.overview(readChoice(topic))))
 	case "server":
 		all.add(p.serverParts(topic.Get("service"), topic.Get("server")))
+	case "layer7":
+		all.add(p.partsOfLayer7(p.layer7(topic.Get("q"))))
 	case "label":
 		all.add(p.labelParts(topic.Get("label")))
 	}

@@ -39,7 +39,7 @@ func TestLook(t *testing.T) {
 		"scripts": r.open("/lbadmin/scripts"), "script": r.open("/lbadmin/scripts/new"), "commit": r.open("/lbadmin/commit"), "wizard": r.open("/lbadmin/wizard"), "imaging": r.open("/lbadmin/wizard/imaging"),
 		"review":  r.typing("/lbadmin/wizard/imaging", map[string]string{"#f-vip": "192.168.0.201", "#f-first": "192.168.0.40", "#f-second": "192.168.0.42"}, "#wizard-check"),
 		"history": r.open("/lbadmin/history"), "revision": r.open("/lbadmin/history/1"), "compare": r.open("/lbadmin/history/compare?from=1&to=3"), "configuration": r.open("/lbadmin/configuration"),
-		"passwords": r.open("/lbadmin/passwords"), "audit": r.open("/lbadmin/reports/audit"), "persistence": r.open("/lbadmin/reports/persistence"), "advanced": r.open("/lbadmin/advanced"), "local": r.open("/lbadmin/local"),
+		"passwords": r.open("/lbadmin/passwords"), "audit": r.open("/lbadmin/reports/audit"), "persistence": r.open("/lbadmin/reports/persistence"), "connections": r.open(connectionsPath), "layer7": r.open(layer7StatusPath), "advanced": r.open("/lbadmin/advanced"), "local": r.open("/lbadmin/local"),
 		"tls": r.unfolded(layer7 + "/" + r.id("DMWL")), "certificates": r.open(certificatesPath), "certificate": r.open(certificatesPath + "/" + r.ui.Certificates.Certificates()[0].ID), "upload": r.typing(certificatesPath+"/upload", map[string]string{"#f-certificate": "-----BEGIN CERTIFICATE-----\nMIIB"}, "#save"),
 		"selfsigned": r.open(certificatesPath + "/self-signed"), "request": r.open(certificatesPath + "/requests/" + r.ui.Certificates.SigningRequests()[0].ID), "authority": r.open(certificatesPath + "/authorities/" + r.ui.Certificates.Authorities()[0].ID),
 		"search": r.open("/lbadmin/search?q=vna"), "lost": r.open("/lbadmin/layer7/nothing"), "setup": fresh.open("/lbadmin/setup"), "setup2": fresh.typing("/lbadmin/setup", map[string]string{"#code": fresh.code}, "#setup-next"),
@@ -194,6 +194,13 @@ func paint(r *rig) {
 		})
 	}
 	paintCertificates(r, o)
+	for i, state := range []string{"open", "connecting", "idle", "waiting for the server"} {
+		service := []string{"VNA_DICOM", "HL7", "DMWL"}[i%3]
+		r.engine.open = append(r.engine.open, appliance.Connection{
+			ID: "0-10000000" + string(rune('0'+i)), Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 168, 0, byte(20 + i)}), uint16(50000+i)), ServiceID: r.id(service), ServerID: r.serverOf(service, i%2),
+			Protocol: appliance.TCP, TLS: i == 1, State: state, Age: time.Duration(1+400*i*i) * time.Second, BytesIn: uint64(1) << (10 * i), BytesOut: 12345,
+		})
+	}
 	u := r.ui.samples
 	u.mu.Lock()
 	defer u.mu.Unlock()

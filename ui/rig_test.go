@@ -35,6 +35,7 @@ type engine struct {
 	refuse  error                             // of the next apply
 	checked []string
 	entries []appliance.PersistenceEntry
+	open    []appliance.Connection
 	tested  []appliance.Config
 	born    time.Time // the probes that nobody set are from then: what does not change must not look new
 }
@@ -156,6 +157,32 @@ func (e *engine) ClearPersistence(q appliance.PersistenceQuery) int {
 	before := len(e.entries)
 	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool { return chosen(q, p) })
 	return before - len(e.entries)
+}
+
+// Connections stands for the engine's: what the test has in open.
+func (e *engine) Connections(_ context.Context, q appliance.ConnectionQuery) (appliance.ConnectionList, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := slices.DeleteFunc(slices.Clone(e.open), func(c appliance.Connection) bool {
+		return q.Service != "" && c.ServiceID != q.Service || q.Server != "" && c.ServerID != q.Server || q.Client.IsValid() && !q.Client.Contains(c.Client.Addr()) ||
+			!strings.Contains(c.Client.String()+" "+c.State, q.Text)
+	})
+	out := appliance.ConnectionList{Total: len(list), Connections: list[min(q.Offset, len(list)):]}
+	if q.Limit > 0 {
+		out.Connections = out.Connections[:min(q.Limit, len(out.Connections))]
+	}
+	return out, nil
+}
+
+func (e *engine) CloseConnection(_ context.Context, id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := len(e.open)
+	e.open = slices.DeleteFunc(e.open, func(c appliance.Connection) bool { return c.ID == id })
+	if len(e.open) == before {
+		return &appliance.Error{Kind: appliance.NotFound, Message: "There is no such connection."}
+	}
+	return nil
 }
 
 // rig is a whole WebUI over the real control and the real store, on loopback.

@@ -134,6 +134,9 @@ func routes() []route {
 		{post, "/lbadmin/history/:number/rollback", admin, rollBack},
 
 		// Reports
+		{get, "/lbadmin/reports/layer7", viewer, layer7Status},
+		{get, "/lbadmin/reports/connections", viewer, connections},
+		{post, "/lbadmin/reports/connections", operator, closeConnection},
 		{get, "/lbadmin/reports/persistence", viewer, persistence},
 		{post, "/lbadmin/reports/persistence", operator, clearPersistence},
 		{get, "/lbadmin/reports/audit", viewer, audit},

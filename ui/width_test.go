@@ -72,6 +72,10 @@ func strain(t *testing.T, r *rig) {
 	if _, err := r.control.Act(t.Context(), o, []appliance.Act{{Service: r.id(long("RUNS_")), Server: draining, State: appliance.Drain}}); err != nil {
 		t.Fatal(err)
 	}
+	r.engine.open = append(r.engine.open, appliance.Connection{
+		ID: "0-100000007", Client: netip.MustParseAddrPort("[fd12:3456:789a:bcde:ffff:ffff:ffff:ffff]:65535"), ServiceID: r.id(long("RUNS_")), ServerID: draining, Protocol: appliance.HTTP, TLS: true,
+		State: "waiting for the server", Age: 71 * time.Hour, BytesIn: 1 << 50, BytesOut: 1 << 50,
+	})
 	r.engine.entries = append(r.engine.entries, appliance.PersistenceEntry{ServiceID: r.id(long("RUNS_")), ServerID: draining, Key: "fd12:3456:789a:bcde::/64", Remaining: 29 * time.Minute})
 	r.operator("viola"+strings.Repeat("x", 27), appliance.Viewer)
 	wish := appliance.CertificateWish{Label: long("cert-"), Names: []string{strings.Repeat("x", 60) + ".example.org", "fd12:3456:789a:bcde:f012:3456:789a:bcde"}, Organisation: long("Clinic"), Days: 5}
@@ -99,7 +103,7 @@ func TestNothingIsCutAtAnyWidth(t *testing.T) {
 		certificatesPath + "/requests/" + kept.SigningRequests()[0].ID, certificatesPath + "/authorities/" + kept.Authorities()[0].ID,
 		"/lbadmin/", "/lbadmin/?show=problems", layer7, layer7 + "/" + r.id(service), layer7 + "/" + r.id(service) + "/delete", server, server + "/halt",
 		serverPath(r.id(service), r.id(service, "Second"+strings.Repeat("x", 58))), "/lbadmin/servers?label=" + url.QueryEscape("Second"+strings.Repeat("x", 58)),
-		"/lbadmin/commit", "/lbadmin/history", "/lbadmin/history/5", "/lbadmin/history/compare?from=1&to=5", "/lbadmin/configuration", "/lbadmin/reports/audit", "/lbadmin/reports/persistence",
+		"/lbadmin/commit", "/lbadmin/history", "/lbadmin/history/5", "/lbadmin/history/compare?from=1&to=5", "/lbadmin/configuration", "/lbadmin/reports/audit", "/lbadmin/reports/persistence", connectionsPath, layer7StatusPath,
 		"/lbadmin/passwords", "/lbadmin/passwords/users/viola" + strings.Repeat("x", 27), "/lbadmin/scripts", "/lbadmin/search?q=xx", "/lbadmin/wizard", "/lbadmin/wizard/imaging", "/lbadmin/local", "/lbadmin/advanced",
 	} {
 		steps(t, browser, chromedp.Navigate(r.base+path), chromedp.WaitReady("main"))

@@ -6,8 +6,8 @@ import "net/netip"
 type Session struct {
 	Client netip.AddrPort // as a proxy in front told it, or the peer; the zero value: the peer
 	Server *Server        // in use now; nil: none
-	State  string  // what it does now, in a few words
-	TLS    bool    // the client came by TLS
+	State  string         // what it does now, in a few words
+	TLS    bool           // the client came by TLS
 }
 
 // Teller is a Core that can tell about its session. A core that stands around another asks that one.

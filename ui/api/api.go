@@ -54,6 +54,10 @@ type Engine interface {
 	Persistence(q appliance.PersistenceQuery) appliance.PersistenceList
 	// ClearPersistence forgets the entries that a query chooses and returns how many.
 	ClearPersistence(q appliance.PersistenceQuery) int
+	// Connections lists open connections of clients.
+	Connections(ctx context.Context, q appliance.ConnectionQuery) (appliance.ConnectionList, error)
+	// CloseConnection asks one to end politely; kind NotFound when it is gone.
+	CloseConnection(ctx context.Context, id string) error
 }
 
 // Identifier says who sends a request; the error is of kind denied when it is nobody.

@@ -30,6 +30,7 @@ type engine struct {
 	running appliance.Config
 	refuse  error
 	entries []appliance.PersistenceEntry
+	open    []appliance.Connection
 }
 
 func (e *engine) Check(context.Context, appliance.Config) error { return nil }
@@ -89,6 +90,32 @@ func (e *engine) ClearPersistence(q appliance.PersistenceQuery) int {
 	before := len(e.entries)
 	e.entries = slices.DeleteFunc(e.entries, func(p appliance.PersistenceEntry) bool { return chosen(q, p) })
 	return before - len(e.entries)
+}
+
+// Connections stands for the engine's: what the test has in open.
+func (e *engine) Connections(_ context.Context, q appliance.ConnectionQuery) (appliance.ConnectionList, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := slices.DeleteFunc(slices.Clone(e.open), func(c appliance.Connection) bool {
+		return q.Service != "" && c.ServiceID != q.Service || q.Server != "" && c.ServerID != q.Server || q.Client.IsValid() && !q.Client.Contains(c.Client.Addr()) ||
+			!strings.Contains(c.Client.String()+" "+c.State, q.Text)
+	})
+	out := appliance.ConnectionList{Total: len(list), Connections: list[min(q.Offset, len(list)):]}
+	if q.Limit > 0 {
+		out.Connections = out.Connections[:min(q.Limit, len(out.Connections))]
+	}
+	return out, nil
+}
+
+func (e *engine) CloseConnection(_ context.Context, id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := len(e.open)
+	e.open = slices.DeleteFunc(e.open, func(c appliance.Connection) bool { return c.ID == id })
+	if len(e.open) == before {
+		return &appliance.Error{Kind: appliance.NotFound, Message: "There is no such connection."}
+	}
+	return nil
 }
 
 // place is an appliance with a real store, a real control and a real door behind the interface.

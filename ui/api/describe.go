@@ -232,6 +232,17 @@ PersistenceEntry.key: Names the entry: the client's address or network, or the k
 PersistenceEntry.client: The client's address, or the network that counts as one client; absent when it is known by something else.
 PersistenceEntry.age_ns: Nanoseconds since it leads to that server.
 PersistenceEntry.remaining_ns: Nanoseconds until the entry is forgotten.
+Connection.id: Names the connection as long as it is open.
+Connection.client: The client's address and port.
+Connection.local: Where the client came to.
+Connection.virtual_service: Id of the service.
+Connection.real_server: Id of the real server that is in use now; empty when none is, and fallback for the fallback.
+Connection.protocol: The protocol of the service.
+Connection.tls: Whether the client came by TLS.
+Connection.state: What it does now, in a few words.
+Connection.age_ns: Nanoseconds since it began, to a tenth of a second.
+Connection.bytes_in: Bytes from the client, as they went over the line.
+Connection.bytes_out: Bytes to the client, as they went over the line.
 Cleared.cleared: How many entries were forgotten.
 Alert.code: Name of the alert in the catalogue.
 Alert.severity: How urgent it is.

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -478,5 +479,30 @@ func TestADefectInOneRequestIsAProblem(t *testing.T) {
 	a := p.must(500, "GET", "/virtual-services", "")
 	if pr := read[problem.Problem](t, a); strings.Contains(pr.Detail, "nil") {
 		t.Errorf("%s", a.body)
+	}
+}
+
+func TestConnectionsAreListedAndClosed(t *testing.T) {
+	p := newPlace(t)
+	for i := range 3 {
+		p.engine.open = append(p.engine.open, appliance.Connection{
+			ID: fmt.Sprintf("0-10000000%d", i), Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 7}), 50000), ServiceID: fmt.Sprint("v", i), ServerID: "s", State: "open",
+		})
+	}
+	for query, want := range map[string]int{"": 3, "?service=v1": 1, "?client=10.0.0.0/23": 2, "?text=10.0.2": 1, "?limit=2&sort=bytes_in&reverse=true": 2, "?server=s": 3, "?offset=2": 1, "?service=none": 0} {
+		a := p.must(200, "GET", "/connections"+query, "")
+		if got := read[[]appliance.Connection](t, a); len(got) != want || a.header.Get("Total-Count") == "" {
+			t.Errorf("%s: %d, want %d, %v", query, len(got), want, a.header)
+		}
+	}
+	p.must(422, "GET", "/connections?sort=colour", "")
+	p.must(422, "GET", "/connections?client=me", "")
+	p.must(404, "DELETE", "/connections/0-7", "")
+	p.must(204, "DELETE", "/connections/0-100000001?why=stuck", "")
+	if len(p.engine.open) != 2 {
+		t.Errorf("%d are open", len(p.engine.open))
+	}
+	if got := read[[]appliance.AuditEntry](t, p.must(200, "GET", "/audit?limit=1", "")); got[0].Action != "connection_close" || got[0].Subject != "0-100000001" || got[0].Origin.Why != "stuck" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -28,6 +28,20 @@ func (a *API) rememberedRoutes() []route {
 	}
 	return []route{
 		{
+			Method: "GET", Path: "/connections", Role: appliance.Viewer, Summary: "Who is connected. The header Total-Count says how many connections match.",
+			Query: append(chosen[:3:3],
+				parameter{"text", "string", "Only connections with this in the client's address, in the state or in a label."},
+				parameter{"sort", "string", "age, client, service, server, bytes_in, bytes_out or state; the oldest stands first when absent."},
+				parameter{"reverse", "boolean", "true: the other way round."},
+				parameter{"offset", "integer", "So many are skipped; 0 when absent."},
+				parameter{"limit", "integer", "At most so many, 1 to 100000; 1000 when absent."}),
+			Gives: []appliance.Connection{}, Status: 200, do: listConnections,
+		},
+		{
+			Method: "DELETE", Path: "/connections/{id}", Role: appliance.OperatorRole, Summary: "Ends one connection politely: at once, or behind the answer that is being given.",
+			Query: []parameter{why()}, Status: 204, do: closeConnection,
+		},
+		{
 			Method: "GET", Path: "/persistence", Role: appliance.Viewer, Summary: "Which client would come back to which server. The header Total-Count says how many entries match.",
 			Query: append(chosen[:len(chosen):len(chosen)],
 				parameter{"sort", "string", "key, service, server, age or expires; what is forgotten last stands first when absent."},

@@ -28,6 +28,7 @@ import (
 type engine struct {
 	mu      sync.Mutex
 	running appliance.Config
+	closed  bool
 }
 
 func (e *engine) Check(context.Context, appliance.Config) error { return nil }
@@ -76,6 +77,32 @@ func (e *engine) Persistence(q appliance.PersistenceQuery) appliance.Persistence
 }
 
 func (e *engine) ClearPersistence(q appliance.PersistenceQuery) int { return e.Persistence(q).Total }
+
+func (e *engine) Connections(_ context.Context, q appliance.ConnectionQuery) (appliance.ConnectionList, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out appliance.ConnectionList
+	for _, s := range e.running.Cluster.VirtualServices {
+		if (q.Service == "" || s.ID == q.Service) && !e.closed {
+			out.Connections = append(out.Connections, appliance.Connection{
+				ID: "0-100000007", Client: netip.MustParseAddrPort("10.0.0.7:51000"), ServiceID: s.ID, ServerID: s.RealServers[0].ID, Protocol: s.Protocol, TLS: true, State: "open",
+				Age: 90 * time.Second, BytesIn: 5, BytesOut: 7,
+			})
+		}
+	}
+	out.Total = len(out.Connections) + 1
+	return out, nil
+}
+
+func (e *engine) CloseConnection(_ context.Context, id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if id != "0-100000007" || e.closed {
+		return &appliance.Error{Kind: appliance.NotFound, Message: "There is no such connection."}
+	}
+	e.closed = true
+	return nil
+}
 
 // start runs an appliance on dir until the test ends.
 func start(ctx context.Context, dir string) (stop func() error, err error) {

@@ -50,3 +50,47 @@ func (r PersistenceRow) Short() string {
 	}
 	return name + " " + digest[:12] + "…"
 }
+
+// Connections are the open connections of clients.
+type Connections struct {
+	Bar   ReportBar
+	Heads []Head
+	Rows  []ConnectionRow
+	Pager Pager
+	Act   bool
+	Back  string // where to go when one was closed
+}
+
+// ConnectionRow is one of them.
+type ConnectionRow struct {
+	ID, Client, Service, Server, ServerPath, Protocol, State string
+	Age                                                      time.Duration
+	In, Out                                                  uint64
+}
+
+// Layer7 is what is seen of the services.
+type Layer7 struct {
+	Query    string
+	Services []Layer7Service
+}
+
+// Layer7Service is one running service.
+type Layer7Service struct {
+	Name, Path, At, Sentence string
+	State                    State
+	Connections              int
+	Total, Requests, Refused uint64
+	Web                      bool // it counts requests
+	In, Out                  uint64
+	Servers                  []Layer7Server
+}
+
+// Layer7Server is one of its servers.
+type Layer7Server struct {
+	Name, Path, Sentence string
+	State                State
+	Since, Checked       time.Time
+	Connections          int
+	Total, In, Out       uint64
+	Weight               int
+}
