@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"engine/mllp":            nil,
 	"engine/bench/cmd":       {"engine", "engine/bench"},
 	"engine/bench":           {"engine"},
-	"engine/proof":           {"engine", "engine/wire/wiretest"},
+	"engine/proof":           {"engine", "engine/wire/wiretest", "engine/tlsterm/tlstest"},
 	"store":                  nil,
 	"story":                  {"engine/wire/wiretest"},
 	"ui":                     nil,
