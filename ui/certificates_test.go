@@ -175,6 +175,9 @@ func TestTheFormOfAServiceOffersWhatIsKept(t *testing.T) {
 	if !strings.Contains(page, "wildcard.example.org: *.example.org, 192.168.0.188 (until") || strings.Count(page, `name="tls.certificates.first"`) != 3 {
 		t.Error("the form does not offer the certificates with their names")
 	}
+	if _, _, found := r.get(r.client, "/lbadmin/search?q=wildcard"); !strings.Contains(found, certificatesPath+"/"+ids[2]) {
+		t.Error("a certificate is not found by its name")
+	}
 	saved := r.control.Saved().Config.Cluster
 	values := url.Values{"base": {appliance.Hash(saved.Service(r.id("HL7")))}, "do": {"save"}}
 	for field, v := range form.OfService(saved.Service(r.id("HL7"))).Values {

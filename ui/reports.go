@@ -79,6 +79,10 @@ func (p *page) hits(words []string) []view.Hit {
 	for _, s := range saved.Scripts {
 		add(view.Hit{Kind: "Script", Name: s.Label, Path: scriptsPath + "/" + s.ID}, s.Label)
 	}
+	for _, c := range p.ui.Certificates.Certificates() {
+		names := strings.Join(c.Names, ", ")
+		add(view.Hit{Kind: "Certificate", Name: c.Label, Path: certificatesPath + "/" + c.ID, Note: names}, c.Label+" "+names)
+	}
 	for _, g := range menu("", p.may(appliance.Administrator)) {
 		if g.Path != "" {
 			add(view.Hit{Kind: "Page", Name: g.Name, Path: g.Path}, g.Name)

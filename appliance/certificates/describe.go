@@ -15,12 +15,12 @@ import (
 )
 
 // describe says what people see of a certificate.
-func describe(r appliance.CertificateRecord, chain []*x509.Certificate, now time.Time) appliance.Certificate {
-	leaf := chain[0]
+func describe(c certificate, now time.Time) appliance.Certificate {
+	r, leaf := c.record, c.chain[0]
 	return appliance.Certificate{
 		ID: r.ID, Label: r.Label, Names: namesOf(leaf), Subject: leaf.Subject.String(), Issuer: leaf.Issuer.String(), Serial: leaf.SerialNumber.Text(16),
-		KeyKind: kindOf(leaf.PublicKey), NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(), SelfSigned: selfSigned(leaf),
-		Chain: string(r.Chain), Warnings: warnings(chain, now), UsedBy: []string{}, Created: r.Created,
+		KeyKind: kindOf(leaf.PublicKey), NotBefore: leaf.NotBefore.UTC(), NotAfter: leaf.NotAfter.UTC(), SelfSigned: c.selfSigned,
+		Chain: string(r.Chain), Warnings: warnings(c.chain, c.selfSigned, now), UsedBy: []string{}, Created: r.Created,
 	}
 }
 
@@ -33,6 +33,7 @@ func namesOf(c *x509.Certificate) []string {
 	return out
 }
 
+// selfSigned tells whether a certificate vouches for itself; it costs a signature.
 func selfSigned(c *x509.Certificate) bool {
 	return selfIssued(c) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
@@ -49,8 +50,8 @@ func kindOf(public crypto.PublicKey) string {
 	return "unknown"
 }
 
-// warnings are what a client may object to.
-func warnings(chain []*x509.Certificate, now time.Time) []string {
+// warnings are what a client may object to; own tells that the certificate vouches for itself.
+func warnings(chain []*x509.Certificate, own bool, now time.Time) []string {
 	leaf, out := chain[0], []string{}
 	switch {
 	case now.After(leaf.NotAfter):
@@ -71,7 +72,7 @@ func warnings(chain []*x509.Certificate, now time.Time) []string {
 	}
 	last := chain[len(chain)-1]
 	switch {
-	case selfSigned(leaf):
+	case own:
 		out = append(out, "It is signed by itself: clients warn unless they were told to trust it.")
 	case len(chain) == 1 && !selfIssued(last):
 		out = append(out, "No intermediate certificate came with it: clients that do not know “"+clip(leaf.Issuer.String())+"” refuse it, unless that is a root.")

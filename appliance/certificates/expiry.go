@@ -86,10 +86,10 @@ func (v *Vault) warn(to Alerts, standing map[string]string) {
 func (v *Vault) alerts() []appliance.Alert {
 	var out []appliance.Alert
 	told := map[string]bool{}
-	now := v.now()
+	now, kept := v.now(), v.Certificates()
 	for _, s := range stages() {
 		var list []string
-		for _, c := range v.Certificates() {
+		for _, c := range kept {
 			left := c.NotAfter.Sub(now)
 			if len(c.UsedBy) == 0 || told[c.ID] || left > s.within {
 				continue

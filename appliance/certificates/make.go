@@ -200,10 +200,6 @@ func labelFrom(typed string, names []string) string {
 		return typed
 	}
 	name := strings.Replace(names[0], "*", "wildcard", 1)
-	return strings.Map(func(r rune) rune {
-		if r == ':' {
-			return '-'
-		}
-		return r
-	}, name)
+	name = strings.ReplaceAll(name, ":", "-")
+	return name[:min(len(name), maxNamePart)]
 }

@@ -166,7 +166,7 @@ func TestWarningsTellWhatClientsObjectTo(t *testing.T) {
 		"signed by itself":            {issue(t, "own", nil, asServer("own")).certificate},
 		"not meant for servers":       {client.certificate, l.lower.certificate},
 	} {
-		got := warnings(chain, noon)
+		got := warnings(chain, selfSigned(chain[0]), noon)
 		if says == "" && len(got) > 0 || says != "" && (len(got) != 1 || !strings.Contains(got[0], says)) {
 			t.Errorf("want %q, got %q", says, got)
 		}
@@ -182,14 +182,14 @@ func FuzzUpload(f *testing.F) {
 	f.Add(l.leaf.pem()+l.lower.pem(), l.leaf.keyPEM(f), []byte{}, "")
 	f.Add("", "", pfx, "p")
 	f.Add(file(f, "encrypted.crt"), file(f, "encrypted-aes256.pem"), []byte{}, "x")
-	f.Fuzz(func(t *testing.T, certificate, key string, pfx []byte, password string) {
+	f.Fuzz(func(t *testing.T, text, key string, pfx []byte, password string) {
 		if len(pfx) > 0 && rounds(pfx, 0) > 20_000 { // bounded for the appliance, too slow for a fuzzer
 			return
 		}
 		if b, _ := pem.Decode([]byte(key)); b != nil && rounds(b.Bytes, 0) > 20_000 {
 			return
 		}
-		p, err := readUpload(appliance.CertificateUpload{Certificate: certificate, Key: key, PFX: encoded(pfx), Password: password}, noon)
+		p, err := readUpload(appliance.CertificateUpload{Certificate: text, Key: key, PFX: encoded(pfx), Password: password}, noon)
 		if err != nil {
 			if e := appliance.ErrorsOf(err)[0]; e.Kind != appliance.Invalid || e.Message == "" || e.Field == "" {
 				t.Fatalf("refused without saying why and where: %+v", e)
@@ -203,7 +203,7 @@ func FuzzUpload(f *testing.F) {
 		if err != nil || len(again) != len(p.chain) {
 			t.Fatalf("what was accepted cannot be read again: %v", err)
 		}
-		describe(appliance.CertificateRecord{}, p.chain, noon)
+		describe(certificate{chain: p.chain}, noon)
 	})
 }
 

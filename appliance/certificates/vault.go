@@ -65,9 +65,10 @@ type contents struct {
 }
 
 type certificate struct {
-	record appliance.CertificateRecord
-	chain  []*x509.Certificate
-	pair   appliance.KeyPair
+	record     appliance.CertificateRecord
+	chain      []*x509.Certificate
+	pair       appliance.KeyPair
+	selfSigned bool
 }
 
 type signing struct {
@@ -106,7 +107,7 @@ func (v *Vault) load(ctx context.Context) error {
 			continue
 		}
 		key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: r.Key})
-		fresh.certificates = append(fresh.certificates, certificate{r, chain, appliance.KeyPair{Chain: r.Chain, Key: key}})
+		fresh.certificates = append(fresh.certificates, certificate{r, chain, appliance.KeyPair{Chain: r.Chain, Key: key}, selfSigned(chain[0])})
 	}
 	requests, err := v.store.SigningRequests(ctx)
 	if err != nil {
@@ -192,7 +193,7 @@ func (v *Vault) Certificates() []appliance.Certificate {
 	out := []appliance.Certificate{}
 	for _, c := range v.contents.Load().certificates {
 		if by := use.of(c.record.ID); c.record.Hidden.IsZero() || len(by) > 0 {
-			d := describe(c.record, c.chain, now)
+			d := describe(c, now)
 			d.UsedBy = by
 			out = append(out, d)
 		}
@@ -235,7 +236,7 @@ func (v *Vault) SelfSign(ctx context.Context, o appliance.Origin, w appliance.Ce
 func (v *Vault) keep(ctx context.Context, o appliance.Origin, label string, p pair, request string) (appliance.Certificate, error) {
 	v.turn.Lock()
 	defer v.turn.Unlock()
-	r := appliance.CertificateRecord{ID: p.id(), Label: labelFrom(label, namesOf(p.chain[0])), Chain: encodeChain(p.chain)}
+	r := appliance.CertificateRecord{ID: p.id(), Label: labelFrom(label, append(namesOf(p.chain[0]), p.chain[0].Subject.CommonName)), Chain: encodeChain(p.chain)}
 	if err := v.freeLabel(r.ID, r.Label); err != nil {
 		return appliance.Certificate{}, err
 	}

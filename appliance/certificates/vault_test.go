@@ -255,6 +255,16 @@ func (b *board) sentence(code string) (string, string) {
 	return b.standing[code].Sentence, string(b.standing[code].Severity)
 }
 
+func TestALabelIsFoundWhenNoneIsTyped(t *testing.T) {
+	for want, names := range map[string][]string{
+		"pacs.example.org": {"pacs.example.org", "other"}, "wildcard.example.org": {"*.example.org"}, "fd00--1": {"fd00::1"}, "common": {"common"}, strings.Repeat("x", 64): {strings.Repeat("x", 80)}, "": nil,
+	} {
+		if got := labelFrom(" ", names); got != want {
+			t.Errorf("%q for %q", got, names)
+		}
+	}
+}
+
 func TestExpiryIsWarnedOfInStages(t *testing.T) {
 	r := newRig(t)
 	c, err := r.SelfSign(t.Context(), origin(), appliance.CertificateWish{Names: []string{"pacs.example.org"}, Days: 100})
