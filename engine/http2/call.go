@@ -19,6 +19,7 @@ type call struct {
 	waits      bool // nothing was sent of it: the connection is not there yet
 	closed     bool // replay is not all any more
 	idempotent bool
+	patient    bool // waits for the server's settings
 }
 
 const (
@@ -46,12 +47,13 @@ func (k *call) answered() { k.closed, k.replay = true, nil }
 // start sends what waited for the connection.
 func (s *stream) start() {
 	k := s.call
-	if !k.waits || len(k.replay) == 0 || !s.conn.state.connected || s.is(isOver) {
+	if !k.waits || len(k.replay) == 0 || !s.conn.state.connected || k.patient && !s.conn.state.greeted || s.is(isOver) {
 		return
 	}
 	k.waits = false
-	s.transmit(k.replay)
-	s.soon() // somebody may wait for Drained
+	if s.transmit(k.replay); !k.waits {
+		s.soon() // somebody may wait for Drained
+	}
 }
 
 // connected tells the core that its connection is there, or sends again what was refused elsewhere.
@@ -66,7 +68,7 @@ func (s *stream) connected() {
 	}
 }
 
-// greeted: what the server can do is known.
+// greeted sends what waited: what the server can do is known, or the connection is another.
 func (s *stream) greeted() {
 	if s.call != nil && !s.is(isConnecting) {
 		s.start()
@@ -145,7 +147,7 @@ func (s *stream) sendRequest(head []byte) {
 		s.defect()
 		return
 	case g.webSocket && !c.state.greeted: // whether the server can is not known yet
-		s.message, k.waits = message{}, true
+		s.message, k.waits, k.patient = message{}, true, true
 		return
 	case g.webSocket && !c.state.webSocket:
 		s.cannot()

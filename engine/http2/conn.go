@@ -122,7 +122,11 @@ func (c *conn) leave() {
 
 // settle does what the turn left to do.
 func (c *conn) settle() {
-	for len(c.work) > 0 {
+	for rounds := 0; len(c.work) > 0; rounds++ {
+		if rounds == maxRounds { // the others' turn has come
+			c.later()
+			break
+		}
 		list := c.work
 		c.work = nil
 		for _, s := range list {
@@ -187,9 +191,18 @@ func (c *conn) Run() {
 	}
 }
 
+// maxRounds is how often in one turn streams may give themselves more to do.
+const maxRounds = 8
+
 // soon has settle called: at the end of this turn's call, or in the next turn.
 func (c *conn) soon() {
-	if c.depth == 0 && !c.state.asked && !c.state.over {
+	if c.depth == 0 {
+		c.later()
+	}
+}
+
+func (c *conn) later() {
+	if !c.state.asked && !c.state.over {
 		c.state.asked = true
 		c.shared.loop.Soon(c)
 	}

@@ -77,6 +77,7 @@ func (s *stream) run() {
 		if s.is(isOffered) {
 			s.offer(nil)
 		}
+		s.greeted()
 		s.tellEnded()
 		s.drained()
 		s.complete()
