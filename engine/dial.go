@@ -17,7 +17,7 @@ func (s *shard) Dial(c wire.Choice, _ wire.Conn, core wire.Core) (wire.Conn, err
 func (s *shard) DialBelow(c wire.Choice, core wire.Core) (wire.Conn, error) {
 	dial := func(core wire.Core) (wire.Conn, error) { return s.lane.loop.Dial(c.Address, core) }
 	if seat := c.Server.Owner.(*seat); seat.secure != nil {
-		return s.dialTLS(seat.secure, core, dial)
+		return s.dialTLS(seat, core, dial)
 	}
 	return dial(core)
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"crypto/tls"
 	"sync/atomic"
 
 	"evenkeel/engine/tlsterm"
@@ -19,18 +18,25 @@ func (s *shard) within(c *tlsterm.Conn) wire.Core { return s.plain(c) }
 // handshakeFailed counts and logs, at most once a second, why a client's TLS came to nothing.
 func (s *shard) handshakeFailed(err error) {
 	atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
-	s.tellTLS("client turned away by TLS", err)
+	if s.seldom(&s.quietClients) {
+		s.engine.log.Info("client turned away by TLS", "service", s.config.Label, "reason", err.Error())
+	}
 }
 
-func (s *shard) serverTLSFailed(err error) { s.tellTLS("TLS with a real server failed", err) }
-
-func (s *shard) tellTLS(what string, err error) {
-	now := s.lane.loop.Now()
-	if now < s.quietTLS {
-		return
+// serverFailed logs, at most once a second, why TLS with a server came to nothing: its certificate may be of another name or authority.
+func (s *shard) serverFailed(server string, err error) {
+	if s.seldom(&s.quietServers) {
+		s.engine.log.Warn("TLS with a real server failed", "service", s.config.Label, "real_server", server, "reason", err.Error())
 	}
-	s.quietTLS = now.Add(refusedLogRate)
-	s.engine.log.Info(what, "service", s.config.Label, "reason", err.Error())
+}
+
+func (s *shard) seldom(quiet *wire.Time) bool {
+	now := s.lane.loop.Now()
+	if now < *quiet {
+		return false
+	}
+	*quiet = now.Add(refusedLogRate)
+	return true
 }
 
 // rekey gives every seat what a connection to its server needs for TLS. A server for which nothing changed keeps its session.
@@ -49,7 +55,7 @@ func (s *shard) rekey(next *snapshot) {
 	s.secrecy = next.secrecy
 }
 
-// dialTLS opens a connection in TLS by way of dial.
-func (s *shard) dialTLS(config *tls.Config, core wire.Core, dial func(wire.Core) (wire.Conn, error)) (wire.Conn, error) {
-	return s.lane.secure.Client(config, core, s.serverTLSFailed, dial)
+// dialTLS opens a connection in TLS to the server of a seat, by way of dial.
+func (s *shard) dialTLS(to *seat, core wire.Core, dial func(wire.Core) (wire.Conn, error)) (wire.Conn, error) {
+	return s.lane.secure.Client(to.secure, core, func(err error) { s.serverFailed(to.Label, err) }, dial)
 }

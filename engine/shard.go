@@ -17,25 +17,26 @@ import (
 // shard is a service on one loop: the wire.Service of its cores and the loop.Acceptor of its listeners. Everything in it belongs to the loop,
 // but for the counters, which are read by others.
 type shard struct {
-	service   *service
-	engine    *Engine
-	lane      *lane
-	config    *appliance.VirtualService
-	table     *persist.Table
-	sealer    *persist.Sealer
-	seats     []*seat
-	addresses []netip.Addr // of the servers, in the order of seats
-	pool      *balance.Pool
-	others    []int64 // connections on the other loops, as last looked at
-	lookedAt  wire.Time
-	responses *cache.Store // nil: the service keeps none
-	fallback  *seat
-	counters  wire.Counters
-	traffic   stats.Traffic
-	listeners []*loop.Listener
-	quietTill wire.Time // no refusal is logged before
-	quietTLS  wire.Time // no failure of TLS is logged before
-	secrecy   *secrecy
+	service      *service
+	engine       *Engine
+	lane         *lane
+	config       *appliance.VirtualService
+	table        *persist.Table
+	sealer       *persist.Sealer
+	seats        []*seat
+	addresses    []netip.Addr // of the servers, in the order of seats
+	pool         *balance.Pool
+	others       []int64 // connections on the other loops, as last looked at
+	lookedAt     wire.Time
+	responses    *cache.Store // nil: the service keeps none
+	fallback     *seat
+	counters     wire.Counters
+	traffic      stats.Traffic
+	listeners    []*loop.Listener
+	quietTill    wire.Time // no refusal is logged before
+	secrecy      *secrecy
+	quietClients wire.Time // no failure of their TLS is logged before
+	quietServers wire.Time // likewise
 }
 
 var (
