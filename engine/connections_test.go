@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/loop"
+	"evenkeel/engine/tlsterm/tlstest"
 )
 
 // seen lists connections, which must work.
@@ -170,4 +172,72 @@ func TestAnEngineThatDoesNotRunHasNoConnections(t *testing.T) {
 	if err := r.CloseConnection(context.Background(), "0-1"); err == nil {
 		t.Error(err)
 	}
+}
+
+func TestConnectionsOfHTTP2TellTheirStreams(t *testing.T) {
+	release, began := make(chan struct{}), make(chan struct{}, 2)
+	v, _ := clear2(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-release
+	}))
+	r := start(t, Options{Loops: 1})
+	r.apply(v)
+	silent := dialFrom(t, "127.0.0.9", address(v))
+	if _, err := io.WriteString(silent, "PRI"); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := client2(t)
+	done := make(chan error, 2)
+	for range 2 {
+		go func() {
+			resp, err := c.Get("http://" + address(v) + "/")
+			if err == nil {
+				err = resp.Body.Close()
+			}
+			done <- err
+		}()
+	}
+	<-began
+	<-began
+	list := r.seen(appliance.ConnectionQuery{Text: "http/2, 2 streams"})
+	if list.Total != 1 || list.Connections[0].ServerID != v.RealServers[0].ID {
+		t.Errorf("%+v", r.seen(appliance.ConnectionQuery{}))
+	}
+	if list = r.seen(appliance.ConnectionQuery{Text: "127.0.0.9"}); list.Total != 1 || list.Connections[0].State != "first bytes" {
+		t.Errorf("%+v", list)
+	}
+	close(release)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	until(t, "the streams to be over", func() bool { return r.seen(appliance.ConnectionQuery{Text: "http/2, idle"}).Total == 1 })
+}
+
+func TestConnectionsInTLSSaySo(t *testing.T) {
+	ca := tlstest.NewAuthority(t, "CA")
+	certificate := ca.Issue("a.test")
+	r := start(t, Options{Certificates: keep(certificate)})
+	v := web(t, "svc", serveHTTP(t, "a"))
+	v.TLS.Certificates = []string{certificate.ID}
+	r.apply(v)
+	half := dialFrom(t, "127.0.0.9", address(v))
+	if _, err := half.Write([]byte{22, 3, 1}); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := https(t, ca, address(v)).Get("https://a.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	until(t, "an idle connection in TLS and a handshake", func() bool {
+		list := r.seen(appliance.ConnectionQuery{})
+		states := map[string]bool{}
+		for _, one := range list.Connections {
+			states[one.State] = one.TLS
+		}
+		return list.Total == 2 && states["idle"] && states["TLS handshake"]
+	})
 }
