@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"ui/api":                 {"ui/problem", "ui/schema"},
 	"ui/cli":                 {"ui/problem", "ui/schema"},
 	"ui/form":                nil,
+	"ui/metrics":             nil,
 	"ui/problem":             nil,
 	"ui/schema":              nil,
 	"ui/signin":              nil,

@@ -12,6 +12,7 @@ import (
 	"evenkeel/engine"
 	"evenkeel/ui"
 	"evenkeel/ui/api"
+	"evenkeel/ui/metrics"
 )
 
 // openPages wires the pages and the REST interface to the parts behind them.
@@ -19,7 +20,9 @@ func (a *instance) openPages() error {
 	probes := prober{a.engine}
 	a.api = api.New(api.Options{Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log})
 	var err error
+	figures := metrics.Handler(metrics.Options{Version: Version, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
 	a.ui, err = ui.New(ui.Options{
+		Metrics:      figures,
 		Certificates: a.vault, Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,
 		Log: a.options.log, Machine: machine{a.host}.figures, Suggest: a.suggest,
 	})

@@ -30,6 +30,9 @@ type Local struct {
 	Hostname   string     `json:"hostname"`             // empty: the operating system's
 	Names      []string   `json:"host_names,omitempty"` // further names by which browsers may address the WebUI (Host header)
 	TrafficLog TrafficLog `json:"traffic_log,omitzero"` // where the lines of the traffic log go
+
+	// MetricsNetworks may read /metrics without a token: addresses and networks.
+	MetricsNetworks []string `json:"metrics_networks,omitempty"`
 }
 
 // Script is a health check script; its arguments are VIP, VIP port, RIP, RIP port, and exit status 0 means up.
@@ -42,6 +45,7 @@ type Script struct {
 // Clone returns a deep copy.
 func (c Config) Clone() Config {
 	c.Local.Names = slices.Clone(c.Local.Names)
+	c.Local.MetricsNetworks = slices.Clone(c.Local.MetricsNetworks)
 	return Config{Cluster: c.Cluster.Clone(), Local: c.Local}
 }
 

@@ -110,6 +110,7 @@ func Fields() []Field {
 		{"settings", "apply_at_once", "Apply at once", "A change is applied as soon as it is saved."},
 		{"local", "hostname", "Hostname", "The name of this appliance."},
 		{"local", "host_names", "Further names", "Names by which browsers may address this appliance."},
+		{"local", "metrics_networks", "Networks that may read /metrics", "Addresses and networks, one a line, from which Prometheus reads the figures under /metrics without a token. Empty: only with a token of Passwords, API tokens."},
 		{"local", "traffic_log.no_file", "Keep no local file", "The lines of the traffic log are not kept on this appliance; the page Logs, Layer 7 is empty then."},
 		{"local", "traffic_log.file_size_mb", "File size", "Megabytes at which a file of the traffic log turns over. 0 or empty: 16."},
 		{"local", "traffic_log.file_count", "Files kept", "How many files of the traffic log are kept, the newest included. 0 or empty: 10."},

@@ -154,6 +154,7 @@ func (v *validation) local() {
 	v.prefix = "local."
 	defer func() { v.prefix = "" }()
 	v.trafficLog()
+	v.metricsNetworks()
 	if name := v.config.Local.Hostname; name != "" && (!validHostname.MatchString(name) || len(name) > 253) {
 		v.refuse("hostname", "A hostname has letters, digits, - and dots.")
 	}

@@ -26,6 +26,28 @@ func (v *validation) trafficLog() {
 	v.receiver(t.Remote)
 }
 
+// metricsNetworks checks who may read the figures without a token.
+func (v *validation) metricsNetworks() {
+	if len(v.config.Local.MetricsNetworks) > 100 {
+		v.refuse("metrics_networks", "These are more than 100 networks.")
+		return
+	}
+	for _, text := range v.config.Local.MetricsNetworks {
+		if _, ok := ParseNetwork(text); !ok {
+			v.refuse("metrics_networks", "%.60q is neither an address nor a network such as 10.0.0.0/8.", text)
+		}
+	}
+}
+
+// ParseNetwork reads an address, as the network that holds it alone, or a network.
+func ParseNetwork(text string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), true
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err == nil
+}
+
 // receiver checks the address of a syslog receiver.
 func (v *validation) receiver(remote string) {
 	if remote == "" {

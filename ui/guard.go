@@ -42,6 +42,8 @@ func (u *UI) guard(pages http.Handler) http.Handler {
 			http.Error(w, "This appliance does not answer to the name in the address bar. Use its address, its hostname, or a name listed under Local Configuration.", http.StatusMisdirectedRequest)
 		case cross.Check(r) != nil || !ownOrigin(r):
 			http.Error(w, "This request came from another site.", http.StatusForbidden)
+		case r.URL.Path == metricsPath:
+			u.serveMetrics(w, r)
 		case r.URL.Path == apiPrefix || strings.HasPrefix(r.URL.Path, apiPrefix+"/"):
 			u.serveAPI(w, r)
 		default:

@@ -17,33 +17,41 @@ const (
 
 func localForm(p *page) error {
 	l := p.ui.Control.Saved().Config.Local
-	return p.showLocal(http.StatusOK, l.Hostname, strings.Join(l.Names, "\n"), appliance.Hash(&l), nil, nil)
+	return p.showLocal(http.StatusOK, l.Hostname, strings.Join(l.Names, "\n"), strings.Join(l.MetricsNetworks, "\n"), appliance.Hash(&l), nil, nil)
 }
 
-func (p *page) showLocal(status int, hostname, names, base string, errs form.Errors, stale *view.Stale) error {
+func (p *page) showLocal(status int, hostname, names, networks, base string, errs form.Errors, stale *view.Stale) error {
 	area := simple("local", "host_names", "area", names, "lb1.example.org")
 	area.Rows = 4
+	readers := simple("local", "metrics_networks", "area", networks, "192.168.0.0/24")
+	readers.Rows = 3
 	v := view.SimpleForm{
 		Title: "Hostname", Lead: "Of this appliance only.", Path: localPath, Button: "Save", Base: base, Errors: errs, Stale: stale, Edit: p.may(appliance.Administrator),
-		Fields: []view.SimpleField{simple("local", "hostname", "text", hostname, p.ui.Hostname), area},
+		Fields: []view.SimpleField{simple("local", "hostname", "text", hostname, p.ui.Hostname), area, readers},
 	}
 	return p.show(status, view.SimplePage(p.frame("Hostname", localPath), v))
 }
 
 func saveLocal(p *page) error {
-	hostname, names := strings.TrimSpace(p.FormValue("hostname")), p.FormValue("host_names")
+	hostname, names, networks := strings.TrimSpace(p.FormValue("hostname")), p.FormValue("host_names"), p.FormValue("metrics_networks")
 	ctx, cancel := p.lasting()
 	defer cancel()
 	_, err := p.ui.Control.Commit(ctx, p.origin, p.baseOf("local"), func(c *appliance.Config) error {
-		c.Local.Hostname, c.Local.Names = hostname, strings.FieldsFunc(names, func(r rune) bool { return r == ',' || r <= ' ' })
+		c.Local.Hostname, c.Local.Names = hostname, separate(names)
+		c.Local.MetricsNetworks = separate(networks)
 		return nil
 	})
 	if err == nil {
 		return p.done(localPath, "Saved%s.", p.ui.whetherRunning())
 	}
-	return p.refuse(err, "local.", []string{"hostname", "host_names"}, localPath, func(status int, errs form.Errors, stale *view.Stale) error {
-		return p.showLocal(status, hostname, names, p.FormValue("base"), errs, stale)
+	return p.refuse(err, "local.", []string{"hostname", "host_names", "metrics_networks"}, localPath, func(status int, errs form.Errors, stale *view.Stale) error {
+		return p.showLocal(status, hostname, names, networks, p.FormValue("base"), errs, stale)
 	})
+}
+
+// separate splits what was typed one a line, or with commas.
+func separate(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r <= ' ' })
 }
 
 // baseOf names the one object of its kind as the form read it, unless the other change shall be overwritten.
