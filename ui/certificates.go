@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"evenkeel/appliance"
@@ -85,6 +86,9 @@ func (p *page) showCertificate(status int, c appliance.Certificate, label string
 			v.Others = append(v.Others, form.Option{Value: other.ID, Name: other.Label + " (until " + other.NotAfter.Format("2006-01-02") + ")"})
 		}
 	}
+	if len(c.UsedBy) == 0 {
+		v.Predecessors = p.predecessors(c)
+	}
 	f := p.frame(c.Label, certificatesPath)
 	f.Narrow = true
 	return p.show(status, view.CertificatePage(f, v))
@@ -127,8 +131,25 @@ func (p *page) refusedFields(err error, known func(string) bool, show func(int, 
 	return show(http.StatusUnprocessableEntity, form.Sort(err, "", known))
 }
 
+// replaceCertificate lets the chosen certificate take the place of the one of the path.
 func replaceCertificate(p *page) error {
-	old, fresh, err := p.guardedCertificate()
+	return p.succession(func(c appliance.Certificate) (old, next appliance.Certificate, err error) {
+		next, err = p.ui.Certificates.Certificate(p.FormValue("certificate"))
+		return c, next, err
+	})
+}
+
+// succeedCertificate lets the certificate of the path take the place of the chosen one.
+func succeedCertificate(p *page) error {
+	return p.succession(func(c appliance.Certificate) (old, next appliance.Certificate, err error) {
+		old, err = p.ui.Certificates.Certificate(p.FormValue("certificate"))
+		return old, c, err
+	})
+}
+
+// succession replaces one certificate by another in every service, in one revision.
+func (p *page) succession(chosen func(appliance.Certificate) (old, next appliance.Certificate, err error)) error {
+	c, fresh, err := p.guardedCertificate()
 	if err != nil {
 		return err
 	}
@@ -136,9 +157,9 @@ func replaceCertificate(p *page) error {
 		return changedMeanwhile()
 	}
 	again := func(err error) error {
-		return p.refusedFields(err, known("certificate"), func(status int, errs form.Errors) error { return p.showCertificate(status, old, old.Label, errs) })
+		return p.refusedFields(err, known("certificate"), func(status int, errs form.Errors) error { return p.showCertificate(status, c, c.Label, errs) })
 	}
-	next, err := p.ui.Certificates.Certificate(p.FormValue("certificate"))
+	old, next, err := chosen(c)
 	if err != nil || next.ID == old.ID {
 		return again(appliance.Refuse("certificate", "Choose another certificate."))
 	}
@@ -156,6 +177,22 @@ func replaceCertificate(p *page) error {
 		return p.done(certificatesPath, "No service uses %s: nothing was changed.", old.Label)
 	}
 	return p.done(certificatesPath, "%s takes the place of %s in %s%s.", next.Label, old.Label, view.Plural(n, "service"), p.ui.whetherRunning())
+}
+
+// predecessors are the certificates in use whose place another may take, those that share a name with it first.
+func (p *page) predecessors(c appliance.Certificate) []form.Option {
+	var related, others []form.Option
+	for _, old := range p.ui.Certificates.Certificates() {
+		option := form.Option{Value: old.ID, Name: old.Label + " (until " + old.NotAfter.Format("2006-01-02") + ", used by " + strings.Join(old.UsedBy, ", ") + ")"}
+		switch {
+		case old.ID == c.ID || len(old.UsedBy) == 0:
+		case slices.ContainsFunc(old.Names, func(name string) bool { return slices.Contains(c.Names, name) }):
+			related = append(related, option)
+		default:
+			others = append(others, option)
+		}
+	}
+	return append(related, others...)
 }
 
 // download sends PEM as a file.

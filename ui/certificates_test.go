@@ -204,6 +204,39 @@ func TestTheFormOfAServiceOffersWhatIsKept(t *testing.T) {
 	}
 }
 
+func TestARenewalTakesThePlaceOfTheCertificateOfTheSameName(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	var ids []string
+	for _, names := range []string{"other.example.org", "pacs.example.org", "pacs.example.org vna.example.org"} {
+		_, h, _ := r.post(r.client, certificatesPath+"/self-signed", "names", names, "key", "ecdsa_p256", "label", "c"+string(rune('0'+len(ids))))
+		ids = append(ids, strings.TrimPrefix(h.Get("Location"), certificatesPath+"/"))
+	}
+	_, err := r.control.Commit(t.Context(), appliance.Origin{Operator: "test"}, nil, func(c *appliance.Config) error {
+		for i := range c.Cluster.VirtualServices {
+			c.Cluster.VirtualServices[i].TLS.Certificates = []string{ids[min(i, 1)]}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, page := r.get(r.client, certificatesPath+"/"+ids[2])
+	first := strings.Index(page, `<option value="`+ids[1])
+	if other := strings.Index(page, `<option value="`+ids[0]); first < 0 || other < first {
+		t.Error("the certificate of the same name is not offered first")
+	}
+	if status, _, _ := r.post(r.client, certificatesPath+"/"+ids[2]+"/succeed", "certificate", ids[1], "base", hiddenBase(t, page)); status != http.StatusSeeOther {
+		t.Errorf("%d", status)
+	}
+	if used := mustCertificate(t, r, ids[2]).UsedBy; !slices.Equal(used, []string{"HL7", "VNA_DICOM"}) {
+		t.Errorf("used by %v", used)
+	}
+	if used := mustCertificate(t, r, ids[0]).UsedBy; !slices.Equal(used, []string{"DMWL"}) {
+		t.Errorf("the other is used by %v", used)
+	}
+}
+
 func mustCertificate(t *testing.T, r *rig, id string) appliance.Certificate {
 	t.Helper()
 	c, err := r.ui.Certificates.Certificate(id)

@@ -107,6 +107,7 @@ func routes() []route {
 		{get, "/lbadmin/certificates/:certificate", viewer, showCertificate},
 		{post, "/lbadmin/certificates/:certificate", admin, renameCertificate},
 		{post, "/lbadmin/certificates/:certificate/replace", admin, replaceCertificate},
+		{post, "/lbadmin/certificates/:certificate/succeed", admin, succeedCertificate},
 		{get, "/lbadmin/certificates/:certificate/download", viewer, downloadCertificate},
 		{get, "/lbadmin/certificates/:certificate/delete", admin, askDeleteCertificate},
 		{post, "/lbadmin/certificates/:certificate/delete", admin, deleteCertificate},

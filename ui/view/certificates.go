@@ -28,6 +28,8 @@ type Certificate struct {
 	Errors    form.Errors
 	Now       time.Time
 	Successor string // as chosen
+	// Predecessors are the certificates in use whose place this one may take; none while it is used itself.
+	Predecessors []form.Option
 }
 
 // Link is a name that leads somewhere.
