@@ -12,7 +12,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,19 +33,23 @@ import (
 // serveOptions say where one appliance lives.
 type serveOptions struct {
 	dir      string
-	webui    string // address of the WebUI
-	fallback string // address of the fallback page
-	loops    int    // event loops of the engine; 0: one per processor
+	webui    string        // address of the WebUI
+	fallback string        // address of the fallback page
+	loops    int           // event loops of the engine; 0: one per processor
+	takeover bool          // replace the process that runs on the folder, if there is one
+	drain    time.Duration // how long connections may stay when this process is replaced; 0: half a day
 	log      *slog.Logger
 }
 
 func runServe(ctx context.Context, args []string, s streams) error {
-	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--loops N] [--log LEVEL]", s)
+	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--loops N] [--takeover] [--drain TIME] [--log LEVEL]", s)
 	o := serveOptions{}
 	dir := folderFlag(f)
 	f.StringVar(&o.webui, "webui", ":"+strconv.Itoa(appliance.PortWebUI), "address of the WebUI (HTTPS)")
 	f.StringVar(&o.fallback, "fallback", "127.0.0.1:"+strconv.Itoa(appliance.PortFallback), "address of the fallback page")
 	f.IntVar(&o.loops, "loops", 0, "event loops of the engine; 0: one per processor")
+	f.BoolVar(&o.takeover, "takeover", false, "replace the evenkeel that serves this folder, if one does, without losing a connection")
+	f.DurationVar(&o.drain, "drain", defaultDrain, "how long open connections may stay after this process was replaced")
 	level := f.String("log", "info", "least level that is logged: debug, info, warn or error")
 	if err := parse(f, args, 0); err != nil {
 		return err
@@ -58,10 +64,15 @@ func runServe(ctx context.Context, args []string, s streams) error {
 			return misused(f, "%q is not an address with a port, such as 0.0.0.0:9443", a)
 		}
 	}
+	if o.drain < 0 {
+		return misused(f, "--drain is a time, such as 12h")
+	}
 	if o.loops < 0 || o.loops > 256 {
 		return misused(f, "--loops is 0 to 256")
 	}
 	o.log = newLog(s.err, l)
+	ctx, stop := startOnUSR2(ctx, o)
+	defer stop()
 	a, err := open(ctx, o, signin.Options{Announce: s.out, CodeFile: filepath.Join(o.dir, "setup-code")})
 	if err != nil {
 		return err
@@ -78,17 +89,19 @@ func isPort(text string) bool {
 
 // instance is one appliance: everything that must be open before it runs.
 type instance struct {
-	options serveOptions
-	store   *store.Store
-	engine  *engine.Engine
-	host    *host.Host
-	control *control.Control
-	vault   *certificates.Vault
-	door    *signin.Door
-	api     *api.API
-	ui      *ui.UI
-	page    *fallback.Page
-	webui   net.Listener
+	options  serveOptions
+	store    *store.Store
+	engine   *engine.Engine
+	host     *host.Host
+	control  *control.Control
+	vault    *certificates.Vault
+	door     *signin.Door
+	api      *api.API
+	ui       *ui.UI
+	page     *fallback.Page
+	webui    net.Listener
+	heir     *heir       // of a process that was taken over; nil: none
+	replaced atomic.Bool // another process serves the folder now
 }
 
 // open takes the folder, the WebUI's port and the fallback page's, and wires the parts; nothing runs yet. What was opened before an error is closed.
@@ -102,13 +115,18 @@ func open(ctx context.Context, o serveOptions, door signin.Options) (*instance, 
 }
 
 func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options) (err error) {
-	if a.store, err = store.Open(ctx, store.Options{Dir: o.dir, Log: o.log}); err != nil {
+	if o.takeover {
+		if a.heir, err = inherit(ctx, o); err != nil {
+			return err
+		}
+	}
+	if a.store, err = store.Open(ctx, store.Options{Dir: o.dir, Log: o.log, Lock: a.heir.lock()}); err != nil {
 		return err
 	}
-	if a.webui, err = listen(o.webui); err != nil {
+	if a.webui, err = a.heir.listener(nameWebUI, o.webui, listen); err != nil {
 		return err
 	}
-	if a.page, err = fallback.Open(o.fallback, a.fallbackPage); err != nil {
+	if a.page, err = a.openPage(o.fallback); err != nil {
 		return err
 	}
 	key, err := a.store.Secret(ctx, "cookie_key", randomKey)
@@ -122,6 +140,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Log: o.log, Certificates: a.vault,
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
+	a.heir.give(a.engine)
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
 	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Site: a.site(), Log: o.log})
 	door.Store, door.Log = a.store, o.log
@@ -224,13 +243,26 @@ func (a *instance) hostname() string {
 
 // run serves until the context ends or the engine fails; then everything is ended in order. SIGHUP applies again.
 func (a *instance) run(ctx context.Context, ready ...func(context.Context) error) error {
-	a.restoreTables()
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.engine.Run(ctx) })
-	a.aside(ctx, group, "fallback page", a.page.Run)
-	if err := a.start(ctx, ready); err != nil {
-		return errors.Join(err, a.abandon(group))
+	if a.heir == nil {
+		a.restoreTables()
 	}
+	whole, ctx := errgroup.WithContext(ctx)
+	whole.Go(func() error { return a.engine.Run(ctx) })
+	if err := a.start(ctx, ready); err != nil {
+		return errors.Join(err, a.abandon(whole))
+	}
+	whole.Go(func() error { return a.runParts(ctx) })
+	if err := whole.Wait(); !errors.Is(err, errReplaced) {
+		return err
+	}
+	return nil
+}
+
+// runParts runs everything beside the traffic. When another process has replaced this one, it waits for the open connections.
+func (a *instance) runParts(whole context.Context) error {
+	a.tellSystem("READY=1")
+	group, ctx := errgroup.WithContext(whole)
+	a.aside(ctx, group, "fallback page", a.page.Run)
 	a.aside(ctx, group, "statistics of the pages", a.ui.Run)
 	a.aside(ctx, group, "watch over drains", a.control.Run)
 	a.aside(ctx, group, "watch over certificates", func(ctx context.Context) error { return a.vault.Run(ctx, a.control) })
@@ -240,7 +272,12 @@ func (a *instance) run(ctx context.Context, ready ...func(context.Context) error
 	})
 	group.Go(func() error { return a.saveTables(ctx) })
 	group.Go(func() error { return a.reapplyOnHangup(ctx) })
-	return group.Wait()
+	group.Go(func() error { return a.answerTakeover(ctx) })
+	err := group.Wait()
+	if errors.Is(err, errReplaced) {
+		a.linger(whole)
+	}
+	return err
 }
 
 // aside runs a part beside the traffic: when it ends by itself an alert tells it, and the traffic goes on.
@@ -261,15 +298,23 @@ func (a *instance) aside(ctx context.Context, group *errgroup.Group, name string
 
 // start brings the newest configuration to life and then does what the caller wants done before the pages answer.
 func (a *instance) start(ctx context.Context, ready []func(context.Context) error) error {
-	if err := a.control.Boot(ctx); err != nil {
+	boot := a.control.Boot
+	if a.heir != nil {
+		boot = a.control.Resume
+	}
+	if err := boot(ctx); err != nil {
 		return err
 	}
+	a.engine.Forget()
 	for _, do := range ready {
 		if err := do(ctx); err != nil {
 			return err
 		}
 	}
-	return a.door.Prepare(ctx)
+	if err := a.door.Prepare(ctx); err != nil {
+		return err
+	}
+	return a.heir.confirm(a)
 }
 
 var errAbandoned = errors.New("the start was abandoned")
@@ -301,6 +346,7 @@ func (a *instance) reapplyOnHangup(ctx context.Context) error {
 
 // close gives back what open took; run must have ended.
 func (a *instance) close() {
+	a.heir.close()
 	if a.webui != nil {
 		_ = a.webui.Close()
 	}

@@ -56,6 +56,9 @@ func (a *instance) saveTables(ctx context.Context) error {
 }
 
 func (a *instance) writeTables() {
+	if a.replaced.Load() { // the file is the other process's
+		return
+	}
 	if err := a.writeTablesFile(); err != nil {
 		a.options.log.Warn("persistence tables not saved", "component", "main", "error", err)
 	}

@@ -172,13 +172,19 @@ func (next *change) perform(n *lane) {
 		w.service.shards[n.number].swap(&w.snapshot)
 	}
 	for _, g := range next.fresh {
-		g.listeners[n.number] = n.loop.Listen(g.fds[n.number], g.local, g.service.shards[n.number], g.eager)
+		for i := n.number; i < len(g.fds); i += len(g.listeners) {
+			g.listeners[n.number] = append(g.listeners[n.number], n.loop.Listen(g.fds[i], g.local, g.service.shards[n.number], g.eager))
+		}
 	}
 	for _, g := range next.moved {
-		g.listeners[n.number].Serve(g.service.shards[n.number], g.local, g.eager)
+		for _, l := range g.listeners[n.number] {
+			l.Serve(g.service.shards[n.number], g.local, g.eager)
+		}
 	}
 	for _, g := range next.removed {
-		g.listeners[n.number].Close()
+		for _, l := range g.listeners[n.number] {
+			l.Close()
+		}
 	}
 	next.relist(n)
 	for i := range next.swaps {
@@ -206,7 +212,7 @@ func (next *change) relist(n *lane) {
 	}
 	for _, g := range next.groups {
 		shard := g.service.shards[n.number]
-		shard.listeners = append(shard.listeners, g.listeners[n.number])
+		shard.listeners = append(shard.listeners, g.listeners[n.number]...)
 	}
 }
 

@@ -69,6 +69,7 @@ type Engine struct {
 	services map[string]*service
 	groups   map[netip.AddrPort]*group
 	material material
+	estate   estate
 }
 
 // lane is what belongs to one loop.
@@ -103,7 +104,7 @@ func New(o Options) *Engine {
 	o.Log = slog.New(lines)
 	e := &Engine{
 		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
-		services: map[string]*service{}, groups: map[netip.AddrPort]*group{},
+		services: map[string]*service{}, groups: map[netip.AddrPort]*group{}, estate: estate{listeners: map[netip.AddrPort][]int{}},
 	}
 	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
 	e.view.Store(&view{})
@@ -129,7 +130,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, n := range e.lanes {
 		all.Go(func() { e.runLoop(serving, n) })
 	}
-	all.Go(func() { e.runMonitor(ctx) })
+	checking := e.estate.checking(ctx)
+	all.Go(func() { e.runMonitor(checking) })
 	all.Go(func() { e.signers.Run(serving) })
 	all.Go(func() { e.stapler.Run(ctx) })
 	all.Go(func() { e.keepTickets(ctx) })
@@ -212,8 +214,8 @@ func (e *Engine) drain() {
 	for _, n := range e.lanes {
 		_ = n.loop.Call(ctx, func() {
 			for _, g := range groups {
-				if g.listeners[n.number] != nil {
-					g.listeners[n.number].Close()
+				for _, l := range g.listeners[n.number] {
+					l.Close()
 				}
 			}
 			for _, s := range services {
@@ -224,6 +226,10 @@ func (e *Engine) drain() {
 		})
 	}
 	e.groups, e.services = map[netip.AddrPort]*group{}, map[string]*service{}
+	for local, fds := range e.estate.listeners {
+		loop.CloseAll(fds)
+		delete(e.estate.listeners, local)
+	}
 	e.awaitQuiet(ctx)
 }
 

@@ -14,9 +14,10 @@ import (
 type group struct {
 	local     netip.AddrPort
 	service   *service
-	listeners []*loop.Listener // one for each loop; nil until the loop has taken its descriptor
+	listeners [][]*loop.Listener // of each loop, one at least unless there were too few; none until the loop has taken its descriptors
 	fds       []int
 	eager     bool
+	inherited bool // fds, or some of them, came from the process before
 }
 
 // Check tells whether Apply could work, changing nothing: can every listener that is not ours already be bound? Errors name `virtual_services[LABEL].ports` or
@@ -29,7 +30,7 @@ func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
 		if err := ctx.Err(); err != nil {
 			return &appliance.Error{Kind: appliance.Unavailable, Op: "check listeners", Err: err}
 		}
-		if e.held(want.local) {
+		if e.held(want.local) || len(e.estate.listeners[want.local]) > 0 {
 			continue
 		}
 		if err := loop.Probe(want.local); err != nil {
@@ -64,6 +65,11 @@ func (e *Engine) missing(c *appliance.Config) []wanted {
 // held tells whether a listener of ours stands in the way of that address, a wildcard of an address or the other way round: it proves that nobody else has the port,
 // and goes when the configuration is applied.
 func (e *Engine) held(local netip.AddrPort) bool {
+	for have := range e.estate.listeners {
+		if have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
+			return true
+		}
+	}
 	for have := range e.groups {
 		if have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
 			return true
@@ -80,18 +86,19 @@ func (e *Engine) bind(ctx context.Context, c *appliance.Config, all appliance.Er
 			all = append(all, &appliance.Error{Kind: appliance.Unavailable, Op: "bind listeners", Err: err})
 			break
 		}
-		fds, err := loop.Bind(want.local, len(e.lanes), e.held(want.local))
+		inherited := len(e.estate.listeners[want.local]) > 0
+		fds, err := e.take(want.local)
 		if err != nil {
 			all = append(all, listenerError(want.service, err))
 			continue
 		}
-		groups = append(groups, &group{local: want.local, fds: fds, listeners: make([]*loop.Listener, len(e.lanes))})
+		groups = append(groups, &group{local: want.local, fds: fds, inherited: inherited, listeners: make([][]*loop.Listener, len(e.lanes))})
 	}
 	if len(all) == 0 {
 		return groups, nil
 	}
 	for _, g := range groups {
-		loop.CloseAll(g.fds)
+		e.giveBack(g)
 	}
 	return nil, all
 }

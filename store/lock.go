@@ -27,11 +27,15 @@ func lockFolder(dir string) (*os.File, error) {
 		}
 		return nil, fileFault("lock the data folder", err)
 	}
-	// The number is for the sentence of the one who comes second. A full disk must not keep the appliance from starting because of it.
+	sign(f)
+	return f, nil
+}
+
+// sign writes our number, for the sentence of the one who comes second. A full disk must not keep the appliance from starting because of it.
+func sign(f *os.File) {
 	if err := f.Truncate(0); err == nil {
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
-	return f, nil
 }
 
 func taken(dir string, f *os.File) *appliance.Error {

@@ -30,6 +30,7 @@ type Options struct {
 	Dir           string           // the data folder; made with mode 0700 when it does not exist
 	Log           *slog.Logger     // nil: nothing is logged
 	Now           func() time.Time // nil: time.Now
+	Lock          *os.File         // the folder's lock, taken over from a process that goes on for a moment; nil: it is taken here
 	SnapshotEvery time.Duration    // the shortest time between two snapshots; zero: one minute
 }
 
@@ -73,7 +74,9 @@ func open(ctx context.Context, o Options, steps fs.FS) (*Store, error) {
 		return nil, fileFault("make the data folder", err)
 	}
 	var err error
-	if s.lock, err = lockFolder(o.Dir); err != nil {
+	if s.lock = o.Lock; s.lock != nil {
+		sign(s.lock)
+	} else if s.lock, err = lockFolder(o.Dir); err != nil {
 		return nil, err
 	}
 	if err := s.openDatabase(ctx, steps); err != nil {
@@ -167,6 +170,9 @@ func (s *Store) Close() error {
 	})
 	return s.closeErr
 }
+
+// Lock returns the folder's lock, for a process that takes over. It is held as long as one process has it open.
+func (s *Store) Lock() *os.File { return s.lock }
 
 func (s *Store) release() error {
 	var first error

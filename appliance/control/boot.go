@@ -17,7 +17,12 @@ const (
 
 // Boot reads what is saved and makes it run: the newest configuration; if that cannot be applied, the newest that was; at last the newest without the services that
 // are refused. Each step back is an alert and no error: only a store that cannot be read is one. It is called once, before any change.
-func (c *Control) Boot(ctx context.Context) error {
+func (c *Control) Boot(ctx context.Context) error { return c.boot(ctx, false) }
+
+// Resume is Boot for a process that takes over from another one: what runs goes on, and what is saved and not applied stays so.
+func (c *Control) Resume(ctx context.Context) error { return c.boot(ctx, true) }
+
+func (c *Control) boot(ctx context.Context, resume bool) error {
 	done, err := c.begin(ctx)
 	if err != nil {
 		return err
@@ -37,6 +42,9 @@ func (c *Control) Boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if resume && c.resumed(ctx, list) {
+		return nil
+	}
 	for i := range list {
 		if list[i].err == nil {
 			list[i].err = c.perform(ctx, list[i].config, appliance.Config{})
@@ -50,6 +58,20 @@ func (c *Control) Boot(ctx context.Context) error {
 	}
 	c.bootPart(ctx, list)
 	return nil
+}
+
+// resumed makes the newest revision run that was applied, if that is not the newest; false: it cannot be, or there is no other.
+func (c *Control) resumed(ctx context.Context, list []candidate) bool {
+	if len(list) < 2 || list[0].err != nil || list[1].err != nil || list[0].cluster.Outcome == appliance.Applied && (list[0].local.Number == 0 || list[0].local.Outcome == appliance.Applied) {
+		return false
+	}
+	if err := c.perform(ctx, list[1].config, appliance.Config{}); err != nil {
+		c.log.Error("running revision not taken over", "revision", list[1].cluster.Number, "error", err)
+		return false
+	}
+	c.log.Info("running revision taken over", "revision", list[1].cluster.Number, "saved", list[0].cluster.Number)
+	c.publish(list[0].held, list[1].held)
+	return true
 }
 
 // read takes over what the folder at rest holds: what is saved, and what ran last.

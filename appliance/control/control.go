@@ -108,6 +108,9 @@ func New(o Options) *Control {
 	return c
 }
 
+// Hold waits until no change is under way and lets none begin until release is called: another process is about to read what is saved.
+func (c *Control) Hold(ctx context.Context) (release func(), err error) { return c.begin(ctx) }
+
 // begin waits for the turn to change something; done gives it back. It is an error of kind unavailable when ctx ends first.
 func (c *Control) begin(ctx context.Context) (done func(), err error) {
 	select {

@@ -35,16 +35,24 @@ func Open(address string, own func() string) (*Page, error) {
 			Hint:    "End the program that uses it (ss -ltnp shows which), or choose another address with --fallback.",
 		}
 	}
+	return On(l, own), nil
+}
+
+// On is Open for a listener that is there already; it is the page's own from then on.
+func On(l net.Listener, own func() string) *Page {
 	p := &Page{listener: l, own: own}
 	p.server = &http.Server{
 		Handler: p, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 	}
-	return p, nil
+	return p
 }
 
 // Address is where the page is served.
 func (p *Page) Address() net.Addr { return p.listener.Addr() }
+
+// Listener is the page's, for a process that takes over.
+func (p *Page) Listener() net.Listener { return p.listener }
 
 // Close gives the port free; a running page ends.
 func (p *Page) Close() {

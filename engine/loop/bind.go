@@ -55,6 +55,19 @@ func Probe(local netip.AddrPort) error {
 	return nil
 }
 
+// Listening tells whether a descriptor is a listening TCP socket, and where it listens.
+func Listening(fd int) (netip.AddrPort, bool) {
+	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil || on != 1 {
+		return netip.AddrPort{}, false
+	}
+	if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP || unix.SetNonblock(fd, true) != nil {
+		return netip.AddrPort{}, false
+	}
+	local := sysLocal(int32(fd))
+	return local, local.IsValid()
+}
+
 // CloseAll closes descriptors of Bind that no loop took.
 func CloseAll(fds []int) {
 	for _, fd := range fds {

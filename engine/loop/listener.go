@@ -90,6 +90,13 @@ func (n *Listener) Close() {
 	n.drop()
 }
 
+// Leave stops watching before it closes, because another process holds the same socket: closing alone would leave it watched here, and what waits in its queue is
+// the other's.
+func (n *Listener) Leave() {
+	sysEpollCtl(n.loop.epoll, unix.EPOLL_CTL_DEL, n.fd, &unix.EpollEvent{})
+	n.drop()
+}
+
 func (n *Listener) drop() {
 	l := n.loop
 	l.listeners = slices.DeleteFunc(l.listeners, func(o *Listener) bool { return o == n })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"evenkeel/appliance"
@@ -93,6 +94,15 @@ func (e *entry) plan(began, now time.Time) {
 	if e.next.Before(now) {
 		e.next = now
 	}
+}
+
+// recall makes e what an earlier process knew of the server.
+func (e *entry) recall(h appliance.ServerHealth) {
+	if h.Health != appliance.Up && h.Health != appliance.Down {
+		return
+	}
+	e.streak.health, e.since, e.probes, e.changes = h.Health, h.Since, h.Probes, h.Changes
+	e.last = outcome{good: h.Health == appliance.Up, what: strings.TrimSuffix(h.Sentence, ".")}
 }
 
 // report returns what is known, as a copy.

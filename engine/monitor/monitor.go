@@ -48,6 +48,8 @@ type Monitor struct {
 	busy     int          // goroutines that probe or close a connection politely
 	news     []transition // not yet told
 	telling  bool         // somebody is telling news
+
+	recalled map[string]appliance.ServerHealth // of servers that have not come yet
 }
 
 // New returns a Monitor that knows no server; Run makes it probe.
@@ -132,6 +134,13 @@ func (m *Monitor) Standing(serverID string) appliance.Health {
 		return e.streak.health
 	}
 	return appliance.Unknown
+}
+
+// Recall gives what an earlier process knew of servers by their id, before they come with Apply: one is what it was until it is probed again.
+func (m *Monitor) Recall(known map[string]appliance.ServerHealth) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.recalled = known
 }
 
 // Health returns a copy of what is known of a server; Health and history are unknown and empty for a server that is not checked.

@@ -150,6 +150,10 @@ func (m *Monitor) place(id string, j job, now time.Time, fresh int) {
 		m.detach(old)
 		m.inherit(e, old, now)
 	}
+	if h, known := m.recalled[id]; known && old == nil {
+		e.recall(h)
+	}
+	delete(m.recalled, id)
 	if j.unchecked() {
 		m.freeze(e, now)
 		return

@@ -31,6 +31,8 @@ func Socket(ctx context.Context, dir string, handler http.Handler, log *slog.Log
 			Hint: "Look at the rights and the free space of that folder.", Err: err,
 		}
 	}
+	file := filepath.Join(dir, SocketName)
+	own, _ := os.Lstat(file)
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
@@ -41,8 +43,10 @@ func Socket(ctx context.Context, dir string, handler http.Handler, log *slog.Log
 	if !stop() {
 		err = <-stopped
 	}
-	if gone := os.Remove(filepath.Join(dir, SocketName)); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-		log.Warn("control socket not removed", "error", gone)
+	if now, missing := os.Lstat(file); missing == nil && own != nil && os.SameFile(own, now) { // a process that took over has put its own there
+		if gone := os.Remove(file); gone != nil {
+			log.Warn("control socket not removed", "error", gone)
+		}
 	}
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return &appliance.Error{Kind: appliance.Unavailable, Op: "serve control socket", Err: err}
