@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"engine/fallback":        nil,
 	"engine/dicom":           nil,
 	"engine/mllp":            nil,
+	"engine/proxyproto":      nil,
 	"engine/bench/cmd":       {"engine", "engine/bench"},
 	"engine/bench":           {"engine"},
 	"engine/proof":           {"engine", "engine/wire/wiretest", "engine/tlsterm/tlstest"},
@@ -81,7 +82,7 @@ var oneDoor = map[string][]string{
 }
 
 // pureLeaves import the standard library and `appliance` only.
-var pureLeaves = []string{"engine/wire", "engine/peek", "engine/request", "engine/dicom", "engine/mllp"}
+var pureLeaves = []string{"engine/proxyproto", "engine/wire", "engine/peek", "engine/request", "engine/dicom", "engine/mllp"}
 
 // bannedNames are words that the vocabulary does not use, whole words of identifiers.
 var bannedNames = regexp.MustCompile(`(?i)^(backend|upstream|manager|helper|util|utils|master|slave)s?$`)

@@ -55,6 +55,9 @@ type VirtualService struct {
 	Log         LogMode     `json:"log"` // what the traffic log holds
 	TLS         TLSOptions  `json:"tls"`
 	ServerTLS   ServerTLS   `json:"server_tls"`
+
+	ProxyProtocol ProxyProtocol `json:"proxy_protocol"`
+	SourceAddress netip.Addr    `json:"source_address,omitzero"` // that the servers see; zero: the one of the route
 }
 
 // FallbackKind says what serves when no real server can.
@@ -130,6 +133,7 @@ func NewService(p Protocol) VirtualService {
 		},
 	}
 	s.TLS, s.ServerTLS = newTLS(), ServerTLS{Verify: true}
+	s.ProxyProtocol = newProxyProtocol()
 	if p == HTTP {
 		s.Fallback.Kind = FallbackPage
 		s.Limits.ClientTimeout, s.Limits.ServerTimeout = Duration(43*time.Second), Duration(43*time.Second)
@@ -142,6 +146,7 @@ func (s VirtualService) Clone() VirtualService {
 	s.Ports = slices.Clone(s.Ports)
 	s.RealServers = slices.Clone(s.RealServers)
 	s.TLS = s.TLS.clone()
+	s.ProxyProtocol.Trusted = slices.Clone(s.ProxyProtocol.Trusted)
 	s.Persistence.TrustedProxies = slices.Clone(s.Persistence.TrustedProxies)
 	return s
 }
@@ -152,6 +157,8 @@ func (s *VirtualService) Normalize() {
 	s.Address = s.Address.Unmap()
 	s.Ports = s.Ports.canonical()
 	s.normalizeTLS()
+	s.ProxyProtocol.normalize()
+	s.SourceAddress = s.SourceAddress.Unmap()
 	s.Persistence.normalize()
 	if s.RealServers == nil {
 		s.RealServers = []RealServer{}

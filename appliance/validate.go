@@ -125,6 +125,8 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 	v.persistence(s)
 	v.monitor(s)
 	v.fallback(s)
+	v.proxyProtocol(s)
+	v.sourceAddress(s)
 	v.options(s)
 	v.tls(s)
 }

@@ -11,6 +11,14 @@ import (
 // Accepted implements loop.Acceptor: it puts together what a client's connection goes through, from the outside to the inside.
 func (s *shard) Accepted(c wire.Conn) wire.Core {
 	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
+	if s.config.ProxyProtocol.In {
+		return s.proxied(c)
+	}
+	return s.behind(c)
+}
+
+// behind returns the core of what a connection carries, after a proxy's header if there was one.
+func (s *shard) behind(c wire.Conn) wire.Core {
 	if s.secrecy != nil && s.secrecy.terminator != nil {
 		return s.terminate(c)
 	}

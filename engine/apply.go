@@ -156,9 +156,15 @@ func (s *service) swapTo(c *appliance.VirtualService) serviceSwap {
 			w.halted, w.dropped = append(w.halted, had), append(w.dropped, had)
 		}
 	}
+	if old.ProxyProtocol.Out != c.ProxyProtocol.Out || old.SourceAddress != c.SourceAddress {
+		w.dropped = slices.Clone(before.servers)
+	}
 	if old.Address != c.Address || !slices.Equal(old.Ports, c.Ports) {
 		w.astray = func(conn wire.Conn) bool {
 			local := conn.Local()
+			if own, ok := conn.(interface{ Arrived() netip.AddrPort }); ok { // a proxy may have named another one
+				local = own.Arrived()
+			}
 			return !c.Ports.Contains(local.Port()) || c.Address != local.Addr() && !c.Address.IsUnspecified()
 		}
 	}

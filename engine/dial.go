@@ -6,16 +6,29 @@ import (
 )
 
 // Dial implements wire.Service: it puts together what a server's connection goes through, from the inside to the outside.
-func (s *shard) Dial(c wire.Choice, _ wire.Conn, core wire.Core) (wire.Conn, error) {
+func (s *shard) Dial(c wire.Choice, client wire.Conn, core wire.Core) (wire.Conn, error) {
 	if s.config.SpeaksHTTP2() && !c.Fallback {
 		return s.lane.servers.Open(http2.Route{Choice: c, Dialer: s, Secure: c.Server.Owner.(*seat).secure}, core)
 	}
-	return s.DialBelow(c, core)
+	return s.dial(c, client, core)
 }
 
 // DialBelow implements http2.Dialer: it opens what a connection to a server runs over.
 func (s *shard) DialBelow(c wire.Choice, core wire.Core) (wire.Conn, error) {
-	dial := func(core wire.Core) (wire.Conn, error) { return s.lane.loop.Dial(c.Address, core) }
+	return s.dial(c, nil, core)
+}
+
+// dial opens a connection for client; nil: for several. A fallback is somebody else's server: it sees nothing unusual.
+func (s *shard) dial(c wire.Choice, client wire.Conn, core wire.Core) (wire.Conn, error) {
+	dial := func(core wire.Core) (wire.Conn, error) {
+		if c.Fallback {
+			return s.lane.loop.Dial(c.Address, core)
+		}
+		if client != nil && s.config.Private() {
+			core = s.announce(client, core)
+		}
+		return s.lane.loop.DialFrom(s.config.SourceAddress, c.Address, core)
+	}
 	if seat := c.Server.Owner.(*seat); seat.secure != nil {
 		return s.dialTLS(seat, core, dial)
 	}

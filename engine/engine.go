@@ -81,6 +81,8 @@ type lane struct {
 	secure  *tlsterm.Lane
 	streams *http2.Shared
 	servers *http2.Servers
+
+	announced uint64 // connections to servers that began with a header of the PROXY protocol
 }
 
 // view is what runs, for those who only look; it is never changed, only replaced.

@@ -154,7 +154,7 @@ func (s *shard) recallSession(m *memory, kind persist.Kind, pinned bool, q *wire
 func (s *shard) recallRDP(m *memory, q *wire.Query) {
 	if q.Route.IsValid() {
 		for i := range s.seats {
-			if s.addresses[i] == q.Route.Addr() && s.config.ServerPort(&s.config.RealServers[i], q.Port) == q.Route.Port() {
+			if s.addresses[i] == q.Route.Addr() && s.config.ServerPort(&s.config.RealServers[i], s.port(q)) == q.Route.Port() {
 				m.server = s.returning(s.seats[i].ID, q)
 			}
 		}

@@ -74,11 +74,19 @@ func (s *shard) lookAtOthers() {
 	}
 }
 
+// port is the one that the client came to. A proxy in front may name one that is not the service's: the first counts then.
+func (s *shard) port(q *wire.Query) uint16 {
+	if s.config.ProxyProtocol.In && !s.config.Ports.Contains(q.Port) {
+		return s.config.Ports[0].First
+	}
+	return q.Port
+}
+
 // choose takes a place on a server; false: its connections are at the limit.
 func (s *shard) choose(i int, q *wire.Query, why wire.Reason) (wire.Choice, bool) {
 	r, seat := &s.config.RealServers[i], s.seats[i]
 	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now()}
-	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, q.Port))
+	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, s.port(q)))
 	if taken := seat.server.taken.Add(1); r.MaxConnections > 0 && taken > int64(r.MaxConnections) { // counted without a limit too: one may be set later
 		seat.server.taken.Add(-1)
 		return wire.Choice{}, false

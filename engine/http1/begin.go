@@ -78,7 +78,7 @@ func (k *core) waitForHead(b []byte, config *appliance.VirtualService) {
 func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) int {
 	x := k.pool.newExchange()
 	keep := config.HTTP.KeepAlive
-	x.serverKeeps = keep == appliance.KeepAliveBoth
+	x.serverKeeps = keep == appliance.KeepAliveBoth && !config.Private()
 	x.clientKeeps = keep != appliance.KeepAliveNone && !h.close && (h.minor == 1 || h.keep) && !h.wantsWS
 	x.minor, x.isHead, x.wantsWS = h.minor, string(h.method) == "HEAD", h.wantsWS
 	x.idempotent = request.Idempotent(h.method)

@@ -82,6 +82,11 @@ func (c *Conn) register() {
 
 // Dial implements wire.Loop.
 func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
+	return l.DialFrom(netip.Addr{}, to, core)
+}
+
+// DialFrom is Dial from an address of this machine, of the family of to; the zero Addr leaves it to the route.
+func (l *Loop) DialFrom(from netip.Addr, to netip.AddrPort, core wire.Core) (wire.Conn, error) {
 	family := unix.AF_INET6
 	if to.Addr().Is4() || to.Addr().Is4In6() {
 		family = unix.AF_INET
@@ -93,6 +98,12 @@ func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
 	}
 	if errno != 0 {
 		return nil, errno
+	}
+	if from.IsValid() {
+		if errno = sysBindSource(fd, from); errno != 0 {
+			sysClose(fd)
+			return nil, errno
+		}
 	}
 	if errno = sysConnect(fd, to); errno != 0 && errno != unix.EINPROGRESS {
 		sysClose(fd)
@@ -314,6 +325,22 @@ func (c *Conn) Bind(core wire.Core) {
 
 // Peer implements wire.Conn.
 func (c *Conn) Peer() netip.AddrPort { return c.peer }
+
+// Rename makes c the connection of somebody else, whom a proxy speaks for: Peer and Local return these from now on.
+func (c *Conn) Rename(peer, local netip.AddrPort) {
+	c.peer = peer
+	if c.origin != nil {
+		c.origin = &origin{acceptor: c.origin.acceptor, local: local}
+	}
+}
+
+// Arrived returns this machine's end of the connection itself, whatever it was renamed to.
+func (c *Conn) Arrived() netip.AddrPort {
+	if c.flags&isGone != 0 {
+		return netip.AddrPort{}
+	}
+	return sysLocal(c.fd)
+}
 
 // Local implements wire.Conn.
 func (c *Conn) Local() netip.AddrPort {

@@ -82,6 +82,21 @@ func sysConnect(fd int32, to netip.AddrPort) syscall.Errno {
 	return e
 }
 
+// sysBindSource chooses the address that a connection comes from, and leaves the port to the connect, so that one port can serve several servers (ip(7)).
+func sysBindSource(fd int32, from netip.Addr) syscall.Errno {
+	if errno := sysSetInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); errno != 0 {
+		return errno
+	}
+	if from.Is4() || from.Is4In6() {
+		raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: from.As4()}
+		_, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&raw)), unsafe.Sizeof(raw))
+		return e
+	}
+	raw := unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: from.As16()}
+	_, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&raw)), unsafe.Sizeof(raw))
+	return e
+}
+
 func sysSocket(family int) (int32, syscall.Errno) {
 	n, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	return int32(n), e

@@ -65,6 +65,8 @@ func grouped(owner, path string) string {
 		return "How clients are served over TLS; certificates and authorities are named by their SHA-256 fingerprints."
 	case "server_tls":
 		return "How real servers are spoken to when they are spoken to over TLS."
+	case "proxy_protocol":
+		return "Whose connection it is, as proxies in front say and as the real servers are told."
 	case "limits":
 		return "Bounds and times of the service."
 	}

@@ -37,7 +37,7 @@ func persistenceFields() []Field {
 	return []Field{
 		choice("persistence.kind", func(s *vs) *appliance.PersistenceKind { return &s.Persistence.Kind }, options(appliance.PersistenceKinds()...)...),
 		with(text("persistence.application_cookie", "JSESSIONID", func(s *vs) *string { return &s.Persistence.ApplicationCookie }), application),
-		with(proxiesField(), k(appliance.PersistForwardedFor)),
+		with(networksField("persistence.trusted_proxies", func(s *vs) *[]netip.Prefix { return &s.Persistence.TrustedProxies }), k(appliance.PersistForwardedFor)),
 		with(duration("persistence.timeout", func(s *vs) *appliance.Duration { return &s.Persistence.Timeout }), byTable),
 		with(number("persistence.mask_ipv4", func(s *vs) *int { return &s.Persistence.MaskIPv4 }), k(addressed...)),
 		with(number("persistence.mask_ipv6", func(s *vs) *int { return &s.Persistence.MaskIPv6 }), k(addressed...)),
@@ -46,30 +46,6 @@ func persistenceFields() []Field {
 		with(duration("persistence.cookie_idle", func(s *vs) *appliance.Duration { return &s.Persistence.CookieIdle }), byCookie),
 		with(duration("persistence.cookie_life", func(s *vs) *appliance.Duration { return &s.Persistence.CookieLife }), byCookie),
 		with(check("persistence.clear_on_drain", func(s *vs) *bool { return &s.Persistence.ClearOnDrain }), k(all...)),
-	}
-}
-
-// proxiesField is a list of addresses and networks in one line.
-func proxiesField() Field {
-	const path = "persistence.trusted_proxies"
-	return Field{
-		Path: path, Kind: Text, Example: "192.168.0.10, 10.1.0.0/16",
-		get: func(s *vs) string {
-			parts := make([]string, len(s.Persistence.TrustedProxies))
-			for i, n := range s.Persistence.TrustedProxies {
-				if parts[i] = n.String(); n.IsSingleIP() {
-					parts[i] = n.Addr().String()
-				}
-			}
-			return strings.Join(parts, ", ")
-		},
-		set: func(s *vs, t string) error {
-			list, err := readNetworks(path, t)
-			if err == nil {
-				s.Persistence.TrustedProxies = list
-			}
-			return err
-		},
 	}
 }
 

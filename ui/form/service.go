@@ -27,6 +27,7 @@ func Sections(scripts []appliance.Script) []Section {
 		{ID: "check", Name: "Health check", Fields: checkFields(scripts), summary: sayCheck},
 		{ID: "fallback", Name: "Fallback server", Fields: fallbackFields(), summary: sayFallback},
 		{ID: "http", Name: "Protocol", Fields: httpFields(), Only: appliance.HTTP, summary: sayHTTP},
+		{ID: "neighbours", Name: "Source address and PROXY protocol", Fields: neighbourFields(), summary: sayNeighbours},
 		{ID: "limits", Name: "Limits and times", Fields: limitFields(), summary: sayLimits},
 	}
 	return slices.Insert(list, 4, tlsSections()...)

@@ -1,0 +1,75 @@
+package form
+
+import (
+	"net/netip"
+	"strings"
+
+	"evenkeel/appliance"
+)
+
+// neighbourFields are about who stands before the service and what the servers see of the client.
+func neighbourFields() []Field {
+	return []Field{
+		{
+			Path: "source_address", Kind: Text, Example: "as the routes say",
+			get: func(s *vs) string {
+				if !s.SourceAddress.IsValid() {
+					return ""
+				}
+				return s.SourceAddress.String()
+			},
+			set: func(s *vs, t string) (err error) {
+				if t == "" {
+					s.SourceAddress = netip.Addr{}
+					return nil
+				}
+				s.SourceAddress, err = readAddress("source_address", t)
+				return err
+			},
+		},
+		check("proxy_protocol.in", func(s *vs) *bool { return &s.ProxyProtocol.In }),
+		networksField("proxy_protocol.trusted", func(s *vs) *[]netip.Prefix { return &s.ProxyProtocol.Trusted }),
+		duration("proxy_protocol.within", func(s *vs) *appliance.Duration { return &s.ProxyProtocol.Within }),
+		choice("proxy_protocol.out", func(s *vs) *appliance.ProxyOut { return &s.ProxyProtocol.Out },
+			Option{string(appliance.ProxyOutOff), "off"}, Option{string(appliance.ProxyOutV1), "version 1"}, Option{string(appliance.ProxyOutV2), "version 2"}),
+	}
+}
+
+// networksField is a list of addresses and networks in one line.
+func networksField(path string, at func(*vs) *[]netip.Prefix) Field {
+	return Field{
+		Path: path, Kind: Text, Example: "192.168.0.10, 10.1.0.0/16",
+		get: func(s *vs) string {
+			list := *at(s)
+			parts := make([]string, len(list))
+			for i, n := range list {
+				if parts[i] = n.String(); n.IsSingleIP() {
+					parts[i] = n.Addr().String()
+				}
+			}
+			return strings.Join(parts, ", ")
+		},
+		set: func(s *vs, t string) error {
+			list, err := readNetworks(path, t)
+			if err == nil {
+				*at(s) = list
+			}
+			return err
+		},
+	}
+}
+
+func sayNeighbours(s *vs) string {
+	p, from := &s.ProxyProtocol, "of the route"
+	if s.SourceAddress.IsValid() {
+		from = s.SourceAddress.String()
+	}
+	out := "source address " + from
+	if p.In {
+		out += ", PROXY protocol from " + count(len(p.Trusted), "trusted network")
+	}
+	if p.Out != appliance.ProxyOutOff {
+		out += ", PROXY protocol " + string(p.Out) + " to the servers"
+	}
+	return out
+}
