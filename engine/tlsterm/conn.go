@@ -67,12 +67,20 @@ func (c *Conn) Received(_ wire.Conn, b []byte) int {
 	return len(b) - left
 }
 
-// Run offers again what was left, when the core wants more; it is the loop's to call.
+// Run offers again what was left, when the core wants more; it is the loop's to call. A core that panics loses its connection: the loop does not know whose task this is.
 func (c *Conn) Run() {
 	c.scheduled = false
-	if !c.over && c.hand == nil {
-		c.read()
+	if c.over || c.hand != nil {
+		return
 	}
+	sound := false
+	defer func() {
+		if !sound && !c.over {
+			c.giveUp(errDefect)
+		}
+	}()
+	c.read()
+	sound = true
 }
 
 // read decrypts and offers until the peer has to send more, or the core wants nothing.

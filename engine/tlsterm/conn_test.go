@@ -171,3 +171,23 @@ func TestAFullKernelQueuesAndDrains(t *testing.T) {
 		t.Errorf("drained %d, %d bytes", p.inner.drained, len(p.outer.got))
 	}
 }
+
+func TestADefectBehindResumeEndsItsConnection(t *testing.T) {
+	p := simple(t)
+	p.inner.hungry = func([]byte) int { p.server.Pause(); return 0 }
+	p.client.Send([]byte("x"))
+	p.carry(1 << 20)
+	p.inner.hungry = func([]byte) int { panic("defect") }
+	p.server.Resume()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the loop is not told of the defect")
+			}
+		}()
+		p.loop.Settle()
+	}()
+	if !p.serverIn.Aborted || p.inner.broken == nil {
+		t.Error("the connection outlives the defect")
+	}
+}

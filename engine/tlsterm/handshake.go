@@ -15,6 +15,7 @@ var (
 	errSlow     = errors.New("the TLS handshake did not end in time")
 	errHalfOpen = errors.New("too many TLS handshakes are under way")
 	errLeft     = errors.New("the peer closed within the TLS handshake")
+	errDefect   = errors.New("a defect of the engine broke the connection off")
 )
 
 // handshake is the coroutine of a handshake. It runs on the loop's thread, within next; between two calls it stands in wait.
