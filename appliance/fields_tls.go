@@ -16,6 +16,7 @@ func tlsFields() []Field {
 		{vs, "server_tls.verify", "Verify the servers", "A server whose certificate is expired, for another name or from an unknown authority is not used."},
 		{vs, "server_tls.sni", "Server name", "The name that is asked for and that the server's certificate must hold. Empty: no name is sent, the certificate must hold the server's address."},
 		{vs, "server_tls.ca", "Authority of the servers", "The authority that signed the servers' certificates. Empty: those that the operating system trusts."},
+		{vs, "fallback.encrypt", "Encrypt to the fallback server", "Connections to it run over TLS. It is verified like the real servers."},
 		{rs, "encrypt", "Re-encrypt", "Connections to this server run over TLS, whatever the service says for all."},
 	}
 }

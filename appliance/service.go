@@ -74,6 +74,7 @@ const (
 type Fallback struct {
 	Kind    FallbackKind   `json:"kind"`
 	Address netip.AddrPort `json:"address,omitzero"` // with FallbackServer only
+	Encrypt bool           `json:"encrypt"`          // with FallbackServer: spoken to over TLS, as ServerTLS says
 }
 
 // ForwardedFor says what the servers are told about the client's address.

@@ -89,6 +89,11 @@ type ServerTLS struct {
 // Encrypts tells whether r is spoken to over TLS.
 func (s *VirtualService) Encrypts(r *RealServer) bool { return s.ServerTLS.Enabled || r.Encrypt }
 
+// EncryptsFallback tells whether the fallback server is spoken to over TLS.
+func (s *VirtualService) EncryptsFallback() bool {
+	return s.Fallback.Kind == FallbackServer && s.Fallback.Encrypt
+}
+
 // TLSCiphers lists the suites of TLS 1.2 that can be chosen: those with forward secrecy and authenticated encryption.
 func TLSCiphers() []string {
 	return []string{

@@ -203,7 +203,7 @@ func TestAWildcardListensOnEveryAddressOfTheMachine(t *testing.T) {
 			s.RealServers[0].Address, s.RealServers[0].Port, s.Monitor.Port = "192.168.0.10", 80, 9443
 		},
 		"fallback": func(s *VirtualService) {
-			s.Fallback = Fallback{FallbackServer, netip.MustParseAddrPort("192.168.0.10:9443")}
+			s.Fallback = Fallback{Kind: FallbackServer, Address: netip.MustParseAddrPort("192.168.0.10:9443")}
 		},
 		"circle": func(s *VirtualService) {
 			s.Address, s.RealServers[0].Address = netip.IPv4Unspecified(), "192.168.0.10"

@@ -210,3 +210,34 @@ func TestCertificatesAreReplacedUnderTrafficAndNothingDrops(t *testing.T) {
 		t.Error("the other certificate was never shown")
 	}
 }
+
+func TestAFallbackServerIsSpokenToOverTLSWhenToldSo(t *testing.T) {
+	ca := tlstest.NewAuthority(t, "CA")
+	k := keep()
+	k.set(authorityID, ca.Bundle())
+	var accepted atomic.Int64
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "sorry, encrypted: "+strconv.FormatBool(r.TLS != nil))
+	})
+	at := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue("127.0.0.1").TLS}}, h, &accepted)
+	plain := serveHandler(t, h).address
+	e := start(t, Options{Certificates: k, Loops: 1})
+	v := web(t, "WEB")
+	v.ServerTLS.CA = authorityID
+	v.Fallback = appliance.Fallback{Kind: appliance.FallbackServer, Address: at, Encrypt: true}
+	e.apply(v)
+	c := client(t)
+	for range 2 {
+		if got := get(t, c, address(v)); got != "sorry, encrypted: true" {
+			t.Error(got)
+		}
+	}
+	if accepted.Load() != 1 {
+		t.Errorf("%d connections for two requests", accepted.Load())
+	}
+	v.Fallback.Address, v.Fallback.Encrypt = plain, false
+	e.apply(v)
+	if got := get(t, c, address(v)); got != "sorry, encrypted: false" {
+		t.Error(got)
+	}
+}

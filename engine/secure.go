@@ -60,7 +60,7 @@ func (e *Engine) secured(c *appliance.Config) *securing {
 	w := &securing{engine: e, services: map[string]*secrecy{}, material: material{map[string]*tlsterm.Certificate{}, map[string][]byte{}, map[string]*authority{}}}
 	for i := range c.Cluster.VirtualServices {
 		v := &c.Cluster.VirtualServices[i]
-		encrypts := slices.ContainsFunc(v.RealServers, func(r appliance.RealServer) bool { return v.Encrypts(&r) })
+		encrypts := v.EncryptsFallback() || slices.ContainsFunc(v.RealServers, func(r appliance.RealServer) bool { return v.Encrypts(&r) })
 		if !v.TLS.On() && !encrypts {
 			continue
 		}

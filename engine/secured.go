@@ -52,7 +52,23 @@ func (s *shard) rekey(next *snapshot) {
 			seat.secure = next.secrecy.initiator.For(seat.host)
 		}
 	}
+	s.rekeyFallback(next, same)
 	s.secrecy = next.secrecy
+}
+
+// rekeyFallback does the same for the fallback server, whose idle connections go when it is spoken to in another way.
+func (s *shard) rekeyFallback(next *snapshot, same bool) {
+	to, was := s.fallback, s.fallback.secure
+	switch host := next.config.Fallback.Address.Addr().String(); {
+	case !next.config.EncryptsFallback():
+		to.secure = nil
+	case !same || was == nil || to.host != host:
+		to.host, to.secure = host, next.secrecy.initiator.For(host)
+		to.secure.NextProtos = nil // whatever the servers speak
+	}
+	if to.secure != was {
+		s.lane.idle.DropServer(&to.Server)
+	}
 }
 
 // dialTLS opens a connection in TLS to the server of a seat, by way of dial.

@@ -200,6 +200,7 @@ func fallbackFields() []Field {
 			},
 			set: setFallback,
 		}, string(appliance.FallbackServer)),
+		with(check("fallback.encrypt", func(s *vs) *bool { return &s.Fallback.Encrypt }), string(appliance.FallbackServer)),
 	}
 }
 
