@@ -39,6 +39,8 @@ type Monitor struct {
 	now     func() time.Time
 	scripts *scripts
 	wake    chan struct{} // capacity 1: the schedule changed
+	knocks  *knocker      // of Run; nil when every check has a goroutine
+	dialled bool          // Options.Dial says how connections are made
 
 	mu       sync.Mutex                           // guards all below
 	services map[string]*appliance.VirtualService // as they were applied last
@@ -61,7 +63,7 @@ func New(options Options) *Monitor {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
-	if m.dial == nil {
+	if m.dialled = m.dial != nil; !m.dialled {
 		m.dial = (&net.Dialer{KeepAlive: -1}).DialContext
 	}
 	if m.now == nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // slack is how early a probe may start, so that one turn of the scheduler starts many.
-const slack = 2 * time.Millisecond
+const slack = 10 * time.Millisecond
 
 // stagger is how far apart the first probes of servers that came together are, on average.
 const stagger = time.Millisecond
@@ -51,6 +51,9 @@ const outside = -1
 func (m *Monitor) Run(ctx context.Context) error {
 	var probes sync.WaitGroup
 	defer probes.Wait()
+	if m.knocks = m.openKnocks(); m.knocks != nil {
+		probes.Go(func() { m.knocks.run(ctx) })
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -66,6 +69,13 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 // launch starts what is due and returns how long nothing will be.
 func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Duration {
+	var knocks []*entry
+	defer func() {
+		for _, e := range knocks {
+			to, _ := e.prepared.suits()
+			m.knocks.begin(ctx, e, to)
+		}
+	}()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -76,6 +86,10 @@ func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Durat
 		}
 		heap.Pop(&m.queue)
 		m.busy++
+		if _, ok := e.prepared.suits(); ok && m.knocks != nil {
+			knocks = append(knocks, e)
+			continue
+		}
 		probing, cancel := context.WithCancel(ctx)
 		e.cancel = cancel
 		probes.Go(func() { m.once(probing, cancel, e) })
@@ -109,8 +123,11 @@ func (m *Monitor) finish(ctx context.Context, e *entry, p appliance.Probe, o out
 	e.cancel = nil
 	e.plan(p.At, m.now())
 	heap.Push(&m.queue, e)
+	first := e.index == 0
 	m.mu.Unlock()
-	m.nudge()
+	if first { // the scheduler sleeps until another time
+		m.nudge()
+	}
 	m.tell()
 }
 
