@@ -16,6 +16,7 @@ const (
 // budget is what is left to a peer. It begins full.
 type budget struct {
 	spent int32
+	owed  int32     // answers to DATA that the peer has not sent yet
 	since wire.Time // when refilling was last looked at
 }
 
@@ -27,6 +28,19 @@ func (b *budget) spend(now wire.Time, n int32) bool {
 	}
 	b.spent += n
 	return b.spent <= budgetFull
+}
+
+// sent notes a DATA frame: a window for the stream, one for the connection, and a PING by which its way is measured may answer it at no cost. Those who send
+// messages of a few bytes, as WebSockets and gRPC do, get as many.
+func (b *budget) sent() { b.owed = min(b.owed+3, budgetFull) }
+
+// answer takes one of them; false: it answers nothing, and costs.
+func (b *budget) answer() bool {
+	if b.owed == 0 {
+		return false
+	}
+	b.owed--
+	return true
 }
 
 func (b *budget) earn(n int32) { b.spent = max(b.spent-n, 0) }

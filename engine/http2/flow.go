@@ -58,6 +58,7 @@ func (s *stream) push(b []byte, last bool) int {
 	}
 	c.room()
 	c.out = append(appendHead(c.out, n, frameData, flags, s.id), b[:n]...)
+	c.budget.sent()
 	s.sendWindow -= int64(n)
 	c.sendWindow -= int64(n)
 	return n

@@ -342,3 +342,21 @@ func TestServerThatBreaksOffIsSeen(t *testing.T) {
 	}
 	r.balanced()
 }
+
+// TestSmallMessagesMayBeAnswered has a client give back the window of each small message at once, and measure its way with a PING, as gRPC does.
+func TestSmallMessagesMayBeAnswered(t *testing.T) {
+	r := newRig(t)
+	r.ask(1, true, getX...)
+	s := r.server(0)
+	s.Arrive([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	for range 10 * budgetFull {
+		s.Arrive([]byte("3\r\nabc\r\n"))
+		_ = r.framer.WriteWindowUpdate(0, 3)
+		_ = r.framer.WriteWindowUpdate(1, 3)
+		_ = r.framer.WritePing(false, [8]byte{1})
+		r.send()
+	}
+	if r.client.Over() {
+		t.Errorf("closed: %q", r.reasons)
+	}
+}

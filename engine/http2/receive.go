@@ -259,7 +259,7 @@ func (c *conn) ping(f frame) {
 		if string(f.payload) == drainPing {
 			c.drained()
 		}
-	case c.charge(1, "there are too many PINGs"):
+	case c.budget.answer() || c.charge(1, "there are too many PINGs"):
 		c.room()
 		c.out = append(appendHead(c.out, 8, framePing, flagAck, 0), f.payload...)
 	}
@@ -297,7 +297,7 @@ func (c *conn) windowUpdate(f frame) {
 		return
 	}
 	n := int64(binary.BigEndian.Uint32(f.payload) &^ (1 << 31))
-	if n < 64 && !c.charge(1, "there are too many tiny windows") {
+	if !c.budget.answer() && n < 64 && !c.charge(1, "there are too many tiny windows") {
 		return
 	}
 	if f.stream == 0 {
