@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
@@ -136,14 +138,26 @@ func TestPFXOfOldAndNewProgramsIsRead(t *testing.T) {
 }
 
 func TestPFXThatWouldDeriveForHoursIsRefused(t *testing.T) {
-	l := newLadder(t, "pacs.example.org")
-	b, err := pkcs12.Modern2023.WithIterations(6_000_000).Encode(l.leaf.key, l.leaf.certificate, nil, "")
-	if err != nil {
-		t.Fatal(err)
+	type parameters struct {
+		Salt   []byte
+		Rounds *big.Int
 	}
-	_, err = readUpload(appliance.CertificateUpload{PFX: encoded(b)}, noon)
-	if e := wantKind(t, err, appliance.Invalid, fieldPFX); !strings.Contains(e.Message, "rounds") {
-		t.Error(e)
+	for _, n := range []*big.Int{big.NewInt(maxRounds + 1), big.NewInt(-1), new(big.Int).Lsh(big.NewInt(1), 200)} {
+		inner, err := asn1.Marshal(parameters{[]byte("salt"), n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := asn1.Marshal(struct {
+			Version int
+			Content []byte
+		}{3, inner}) // nested in a text of bytes, as a PFX nests its parts
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = readUpload(appliance.CertificateUpload{PFX: encoded(file)}, noon)
+		if e := wantKind(t, err, appliance.Invalid, fieldPFX); !strings.Contains(e.Message, "rounds") {
+			t.Errorf("%s rounds: %v", n, e)
+		}
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -243,16 +245,32 @@ func TestAuthorityIsRenewedInPlaceAndCheckedAgainstItsLists(t *testing.T) {
 
 // board keeps the alerts that stand.
 type board struct {
+	mu       sync.Mutex
 	standing map[string]appliance.Alert
 	raised   int
 	ticks    chan struct{}
 }
 
-func (b *board) Raise(a appliance.Alert)          { b.standing[a.Code] = a; b.raised++ }
-func (b *board) Clear(code string)                { delete(b.standing, code) }
+func (b *board) Raise(a appliance.Alert) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.standing[a.Code] = a
+	b.raised++
+}
+
+func (b *board) Clear(code string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.standing, code)
+}
+
 func (b *board) Watch() (<-chan struct{}, func()) { return b.ticks, func() {} }
-func (b *board) sentence(code string) (string, string) {
-	return b.standing[code].Sentence, string(b.standing[code].Severity)
+
+// now returns a copy of what stands.
+func (b *board) now() map[string]appliance.Alert {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.standing)
 }
 
 func TestALabelIsFoundWhenNoneIsTyped(t *testing.T) {
@@ -289,7 +307,7 @@ func TestExpiryIsWarnedOfInStages(t *testing.T) {
 	} {
 		r.now = c.NotAfter.Add(-step.left * 24 * time.Hour)
 		r.warn(b, standing)
-		sentence, severity := b.sentence(step.code)
+		sentence, severity := b.standing[step.code].Sentence, string(b.standing[step.code].Severity)
 		if step.code == "" && len(b.standing) != 0 || step.code != "" && (len(b.standing) != 1 || severity != string(step.severity) || !strings.Contains(sentence, step.says)) {
 			t.Errorf("%d days before: %+v", step.left, b.standing)
 		}
@@ -309,25 +327,26 @@ func TestRunLooksAgainWhenSomethingChanged(t *testing.T) {
 	v := r.Vault
 	synctest.Test(t, func(t *testing.T) {
 		v.changed = make(chan struct{}, 1)
+		began := time.Now()
+		v.now = func() time.Time { return noon.Add(time.Since(began)) }
 		b := &board{standing: map[string]appliance.Alert{}, ticks: make(chan struct{})}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- v.Run(ctx, b) }()
 		synctest.Wait()
-		if len(b.standing) != 0 {
-			t.Errorf("%v", b.standing)
+		if len(b.now()) != 0 {
+			t.Errorf("%v", b.now())
 		}
 		r.saved = serving("HL7", c.ID)
 		b.ticks <- struct{}{}
 		synctest.Wait()
-		if b.standing[codeTenDays].Sentence == "" {
+		if b.now()[codeTenDays].Sentence == "" {
 			t.Error("the service that was saved is not seen")
 		}
-		r.now = c.NotAfter
-		time.Sleep(lookEvery)
+		time.Sleep(5*24*time.Hour + lookEvery)
 		synctest.Wait()
-		if b.standing[codeExpired].Sentence == "" || len(b.standing) != 1 {
-			t.Errorf("time passed unseen: %v", b.standing)
+		if b.now()[codeExpired].Sentence == "" || len(b.now()) != 1 {
+			t.Errorf("time passed unseen: %v", b.now())
 		}
 		cancel()
 		if err := <-ended; err != nil {
