@@ -157,3 +157,6 @@ func orderOfConnections(q appliance.ConnectionQuery) func(a, b glimpse) int {
 	}
 	return func(a, b glimpse) int { return cmp.Or(sign*by(a, b), strings.Compare(a.ID, b.ID)) }
 }
+
+// Tell implements wire.Teller.
+func (g *greeting) Tell(s *wire.Session) { s.State = "PROXY header" }

@@ -241,3 +241,19 @@ func TestConnectionsInTLSSaySo(t *testing.T) {
 		return list.Total == 2 && states["idle"] && states["TLS handshake"]
 	})
 }
+
+func TestConnectionsBehindAProxyShowTheClientItSpeaksFor(t *testing.T) {
+	r := start(t, Options{Loops: 1})
+	v := tcp(t, "svc", serve(t, echo("a")).address)
+	v.ProxyProtocol.In, v.ProxyProtocol.Trusted = true, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	r.apply(v)
+	c := dial(t, address(v))
+	until(t, "the connection to wait for its header", func() bool { return r.seen(appliance.ConnectionQuery{Text: "proxy header"}).Total == 1 })
+	if _, err := io.WriteString(c, "PROXY TCP4 198.51.100.7 192.0.2.1 4711 104\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	readName(t, c)
+	if list := r.seen(appliance.ConnectionQuery{Client: netip.MustParsePrefix("198.51.100.0/24")}); list.Total != 1 || list.Connections[0].Client.String() != "198.51.100.7:4711" || list.Connections[0].State != "open" {
+		t.Errorf("%+v", r.seen(appliance.ConnectionQuery{}))
+	}
+}
