@@ -4,7 +4,7 @@ import "slices"
 
 // Field is one entry of the catalogue of fields: the name on the pages and one or two sentences of help, which are also the API's description.
 type Field struct {
-	Object string // "virtual_service", "real_server", "script", "settings", "local"
+	Object string // "virtual_service", "real_server", "rule", "script", "settings", "local"
 	Path   string // in the API's words, dotted
 	Name   string
 	Help   string
@@ -101,6 +101,7 @@ func Fields() []Field {
 		{vs, "limits.client_timeout", "Client timeout", "A client silent for so long is disconnected. DICOM and HL7 keep idle connections: 12 h."},
 		{vs, "limits.server_timeout", "Server timeout", "A server silent for so long while it owes an answer is disconnected."},
 		{vs, "log", "Traffic log", "A line for each request (HTTP Mode) or session (TCP Mode): all of them, only those that did not end well, or nothing."},
+		{vs, "rules", "Rules", "Looked at from the top for each request; every rule whose conditions hold does its actions. The first answer ends them; of several pools or servers the first counts."},
 		{rs, "label", "Label", "The name shown everywhere."},
 		{rs, "address", "IP address", "The server's own address."},
 		{rs, "port", "Port", "Empty: the same port that the client came to."},
@@ -108,6 +109,10 @@ func Fields() []Field {
 		{rs, "max_connections", "Maximum connections", "0 or empty: no limit."},
 		{rs, "state", "State", "Online, Drain (no new clients) or Halt (open connections end)."},
 		{rs, "drain_until", "Drain until", "When a drain with a time limit ends: the server is halted then."},
+		{"rule", "label", "Label", "The name shown everywhere."},
+		{"rule", "disabled", "Off", "The rule is kept and does nothing."},
+		{"rule", "when", "When", "Conditions on what the client sent; all must hold. None: always."},
+		{"rule", "then", "Then", "What is done, in this order."},
 		{"script", "label", "Label", "The name shown everywhere."},
 		{"script", "body", "Script", "Begins with #! and an interpreter. Arguments: VIP, VIP port, RIP, RIP port. Exit status 0 means up."},
 		{"settings", "fallback_page", "Fallback page", "HTML of the page that visitors see while no server of a web service can serve; it is sent with status 503. Empty: the built-in page."},

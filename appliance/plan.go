@@ -40,10 +40,10 @@ type FieldChange struct {
 
 // Change is one object's difference.
 type Change struct {
-	Object  string        `json:"object"` // "virtual_service", "real_server", "script", "settings", "local"
+	Object  string        `json:"object"` // "virtual_service", "real_server", "rule", "script", "settings", "local"
 	ID      string        `json:"id"`
 	Label   string        `json:"label"`
-	Service string        `json:"virtual_service,omitempty"` // id of the service that holds it, with real_server
+	Service string        `json:"virtual_service,omitempty"` // id of the service that holds it, with real_server and rule
 	Of      string        `json:"of,omitempty"`              // label of that service
 	Action  Action        `json:"action"`
 	Fields  []FieldChange `json:"fields,omitempty"`
@@ -136,6 +136,7 @@ func Diff(a, b Config) Plan {
 			continue
 		}
 		p.Changes = append(p.Changes, diffService(pair[0], pair[1])...)
+		p.Changes = append(p.Changes, diffRules(&a.Cluster, &b.Cluster, pair)...)
 	}
 	for _, pair := range match(a.Cluster.Scripts, b.Cluster.Scripts, func(s *Script) string { return s.ID }) {
 		if c, differs := diffObject("script", idOf(pair, func(s *Script) (string, string) { return s.ID, s.Label }), pair); differs {
@@ -192,7 +193,7 @@ func diffService(old, fresh *VirtualService) []Change {
 	for i, s := range pair {
 		if s != nil {
 			c := *s
-			c.RealServers = nil
+			c.RealServers, c.Rules = nil, nil
 			bare[i] = &c
 		}
 	}
@@ -220,8 +221,9 @@ func diffService(old, fresh *VirtualService) []Change {
 			out = append(out, c)
 		}
 	}
-	if reordered(old.RealServers, fresh.RealServers) {
-		out = append(out, orderChange(name, old.RealServers, fresh.RealServers))
+	if reordered(old.RealServers, fresh.RealServers, func(r RealServer) string { return r.ID }) {
+		labels := func(r RealServer) string { return r.Label }
+		out = append(out, orderChange(name, "real_servers", "Order of the real servers", joined(old.RealServers, labels), joined(fresh.RealServers, labels)))
 	}
 	return out
 }
@@ -232,34 +234,6 @@ func checkedPort(s *VirtualService) uint16 {
 		return 0
 	}
 	return s.Ports[0].First
-}
-
-// reordered tells whether the servers that both lists hold stand in another order.
-func reordered(a, b []RealServer) bool {
-	last := -1
-	for _, r := range b {
-		i := slices.IndexFunc(a, func(x RealServer) bool { return x.ID == r.ID })
-		if i < 0 {
-			continue
-		}
-		if i < last {
-			return true
-		}
-		last = i
-	}
-	return false
-}
-
-func orderChange(name [2]string, a, b []RealServer) Change {
-	labels := func(list []RealServer) string {
-		out := make([]string, len(list))
-		for i, r := range list {
-			out[i] = r.Label
-		}
-		return strings.Join(out, ", ")
-	}
-	f := FieldChange{Field: "real_servers", Name: "Order of the real servers", From: labels(a), To: labels(b)}
-	return Change{Object: "virtual_service", ID: name[0], Label: name[1], Action: Changed, Fields: []FieldChange{f}, Effect: Keeps}
 }
 
 // diffObject compares two objects field by field through their JSON, so that no field can be forgotten.

@@ -58,6 +58,7 @@ type VirtualService struct {
 
 	ProxyProtocol ProxyProtocol `json:"proxy_protocol"`
 	SourceAddress netip.Addr    `json:"source_address,omitzero"` // that the servers see; zero: the one of the route
+	Rules         []Rule        `json:"rules,omitempty"`         // in the operator's order
 }
 
 // FallbackKind says what serves when no real server can.
@@ -149,6 +150,7 @@ func (s VirtualService) Clone() VirtualService {
 	s.TLS = s.TLS.clone()
 	s.ProxyProtocol.Trusted = slices.Clone(s.ProxyProtocol.Trusted)
 	s.Persistence.TrustedProxies = slices.Clone(s.Persistence.TrustedProxies)
+	s.Rules = cloneRules(s.Rules)
 	return s
 }
 
@@ -163,6 +165,9 @@ func (s *VirtualService) Normalize() {
 	s.Persistence.normalize()
 	if s.RealServers == nil {
 		s.RealServers = []RealServer{}
+	}
+	for i := range s.Rules {
+		s.Rules[i].normalize()
 	}
 	for i := range s.RealServers {
 		s.RealServers[i].Label = strings.TrimSpace(s.RealServers[i].Label)

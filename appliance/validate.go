@@ -122,6 +122,7 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 	v.oneOf("scheduler", s.Scheduler.Valid(), string(s.Scheduler))
 	v.oneOf("mode", s.Mode.Valid(), string(s.Mode))
 	v.servers(s, ids)
+	v.rules(s, ids)
 	v.persistence(s)
 	v.monitor(s)
 	v.fallback(s)

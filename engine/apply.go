@@ -104,6 +104,7 @@ func (e *Engine) prepare(c *appliance.Config, fresh []*group, secured map[string
 			w.secrecy = secured[v.ID]
 			w.rekeyed(old)
 			e.persistence(&w.snapshot, old)
+			w.compile(old)
 			next.swaps = append(next.swaps, w)
 		}
 		next.listeners(e, s, v)
@@ -192,6 +193,7 @@ func (next *change) perform(n *lane) {
 			l.Close()
 		}
 	}
+	next.reroute(n)
 	next.relist(n)
 	for i := range next.swaps {
 		next.swaps[i].end(n)

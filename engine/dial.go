@@ -7,6 +7,9 @@ import (
 
 // Dial implements wire.Service: it puts together what a server's connection goes through, from the inside to the outside.
 func (s *shard) Dial(c wire.Choice, client wire.Conn, core wire.Core) (wire.Conn, error) {
+	if o := s.ownerOf(c); o != s {
+		return o.Dial(c, client, core)
+	}
 	if s.config.SpeaksHTTP2() && !c.Fallback {
 		return s.lane.servers.Open(http2.Route{Choice: c, Dialer: s, Secure: c.Server.Owner.(*seat).secure}, core)
 	}

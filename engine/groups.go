@@ -25,7 +25,7 @@ type group struct {
 func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := e.secured(&c).errors
+	all := append(e.secured(&c).errors, e.ruled(&c)...)
 	for _, want := range e.missing(&c) {
 		if err := ctx.Err(); err != nil {
 			return &appliance.Error{Kind: appliance.Unavailable, Op: "check listeners", Err: err}
@@ -81,6 +81,7 @@ func (e *Engine) held(local netip.AddrPort) bool {
 // bind makes every missing listener, or none; none when there are errors already, which it returns with its own.
 func (e *Engine) bind(ctx context.Context, c *appliance.Config, all appliance.Errors) ([]*group, error) {
 	var groups []*group
+	all = append(all, e.ruled(c)...)
 	for _, want := range e.missing(c) {
 		if err := ctx.Err(); err != nil {
 			all = append(all, &appliance.Error{Kind: appliance.Unavailable, Op: "bind listeners", Err: err})

@@ -202,6 +202,10 @@ func (s *shard) giveCookie(c *wire.Choice, q *wire.Query, m *memory) {
 
 // Learn implements wire.Learner.
 func (s *shard) Learn(c wire.Choice, q *wire.Query) {
+	if o := s.ownerOf(c); o != s {
+		o.Learn(c, q)
+		return
+	}
 	if s.table == nil || c.Fallback || s.forgets(c.Server.ID) {
 		return
 	}

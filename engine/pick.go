@@ -11,8 +11,16 @@ import (
 	"evenkeel/engine/wire"
 )
 
-// Pick implements wire.Service: the server that the client had before, else one of the scheduler's choice, else the fallback.
+// Pick implements wire.Service: where a rule leads, else the server that the client had before, else one of the scheduler's choice, else the fallback.
 func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
+	if c, decided, ok := s.routed(q); decided {
+		return c, ok
+	}
+	return s.pickOwn(q)
+}
+
+// pickOwn is Pick among the service's own servers.
+func (s *shard) pickOwn(q *wire.Query) (wire.Choice, bool) {
 	m := s.remembered(q)
 	if m.server >= 0 {
 		if c, ok := s.choose(m.server, q, wire.ByPersistence); ok {

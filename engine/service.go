@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/persist"
+	"evenkeel/engine/rules"
 	"evenkeel/engine/stats"
 	"evenkeel/engine/wire"
 )
@@ -26,6 +27,7 @@ type snapshot struct {
 	table   *persist.Table  // nil without a kind of persistence that has one
 	secrecy *secrecy        // nil: neither clients nor servers are in TLS
 	sealer  *persist.Sealer // nil without persistence by cookie
+	program *rules.Program  // nil without rules
 }
 
 // server is one real server of a service, on all loops.

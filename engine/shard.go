@@ -37,6 +37,7 @@ type shard struct {
 	secrecy      *secrecy
 	quietClients wire.Time // no failure of their TLS is logged before
 	quietServers wire.Time // likewise
+	routing
 }
 
 var (
@@ -59,7 +60,7 @@ func (s *shard) swap(next *snapshot) {
 	if s.pool = balance.New(&c.Pool, s.pool, old); first {
 		s.pool.Turn(s.lane.number)
 	}
-	s.config, s.table, s.sealer = c, next.table, next.sealer
+	s.config, s.table, s.sealer, s.program = c, next.table, next.sealer, next.program
 	s.rekey(next)
 	s.recache()
 	s.seats = make([]*seat, len(servers))
@@ -119,6 +120,9 @@ func (s *shard) evict(server *wire.Server, which func(wire.Conn) bool) {
 			core.Evict(server)
 		}
 	})
+	if server != nil {
+		s.evictRouted(server)
+	}
 }
 
 func (s *shard) evictAll() { s.evict(nil, nil) }

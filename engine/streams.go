@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"strings"
+
 	"evenkeel/appliance"
 	"evenkeel/engine/http1"
 	"evenkeel/engine/http2"
@@ -25,7 +27,11 @@ func (s *shard) web(c wire.Conn) wire.Core {
 
 // http1 returns the core of a client that speaks HTTP/1, or of one stream of a client that speaks HTTP/2.
 func (s *shard) http1(c wire.Conn, secure, stream bool) wire.Core {
-	return http1.New(http1.Options{Service: s, Client: c, Idle: s.lane.idle, Secure: secure, Stream: stream, Refused: s.refused, Recorder: s})
+	o := http1.Options{Service: s, Client: c, Idle: s.lane.idle, Secure: secure, Stream: stream, Refused: s.refused, Recorder: s, Ruled: s}
+	if t, ok := c.(wire.Secured); ok {
+		o.TLSName = strings.ToLower(t.Secrecy().ServerName)
+	}
+	return http1.New(o)
 }
 
 // http2 returns the core of a client that speaks HTTP/2 from its first byte: every stream is a client of HTTP/1 to all that follows.

@@ -31,11 +31,13 @@ func TestLook(t *testing.T) {
 	}})
 	browser := newBrowser(t, r)
 	paint(r)
+	r.web()
 	pages := map[string]func(context.Context) error{
 		"overview": r.open("/lbadmin/"), "server": r.open(serverPath(r.id("HL7"), r.id("HL7", "Corepoint2"))), "halt": r.open(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")) + "/halt"),
 		"chosen": r.ticking, "draining": r.open(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA2"))), "limit": r.typing(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")), map[string]string{"#limit": "soon"}, "#drain-limit button"), "label": r.open("/lbadmin/servers?label=VNA2"), "services": r.open(layer7), "new": r.open(layer7 + "/new"), "modify": r.open(layer7 + "/" + r.id("VNA_DICOM")),
 		"errors": r.typing(layer7+"/new", map[string]string{"#f-label": "VNA_DICOM", "#f-address": "192.168.0.1888", "#f-ports": "70000"}, "#save"),
 		"check":  r.typing(layer7+"/"+r.id("VNA_DICOM"), nil, "#check-now"), "api": r.typing(layer7+"/"+r.id("DMWL"), nil, "#show-api"), "delete": r.open(layer7 + "/" + r.id("HL7") + "/delete"),
+		"rules":   r.rulesOpen,
 		"scripts": r.open("/lbadmin/scripts"), "script": r.open("/lbadmin/scripts/new"), "commit": r.open("/lbadmin/commit"), "wizard": r.open("/lbadmin/wizard"), "imaging": r.open("/lbadmin/wizard/imaging"),
 		"review":  r.typing("/lbadmin/wizard/imaging", map[string]string{"#f-vip": "192.168.0.201", "#f-first": "192.168.0.40", "#f-second": "192.168.0.42"}, "#wizard-check"),
 		"history": r.open("/lbadmin/history"), "revision": r.open("/lbadmin/history/1"), "compare": r.open("/lbadmin/history/compare?from=1&to=3"), "configuration": r.open("/lbadmin/configuration"),
@@ -241,4 +243,18 @@ func (r *rig) serverOf(label string, i int) string {
 		}
 	}
 	return ""
+}
+
+// rulesOpen shows the rules' editor with one more rule.
+func (r *rig) rulesOpen(ctx context.Context) error {
+	if err := r.open(layer7 + "/" + r.id("WEB"))(ctx); err != nil {
+		return err
+	}
+	if err := chromedp.Do(ctx, chromedp.Click("#section-rules > summary")); err != nil {
+		return err
+	}
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click("#add-rule")); err != nil {
+		return err
+	}
+	return chromedp.Do(ctx, chromedp.WaitReady("main"))
 }

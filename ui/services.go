@@ -94,6 +94,7 @@ func cloneService(p *page) error {
 	for i := range typed.Rows {
 		typed.Rows[i].ID = ""
 	}
+	typed.CopyRules()
 	return (&editing{p: p, typed: typed}).show(http.StatusOK)
 }
 
@@ -118,6 +119,10 @@ func readEditing(p *page, id string) *editing {
 
 // serve does what the pressed button says.
 func (e *editing) serve() error {
+	if e.typed.PressRule(e.p.FormValue("do")) {
+		e.open = "rules"
+		return e.show(http.StatusOK)
+	}
 	verb, number, _ := strings.Cut(e.p.FormValue("do"), "-")
 	row, _ := strconv.Atoi(number)
 	inside := row >= 0 && row < len(e.typed.Rows)
@@ -354,7 +359,7 @@ func (e *editing) show(status int) error {
 		for i, f := range s.Fields {
 			paths[i] = f.Path
 		}
-		bad := e.errs.Any(paths...)
+		bad := e.errs.Any(append(paths, s.Holds...)...)
 		v.Sections = append(v.Sections, view.FormSection{Section: s, Summary: s.Summary(&sample), Bad: bad, Open: bad || e.open == s.ID})
 	}
 	if len(e.typed.Rows) == 0 {
@@ -364,5 +369,6 @@ func (e *editing) show(status int) error {
 		a := e.answers[i]
 		v.Rows = append(v.Rows, view.ServiceFormRow{Row: r, Index: i, Answer: a.probe, Note: a.note})
 	}
+	v.Rules, v.Pools, v.Servers = e.typed.Rules, poolChoices(&saved, e.id, e.typed.Values["protocol"]), serverChoices(e.typed.Rows)
 	return p.show(status, view.ServicePage(p.frame(title, layer7), v))
 }

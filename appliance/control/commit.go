@@ -237,6 +237,9 @@ func (c *Control) giveIDs(cluster *appliance.Cluster) {
 		for r := range s.RealServers {
 			note(&s.RealServers[r].ID)
 		}
+		for r := range s.Rules {
+			note(&s.Rules[r].ID)
+		}
 	}
 	for i := range cluster.Scripts {
 		note(&cluster.Scripts[i].ID)
@@ -250,4 +253,5 @@ func (c *Control) giveIDs(cluster *appliance.Cluster) {
 		}
 		taken[*id] = true
 	}
+	cluster.NameRules()
 }

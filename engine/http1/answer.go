@@ -104,6 +104,7 @@ func (k *core) answer(out, b []byte, h *responseHead) []byte {
 		}
 	}
 	chunked := x.encoder != nil || h.chunked && x.minor == 1 && (!empty || x.isHead)
+	h.amend(b, x.edits)
 	return h.emit(out, b, chunked, end, x.choice.SetCookie)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/request"
+	"evenkeel/engine/rules"
 	"evenkeel/engine/wire"
 )
 
@@ -40,12 +41,17 @@ func (k *core) begin(b []byte) int {
 		k.redirect(h, &config.TLS)
 		return h.size
 	}
-	if config.HTTP.CacheSize > 0 {
+	d := k.rule(b, h)
+	if d != nil && d.Status != 0 {
+		return k.answerByRule(b, h, d, config)
+	}
+	if config.HTTP.CacheSize > 0 && !d.Concerns() {
 		if taken, done := k.cached(b, h); done {
+			k.counted = taken == 0 // it waits, and is looked at once more
 			return taken
 		}
 	}
-	return k.open(b, h, config)
+	return k.open(b, h, config, d)
 }
 
 // search keeps a head that drips from being scanned at each byte: the whole costs no more than a few times its size. The zero value scans at once.
@@ -75,7 +81,7 @@ func (k *core) waitForHead(b []byte, config *appliance.VirtualService) {
 }
 
 // open makes the exchange of a complete head and chooses its server.
-func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) int {
+func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService, d *rules.Decision) int {
 	x := k.pool.newExchange()
 	keep := config.HTTP.KeepAlive
 	x.serverKeeps = keep == appliance.KeepAliveBoth && !config.Private()
@@ -93,6 +99,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 	}
 	k.x = x
 	k.openAccount(h)
+	x.keepDecision(d)
 
 	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
 	if k.secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
@@ -108,7 +115,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService) 
 		k.refuse(x.upChunks.verdict)
 		return 0
 	case more:
-		k.x = nil
+		k.x, k.counted = nil, true
 		k.pool.release(x)
 		k.search = search{}
 		k.waitForHead(b, config)
@@ -158,7 +165,7 @@ func (x *exchange) firstBody(out, b []byte, h *requestHead, alone bool) (taken i
 func (k *core) choose(cookie []byte) bool {
 	x, q := k.x, &k.pool.query
 	for {
-		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried, Session: x.session, Secure: k.secure}
+		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried, Session: x.session, Secure: k.secure, Rule: x.route}
 		choice, ok := k.service.Pick(q)
 		if !ok {
 			break

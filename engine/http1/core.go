@@ -16,6 +16,8 @@ type Options struct {
 	Idle    *IdlePool           // the loop's; never nil
 	Secure  bool                // the client came by TLS
 	Stream  bool                // the client is a stream of HTTP/2: one request, whose body may begin long after its head
+	TLSName string              // the server name that it asked for by TLS; empty without
+	Ruled   Ruled               // nil: the service has no rules
 	Refused func(reason string) // told once for each request that is turned away; may be nil
 	// Recorder is told of each request when it is over; nil: nobody is.
 	Recorder wire.Recorder
@@ -28,6 +30,8 @@ type core struct {
 	pool     *IdlePool
 	refused  func(reason string)
 	recorder wire.Recorder
+	ruled    Ruled
+	tlsName  string
 	x        *exchange // the request that is being served, nil between two
 	since    wire.Time // when the client last did something, between two requests
 	begun    wire.Time // when the first byte of an incomplete head was seen, or zero
@@ -36,6 +40,7 @@ type core struct {
 	unread   backlog   // what the client has still to take
 	secure   bool
 	stream   bool
+	counted  bool // the rules have seen this head already: it waited for the first chunk of its body
 	ended    bool // the client has finished sending
 	leftover bool // the driver keeps bytes of the client that were offered and not taken
 	paused   bool // the client is paused
@@ -47,7 +52,7 @@ var _ wire.Core = (*core)(nil)
 
 // New returns the core of a connection that was just accepted.
 func New(o Options) wire.Core {
-	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, secure: o.Secure, stream: o.Stream}
+	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, secure: o.Secure, stream: o.Stream, tlsName: o.TLSName, ruled: o.Ruled}
 	k.since = k.now()
 	k.arm(k.limits().ClientTimeout.D())
 	return k

@@ -10,27 +10,34 @@ import (
 // emit appends the head that the server gets: always HTTP/1.1, one Host, one kind of framing. local stands in for the Host of an HTTP/1.0 client that sent none.
 func (h *requestHead) emit(out, b []byte, peer netip.Addr, local netip.AddrPort, keep bool) []byte {
 	from := h.start
-	if h.minor == 0 || h.absolute {
+	if h.minor == 0 || h.absolute || h.target != nil {
+		path := h.path
+		if h.target != nil {
+			path = h.target
+		}
 		out = append(out, h.method...)
 		out = append(out, ' ')
-		if len(h.path) == 0 || h.path[0] != '/' {
+		if len(path) == 0 || path[0] != '/' {
 			out = append(out, '/')
 		}
-		out = append(out, h.path...)
+		out = append(out, path...)
 		out = append(out, " HTTP/1.1\r\n"...)
 		from = h.lines
 	}
 	out = h.kept(out, b, from)
 	if h.host == nil {
 		out = append(out, "Host: "...)
-		if h.absolute {
+		switch {
+		case h.newHost != nil:
+			out = append(out, h.newHost...)
+		case h.absolute:
 			out = append(out, h.authority...)
-		} else {
+		default:
 			out = local.AppendTo(out)
 		}
 		out = append(out, "\r\n"...)
 	}
-	if h.forwarding != appliance.ForwardedOff {
+	if h.forwarding != appliance.ForwardedOff && !h.ownFor {
 		out = h.emitForwarded(out, b, peer)
 	}
 	if h.chunked {

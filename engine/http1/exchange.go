@@ -5,6 +5,7 @@ import (
 
 	"evenkeel/engine/cache"
 	"evenkeel/engine/compress"
+	"evenkeel/engine/rules"
 	"evenkeel/engine/wire"
 )
 
@@ -36,6 +37,8 @@ type exchange struct {
 	tried    []*wire.Server // that failed for this request
 	client   netip.AddrPort // as it counts for persistence and hashing
 	session  []byte         // what the client showed, see wire.Query
+	edits    []*rules.Edit  // of the response's header
+	route    int            // as rules decided, for wire.Query
 	held     []byte         // what was sent, or is to be sent once connected, so that it can be sent again
 	upLeft   int64          // of the request's body (upLength)
 	downLeft int64          // of the response's body (downLength)

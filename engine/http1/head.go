@@ -36,8 +36,9 @@ type head struct {
 	size    int   // bytes of the whole head
 	length  int64 // Content-Length, -1 when there is none
 	fields  int
-	cuts    []cut // ascending
-	minor   byte  // of the version: 0 or 1
+	cuts    []cut  // ascending
+	amended []byte // lines that rules add behind those that stay
+	minor   byte   // of the version: 0 or 1
 	chunked bool
 	hasCode bool // a Transfer-Encoding was seen
 	close   bool // Connection: close
@@ -51,7 +52,7 @@ type head struct {
 const maxOptions = 32
 
 func (h *head) clear() {
-	*h = head{length: -1, cuts: h.cuts[:0]}
+	*h = head{length: -1, cuts: h.cuts[:0], amended: h.amended[:0]}
 }
 
 func (h *head) refuse(v request.Verdict) progress {
@@ -238,5 +239,6 @@ func (h *head) kept(out, b []byte, from int) []byte {
 		out = append(out, b[from:c.from]...)
 		from = c.to
 	}
-	return append(out, b[from:h.end]...)
+	out = append(out, b[from:h.end]...)
+	return append(out, h.amended...)
 }

@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/engine/cache"
 	"evenkeel/engine/compress"
+	"evenkeel/engine/rules"
 	"evenkeel/engine/wire"
 )
 
@@ -43,6 +44,8 @@ type IdlePool struct {
 
 	malformed *requestHead // that is being refused
 	line      []byte       // of it
+	evaluator rules.Evaluator
+	ruled     rules.Request
 }
 
 type stackKey struct {
@@ -257,7 +260,7 @@ func (p *IdlePool) release(x *exchange) {
 	if x.encoder != nil {
 		p.encoders.Put(x.encoder)
 	}
-	held, tried, session, line := x.held[:0], x.tried[:0], x.session[:0], x.account.line[:0]
+	held, tried, session, edits, line := x.held[:0], x.tried[:0], x.session[:0], x.edits[:0], x.account.line[:0]
 	clear(x.tried)
 	if cap(held) > 2*heldLimit {
 		held = nil
@@ -265,7 +268,7 @@ func (p *IdlePool) release(x *exchange) {
 	if cap(tried) > triedKept {
 		tried = nil
 	}
-	*x = exchange{held: held, tried: tried, session: session, account: account{line: line}}
+	*x = exchange{held: held, tried: tried, session: session, edits: edits, account: account{line: line}}
 	if p.spares < 1024 {
 		x.next, p.spare = p.spare, x
 		p.spares++

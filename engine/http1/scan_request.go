@@ -24,14 +24,17 @@ type requestHead struct {
 	forwarding appliance.ForwardedFor
 	hasProto   bool // X-Forwarded-Proto came in and passes
 	cookieName string
-	ownID      bool // an X-Request-ID of the client does not pass; to be set before scan
+	ownID      bool   // an X-Request-ID of the client does not pass; to be set before scan
+	target     []byte // that a rule gives instead of path; nil: none
+	newHost    []byte // that a rule sets
+	ownFor     bool   // a rule writes X-Forwarded-For, or takes it away
 }
 
 // scan reads a request head at the beginning of b. forwarding and cookieName (empty: none) say what is cut out for our own use.
 func (h *requestHead) scan(b []byte, forwarding appliance.ForwardedFor, cookieName string) progress {
-	cuts, ownID := h.cuts, h.ownID
+	cuts, amended, ownID := h.cuts, h.amended, h.ownID
 	*h = requestHead{forwarding: forwarding, cookieName: cookieName, ownID: ownID}
-	h.cuts = cuts
+	h.cuts, h.amended = cuts, amended
 	h.clear()
 	p := h.scanAll(b)
 	if p == more && len(b) > MaxHead || p == complete && h.size > MaxHead {

@@ -14,9 +14,9 @@ type responseHead struct {
 
 // scan reads a response head at the beginning of b.
 func (h *responseHead) scan(b []byte) progress {
-	cuts := h.cuts
+	cuts, amended := h.cuts, h.amended
 	*h = responseHead{added: h.added[:0], hsts: h.hsts}
-	h.cuts = cuts
+	h.cuts, h.amended = cuts, amended
 	h.clear()
 	p := h.scanAll(b)
 	if p == more && len(b) > MaxHead || p == complete && h.size > MaxHead {

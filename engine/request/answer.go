@@ -23,6 +23,12 @@ func Text(status int) string {
 		return "Permanent Redirect"
 	case 400:
 		return "Bad Request"
+	case 401:
+		return "Unauthorized"
+	case 403:
+		return "Forbidden"
+	case 404:
+		return "Not Found"
 	case 405:
 		return "Method Not Allowed"
 	case 408:
@@ -31,6 +37,12 @@ func Text(status int) string {
 		return "Content Too Large"
 	case 417:
 		return "Expectation Failed"
+	case 410:
+		return "Gone"
+	case 429:
+		return "Too Many Requests"
+	case 500:
+		return "Internal Server Error"
 	case 421:
 		return "Misdirected Request"
 	case 431:
@@ -52,6 +64,12 @@ func Text(status int) string {
 // Sentence returns the body of such an answer, for a person who reads it in a browser.
 func Sentence(status int) string {
 	switch status {
+	case 301, 302, 303, 307, 308:
+		return "The page is elsewhere.\n"
+	case 404, 410:
+		return "There is nothing here.\n"
+	case 429:
+		return "Too many requests. Please wait a little.\n"
 	case 408:
 		return "The request did not arrive in time.\n"
 	case 431:

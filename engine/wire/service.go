@@ -36,6 +36,7 @@ type Query struct {
 	Route    netip.AddrPort // the server to which the client was sent by somebody else, such as an RDP session broker; the zero value: none
 	BySource bool           // what the client showed does not tell it from others; its address counts instead
 	Secure   bool           // the client came by TLS
+	Rule     int            // where the rules send this request: 1 for the first of the program's routes; 0: nowhere in particular
 }
 
 // Learner is a Service that wants to know how its choices turned out. A core tells it only if the service's persistence is of a kind that learns.
@@ -62,6 +63,7 @@ const (
 	ByScheduler Reason = iota
 	ByPersistence
 	ByFallback
+	ByRule
 )
 
 // Server is one real server of one service on one loop.

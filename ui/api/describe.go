@@ -33,6 +33,9 @@ func grouped(owner, path string) string {
 	if owner == "local" && path == "traffic_log" {
 		return "Where the lines of the traffic log go."
 	}
+	if owner == "rule" {
+		return ruleHelp(path)
+	}
 	if owner != "virtual_service" {
 		return ""
 	}

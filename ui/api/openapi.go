@@ -162,6 +162,8 @@ func object(t reflect.Type) string {
 		return "virtual_service"
 	case reflect.TypeFor[appliance.RealServer]():
 		return "real_server"
+	case reflect.TypeFor[appliance.Rule]():
+		return "rule"
 	case reflect.TypeFor[appliance.Script]():
 		return "script"
 	case reflect.TypeFor[appliance.Settings]():
@@ -228,6 +230,8 @@ func required(object string) []string {
 		return []string{"label", "address", "ports"}
 	case "real_server":
 		return []string{"label", "address"}
+	case "rule":
+		return []string{"label", "then"}
 	case "script":
 		return []string{"label", "body"}
 	}

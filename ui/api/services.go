@@ -71,7 +71,7 @@ func createService(c *call) error {
 	if err := noID(s.ID); err != nil {
 		return err
 	}
-	if err := adopt(&s, nil); err != nil {
+	if err := adopt(&s, nil, nil); err != nil {
 		return err
 	}
 	return c.commit(change{
@@ -98,7 +98,7 @@ func (c *call) created(path string, v any) error {
 }
 
 // adopt gives the real servers of a service their ids: a server without one is the old server of the same label, or new.
-func adopt(s *appliance.VirtualService, old []appliance.RealServer) error {
+func adopt(s *appliance.VirtualService, old []appliance.RealServer, rules []appliance.Rule) error {
 	var errs appliance.Errors
 	byID, byLabel := map[string]bool{}, map[string]string{}
 	for _, r := range old {
@@ -122,7 +122,7 @@ func adopt(s *appliance.VirtualService, old []appliance.RealServer) error {
 			errs = append(errs, e)
 		}
 	}
-	if len(errs) > 0 {
+	if errs = append(errs, adoptRules(s, rules)...); len(errs) > 0 {
 		return errs
 	}
 	return nil
@@ -175,7 +175,7 @@ func (c *call) edited(text []byte, now appliance.VirtualService) (appliance.Virt
 	if err := sameID(&fresh.ID, now.ID); err != nil {
 		return now, err
 	}
-	return fresh, adopt(&fresh, now.RealServers)
+	return fresh, adopt(&fresh, now.RealServers, now.Rules)
 }
 
 // read reads a body of PUT whole, and one of PATCH as a change of the present value.

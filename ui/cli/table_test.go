@@ -59,7 +59,7 @@ func TestFieldFlagsReachEveryFieldOfTheCatalogue(t *testing.T) {
 	for _, object := range []string{"virtual_service", "real_server", "settings"} {
 		paths := strings.Join(settable(object), " ") + " "
 		for _, f := range appliance.Fields() {
-			if f.Object == object && f.Path != "real_servers" && !strings.Contains(paths, f.Path+" ") {
+			if f.Object == object && f.Path != "real_servers" && f.Path != "rules" && !strings.Contains(paths, f.Path+" ") {
 				t.Errorf("%s has no flag for %s", object, f.Path)
 			}
 		}

@@ -150,7 +150,7 @@ func TestSectionsSayTheirValueAndWhatDiffers(t *testing.T) {
 	s.Mode = appliance.Failover
 	want := map[string]string{
 		"balance": "failover: the first server that is up · 1 value differs from the default", "persistence": "source IP, 30 min · 1 value differs from the default",
-		"check": "DICOM C-ECHO every 4 s, up after 2, down after 3", "fallback": "none: closed at once", "tls": "off: clients come in clear", "https": "HTTP Mode only", "server_tls": "off", "http": "HTTP Mode only", "neighbours": "source address of the route", "limits": "40000 connections, client silent for 12 h",
+		"check": "DICOM C-ECHO every 4 s, up after 2, down after 3", "fallback": "none: closed at once", "tls": "off: clients come in clear", "https": "HTTP Mode only", "server_tls": "off", "http": "HTTP Mode only", "neighbours": "source address of the route", "rules": "none: every request is served alike", "limits": "40000 connections, client silent for 12 h",
 	}
 	for _, section := range Sections(nil) {
 		if got := section.Summary(&s); got != want[section.ID] {

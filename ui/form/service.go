@@ -15,6 +15,7 @@ import (
 type Section struct {
 	ID, Name string
 	Fields   []Field
+	Holds    []string           // further paths, of what is drawn in another way; a bracket at the end stands for all below it
 	Only     appliance.Protocol // counts in this mode only; empty: in all
 	summary  func(*appliance.VirtualService) string
 }
@@ -28,6 +29,7 @@ func Sections(scripts []appliance.Script) []Section {
 		{ID: "fallback", Name: "Fallback server", Fields: fallbackFields(), summary: sayFallback},
 		{ID: "http", Name: "Protocol", Fields: httpFields(), Only: appliance.HTTP, summary: sayHTTP},
 		{ID: "neighbours", Name: "Source address and PROXY protocol", Fields: neighbourFields(), summary: sayNeighbours},
+		{ID: "rules", Name: "Rules", Holds: []string{"rules", "rules["}, summary: sayRules},
 		{ID: "limits", Name: "Limits and times", Fields: limitFields(), summary: sayLimits},
 	}
 	return slices.Insert(list, 4, tlsSections()...)
@@ -149,6 +151,8 @@ func BlankRow() Row { return Row{Weight: "100"} }
 type Service struct {
 	Values Values
 	Rows   []Row
+	Rules  []RuleRow
+	Ruled  bool // the rules were part of what was sent
 }
 
 // OfService returns the form that shows s.
@@ -167,6 +171,7 @@ func OfService(s *appliance.VirtualService) Service {
 		}
 		f.Rows = append(f.Rows, row)
 	}
+	f.Rules, f.Ruled = ruleRows(s.Rules), true
 	return f
 }
 
@@ -197,7 +202,10 @@ func Known(path string) bool {
 		_, field, ok := strings.Cut(path, "].")
 		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections", "encrypt"}, field)
 	}
-	return path == "real_servers" || slices.ContainsFunc(allFields(nil), func(f Field) bool { return f.Path == path })
+	if strings.HasPrefix(path, "rules[") {
+		return knownRule(path)
+	}
+	return path == "real_servers" || path == "rules" || slices.ContainsFunc(allFields(nil), func(f Field) bool { return f.Path == path })
 }
 
 // RowName is the name of a field of the i-th real server.
@@ -226,6 +234,7 @@ func ReadService(in url.Values) Service {
 			f.Rows = append(f.Rows, row)
 		}
 	}
+	f.Rules, f.Ruled = readRules(in), in.Has("rules")
 	return f
 }
 
@@ -265,6 +274,9 @@ func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
 		servers = append(servers, server)
 	}
 	s.RealServers = servers
+	if f.Ruled {
+		errs = append(errs, f.rulesInto(s)...)
+	}
 	return errs
 }
 

@@ -140,6 +140,12 @@ func choices(t reflect.Type) []string {
 		return words(appliance.FallbackPage, appliance.FallbackNone, appliance.FallbackServer)
 	case appliance.ForwardedFor:
 		return words(appliance.ForwardedAppend, appliance.ForwardedReplace, appliance.ForwardedOff)
+	case appliance.Subject:
+		return words(appliance.Subjects()...)
+	case appliance.Comparison:
+		return words(appliance.Comparisons()...)
+	case appliance.RuleActionKind:
+		return words(appliance.RuleActionKinds()...)
 	case appliance.KeepAlive:
 		return words(appliance.KeepAliveBoth, appliance.KeepAliveClient, appliance.KeepAliveNone)
 	}

@@ -18,6 +18,9 @@ type ServiceForm struct {
 	Sections []FormSection
 	Values   form.Values
 	Rows     []ServiceFormRow
+	Rules    []form.RuleRow
+	Pools    []form.Option // what a rule may use
+	Servers  []form.Option
 	Errors   form.Errors
 	Stale    *Stale
 	Call     *APICall
