@@ -24,6 +24,15 @@ func TestKeysOfEachKindAreDifferentClientsAndKeepTheirNames(t *testing.T) {
 			t.Errorf("%s is read as %s", k, again)
 		}
 	}
+	fresh := table(10)
+	if err := fresh.Load(tb.Snapshot(5, time.Unix(1, 0)), 0, time.Unix(1, 0), nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, k := range keys {
+		if server, ok := fresh.Get(k, 0); !ok || server != string(rune('a'+i)) {
+			t.Errorf("behind a restart %s leads to %q", k, server)
+		}
+	}
 	for _, text := range []string{"", "cookie:", "cookie:12", "cookie:" + strings.Repeat("0", 34), "cookie:" + strings.Repeat("x", 32), "address:10.0.0.1", "fe80::1%eth0", "10.0.0.0/33", "unknown:" + strings.Repeat("0", 32)} {
 		if k, ok := ParseKey(text); ok {
 			t.Errorf("%q is read as %s", text, k)
