@@ -97,6 +97,12 @@ func (s *stream) again() bool {
 	return true
 }
 
+// mayGoAgain tells whether a request that the server reset with code may be sent again. Some servers count a stream a moment longer than we do, and then reset the
+// next for breaking the protocol: what may be sent twice is tried once more.
+func (s *stream) mayGoAgain(code errorCode) bool {
+	return code == refusedStream || s.call != nil && code == protocolError && s.call.idempotent && s.call.tries < maxTries
+}
+
 // remove takes a stream out that goes to another connection.
 func (c *conn) remove(s *stream) {
 	if s.conn == c { // the same connection takes it again: once is enough
@@ -114,7 +120,7 @@ func (c *conn) remove(s *stream) {
 
 // repeats sends a request again whose connection broke, when that does no harm: nothing of it was sent, or it may be sent twice and nothing came back.
 func (s *stream) repeats() bool {
-	return s.call != nil && s.conn.state.greeted && (s.id == 0 || s.call.idempotent && s.call.tries == 0) && s.again()
+	return s.call != nil && s.conn.state.greeted && (s.id == 0 || s.call.idempotent) && s.again()
 }
 
 // suspect retires a connection that has been silent since a request began that is given up now: it may be dead without anybody having said so.

@@ -238,9 +238,11 @@ func (c *conn) reset(f frame) {
 	if !c.charge(1, "there are too many resets") || s == nil {
 		return
 	}
-	if code := errorCode(binary.BigEndian.Uint32(f.payload)); code == refusedStream && s.again() {
+	code := errorCode(binary.BigEndian.Uint32(f.payload))
+	if s.mayGoAgain(code) && s.again() {
 		return
-	} else if code == noError && s.is(remoteEnded) { // we need not send the rest
+	}
+	if code == noError && s.is(remoteEnded) { // we need not send the rest
 		s.flags |= localEnded
 		s.leave()
 		return

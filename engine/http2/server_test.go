@@ -117,6 +117,19 @@ func TestRefusedRequestsAreSentAgain(t *testing.T) {
 		}
 		r.balanced()
 	})
+	t.Run("PROTOCOL_ERROR of a server that counts slowly", func(t *testing.T) {
+		r := newOutRig(t)
+		g, p := r.request(get1), r.request(post)
+		s := r.greet(0)
+		_ = r.framer.WriteRSTStream(1, http2.ErrCodeProtocol)
+		_ = r.framer.WriteRSTStream(3, http2.ErrCodeProtocol)
+		r.to(s)
+		r.answer(s, 5, "ok", ":status", "200", "content-length", "2")
+		if a, b := take(g), take(p); !strings.HasSuffix(a, "ok") || !strings.HasPrefix(b, "HTTP/1.1 502") {
+			t.Errorf("%q %q", a, b)
+		}
+		r.balanced()
+	})
 	t.Run("GOAWAY", func(t *testing.T) {
 		r := newOutRig(t)
 		first, second := r.request(post), r.request(post)
