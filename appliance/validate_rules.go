@@ -210,6 +210,8 @@ func (v *validation) usesPool(s *VirtualService, a *RuleAction) {
 		v.refuse("pool", "This is the service itself; choose another one.")
 	case o.Protocol != s.Protocol:
 		v.refuse("pool", "%s is in %s, this service in %s.", o.Label, o.Protocol, s.Protocol)
+	case o.Persistence.Kind != PersistNone && o.Persistence.Kind != PersistSourceIP:
+		v.refuse("pool", "%s keeps its clients by %s, which only clients of its own can bring back; choose none or source IP there.", o.Label, o.Persistence.Kind)
 	}
 }
 

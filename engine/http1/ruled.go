@@ -8,6 +8,7 @@ import (
 	"evenkeel/appliance"
 	"evenkeel/engine/request"
 	"evenkeel/engine/rules"
+	"evenkeel/engine/wire"
 )
 
 // Ruled tells which rules look at a client's requests.
@@ -199,6 +200,7 @@ func (k *core) answerByRule(b []byte, h *requestHead, d *rules.Decision, config 
 	out := appendOwnAnswer(k.pool.loop.Scratch(), d, string(h.method) == "HEAD", keep)
 	add(&counters.BytesOut, uint64(len(out)))
 	k.client.Send(out)
+	k.recordRule(h, d, taken, len(out))
 	if !keep || k.ended && taken == len(b) {
 		k.shut()
 		return len(b)
@@ -210,6 +212,23 @@ func (k *core) answerByRule(b []byte, h *requestHead, d *rules.Decision, config 
 		k.resume()
 	}
 	return taken
+}
+
+// recordRule tells the traffic log of a request that the rules answered.
+func (k *core) recordRule(h *requestHead, d *rules.Decision, in, out int) {
+	if k.recorder == nil {
+		return
+	}
+	r := k.recorder.Blank()
+	*r = wire.Record{ID: k.recorder.NewID(), Began: k.now(), Ended: k.now(), Client: k.client.Peer(), Status: d.Status, Own: true, BytesIn: uint64(in), BytesOut: uint64(out), End: wire.EndDone, Why: "a rule answered the request"}
+	if d.Status >= 400 {
+		r.End, r.Why = wire.EndRefused, "a rule refused the request"
+	}
+	if k.recorder.Lines() {
+		k.pool.line, r.Cut = h.appendLine(k.pool.line[:0])
+		r.Line = k.pool.line
+	}
+	k.recorder.Record(r)
 }
 
 // appendOwnAnswer appends the answer that a decision asks for.

@@ -169,3 +169,30 @@ func TestRulesDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per request", n)
 	}
 }
+
+// written keeps the records that a core made.
+type written struct {
+	flatRecorder
+	records []wire.Record
+}
+
+func (w *written) Record(r *wire.Record) {
+	c := *r
+	c.Line = append([]byte(nil), r.Line...)
+	w.records = append(w.records, c)
+}
+
+func TestWhatARuleAnswersStandsInTheTrafficLog(t *testing.T) {
+	r, log := newRig(t), &written{}
+	r.client = r.loop.Accept(clientAddr, vipAddr)
+	r.core = New(Options{Service: r.service, Client: r.client, Idle: r.pool, Recorder: log, Ruled: fix(t, onPath("/no", appliance.RuleAction{Kind: appliance.DoDeny, Status: 403}), onPath("/to", appliance.RuleAction{Kind: appliance.DoRedirect, Status: 302, Value: "/x"}))})
+	r.client.Bind(r.core)
+	r.client.Arrive([]byte("GET /no?a HTTP/1.1\r\nHost: h\r\n\r\nGET /to HTTP/1.1\r\nHost: h\r\n\r\n"))
+	if len(log.records) != 2 {
+		t.Fatalf("%d records", len(log.records))
+	}
+	no, to := log.records[0], log.records[1]
+	if no.Status != 403 || no.End != wire.EndRefused || string(no.Line) != "GET\x00h\x00/no?a\x00" || to.Status != 302 || to.End != wire.EndDone || !to.Own {
+		t.Errorf("%+v", log.records)
+	}
+}

@@ -91,6 +91,8 @@ func reason(r wire.Reason) string {
 		return "scheduler"
 	case wire.ByPersistence:
 		return "persistence"
+	case wire.ByRule:
+		return "rule"
 	case wire.ByFallback:
 		return "fallback"
 	}

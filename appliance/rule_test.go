@@ -1,0 +1,50 @@
+package appliance
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// TestRulesThatCannotWorkAreRefusedAtTheirField: one rule each, and a word of the sentence.
+func TestRulesThatCannotWorkAreRefusedAtTheirField(t *testing.T) {
+	begins := func(subject Subject, value string) Rule {
+		return Rule{When: []Condition{{Subject: subject, Operator: OpBegins, Value: value}}, Then: []RuleAction{{Kind: DoDeny, Status: 403}}}
+	}
+	does := func(a RuleAction) Rule { return Rule{Then: []RuleAction{a}} }
+	for _, c := range []struct {
+		rule        Rule
+		field, word string
+	}{
+		{begins(SubjectPath, "/a"), "", ""},
+		{begins(SubjectPath, "a"), "when[0].value", "begins with /"},
+		{begins(SubjectHost, "http://a"), "when[0].value", "without scheme"},
+		{begins(SubjectPath, "/a\r\nb"), "when[0].value", "control byte"},
+		{begins(SubjectSource, "10.0.0.0/8"), "when[0].operator", "network"},
+		{Rule{When: []Condition{{Subject: SubjectSource, Operator: OpEqual, Value: "10.0.0.256"}}, Then: []RuleAction{{Kind: DoDeny, Status: 403}}}, "when[0].value", "not a network"},
+		{Rule{When: []Condition{{Subject: SubjectPath, Operator: OpRegexp, Value: "(a{1,100}){1,100}"}}, Then: []RuleAction{{Kind: DoDeny, Status: 403}}}, "when[0].value", "regular expression"},
+		{Rule{}, "then", "needs an action"},
+		{does(RuleAction{Kind: DoDeny, Status: 200}), "then[0].status", "400 to 599"},
+		{does(RuleAction{Kind: DoRedirect, Status: 302, Value: "//evil.example"}), "then[0].value", "host is missing"},
+		{does(RuleAction{Kind: DoSetRequest, Header: "Transfer-Encoding", Value: "chunked"}), "then[0].header", "where a message ends"},
+		{does(RuleAction{Kind: DoRemoveRequest, Header: "Host"}), "then[0].header", "exactly one Host"},
+		{does(RuleAction{Kind: DoSetResponse, Header: "X-A", Value: "a\nSet-Cookie: b"}), "then[0].value", "one line"},
+		{does(RuleAction{Kind: DoPool, Pool: "nobody"}), "then[0].pool", "Choose a virtual service"},
+		{does(RuleAction{Kind: DoPool, Pool: "keeps"}), "then[0].pool", "choose none or source IP"},
+		{does(RuleAction{Kind: DoServer, Server: "nobody"}), "then[0].server", "real server of this service"},
+	} {
+		c.rule.ID, c.rule.Label = "rule", "R"
+		site, keeps := NewService(HTTP), NewService(HTTP)
+		site.ID, site.Label, site.Address, site.Ports, site.Rules = "site", "S", netip.MustParseAddr("10.0.0.1"), Ports{{80, 80}}, []Rule{c.rule}
+		keeps.ID, keeps.Label, keeps.Address, keeps.Ports, keeps.Persistence.Kind = "keeps", "K", netip.MustParseAddr("10.0.0.2"), Ports{{80, 80}}, PersistCookie
+		config := Config{Cluster: Cluster{VirtualServices: []VirtualService{keeps, site}}}
+		config.Cluster.Normalize()
+		err := Validate(config, Site{})
+		switch list := ErrorsOf(err); {
+		case c.field == "" && err != nil, c.field != "" && err == nil:
+			t.Errorf("%s → %s: %v", c.rule.Conditions(), c.rule.Actions(nil), err)
+		case c.field != "" && (list[0].Field != "virtual_services[S].rules[0]."+c.field || !strings.Contains(list[0].Text(), c.word)):
+			t.Errorf("%s: %s, not %q at %s", list[0].Field, list[0].Text(), c.word, c.field)
+		}
+	}
+}
