@@ -16,7 +16,7 @@ type Layer int
 // Protocol is the Layer 7 mode of a service.
 type Protocol string
 
-// The protocols; UDP services come with a later version and are refused by Validate.
+// The protocols.
 const (
 	HTTP Protocol = "http"
 	TCP  Protocol = "tcp"
@@ -136,6 +136,10 @@ func NewService(p Protocol) VirtualService {
 	}
 	s.TLS, s.ServerTLS = newTLS(), ServerTLS{Verify: true}
 	s.ProxyProtocol = newProxyProtocol()
+	if p == UDP {
+		s.Monitor = NewMonitor(MonitorNone)
+		s.Limits.ClientTimeout = Duration(30 * time.Second)
+	}
 	if p == HTTP {
 		s.Fallback.Kind = FallbackPage
 		s.Limits.ClientTimeout, s.Limits.ServerTimeout = Duration(43*time.Second), Duration(43*time.Second)

@@ -113,11 +113,8 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 	case s.Layer == 4:
 		v.refuse("layer", "This version balances at layer 7 only.").Kind = Unsupported
 	}
-	switch {
-	case !s.Protocol.Valid():
+	if !s.Protocol.Valid() {
 		v.refuse("protocol", "The protocol is http, tcp or udp.")
-	case s.Protocol == UDP:
-		v.refuse("protocol", "This version has HTTP Mode and TCP Mode.").Kind = Unsupported
 	}
 	v.oneOf("scheduler", s.Scheduler.Valid(), string(s.Scheduler))
 	v.oneOf("mode", s.Mode.Valid(), string(s.Mode))
@@ -127,6 +124,7 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 	v.monitor(s)
 	v.fallback(s)
 	v.proxyProtocol(s)
+	v.datagrams(s)
 	v.sourceAddress(s)
 	v.options(s)
 	v.tls(s)
@@ -155,22 +153,22 @@ func (v *validation) vip(a netip.Addr) {
 // listeners refuses a service that takes a port which the appliance or another service has. Two services that clash are told both, so that whichever is
 // being edited shows it at its field.
 func (v *validation) listeners(s *VirtualService, all []VirtualService) {
-	if !s.Address.IsValid() || s.Protocol == UDP {
+	if !s.Address.IsValid() {
 		return
 	}
 	for _, l := range v.site.Listeners {
-		if Collides(s.Address, l.Address.Addr()) && s.Ports.Contains(l.Address.Port()) {
+		if s.Protocol != UDP && Collides(s.Address, l.Address.Addr()) && s.Ports.Contains(l.Address.Port()) {
 			v.refuse("ports", "Port %d is used by %s of this appliance.", l.Address.Port(), l.Name).Kind = Conflict
 		}
 	}
-	for _, kept := range keptPorts() {
-		if s.Ports.Contains(kept.port) && (s.Address.IsUnspecified() || kept.everywhere) {
-			v.refuse("ports", "Port %d is kept for %s of this appliance.", kept.port, kept.name).Kind = Conflict
+	for _, port := range kept(s.Protocol) {
+		if s.Ports.Contains(port.port) && (s.Address.IsUnspecified() || port.everywhere) {
+			v.refuse("ports", "Port %d is kept for %s of this appliance.", port.port, port.name).Kind = Conflict
 		}
 	}
 	for i := range all {
 		o := &all[i]
-		if o == s || o.Protocol == UDP || !o.Address.IsValid() || !Collides(s.Address, o.Address) {
+		if o == s || (o.Protocol == UDP) != (s.Protocol == UDP) || !o.Address.IsValid() || !Collides(s.Address, o.Address) {
 			continue
 		}
 		if port, taken := s.Ports.Overlap(o.Ports); taken {

@@ -62,7 +62,7 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 		"too many ports":  {vs(func(s *VirtualService) { s.Ports = Ports{{1, 10000}} }), svc + "ports", "10000 ports", Invalid},
 		"layer 4":         {vs(func(s *VirtualService) { s.Layer = 4 }), svc + "layer", "layer 7 only", Unsupported},
 		"layer 5":         {vs(func(s *VirtualService) { s.Layer = 5 }), svc + "layer", "4 or 7", Invalid},
-		"udp":             {vs(func(s *VirtualService) { s.Protocol = UDP }), svc + "protocol", "TCP Mode", Unsupported},
+		"udp":             {vs(func(s *VirtualService) { s.Protocol = UDP }), svc + "check.kind", "says nothing", Invalid},
 		"scheduler":       {vs(func(s *VirtualService) { s.Scheduler = "guess" }), svc + "scheduler", "not a choice", Invalid},
 		"cookie in TCP":   {vs(func(s *VirtualService) { s.Persistence.Kind = PersistCookie }), svc + "persistence.kind", "needs HTTP Mode", Invalid},
 		"cookie name":     {vs(func(s *VirtualService) { s.Persistence.CookieName = "a=b;" }), svc + "persistence.cookie_name", "cookie", Invalid},

@@ -68,7 +68,7 @@ func (e *Engine) onAll(f func(*lane)) error {
 // change is the way from what runs to a configuration.
 type change struct {
 	services map[string]*service
-	groups   map[netip.AddrPort]*group
+	groups   map[place]*group
 	swaps    []serviceSwap
 	fresh    []*group // to listen
 	moved    []*group // to another service
@@ -87,7 +87,7 @@ type serviceSwap struct {
 
 // prepare works out what must change, without changing anything that runs.
 func (e *Engine) prepare(c *appliance.Config, fresh []*group, secured map[string]*secrecy) *change {
-	next := &change{services: map[string]*service{}, groups: map[netip.AddrPort]*group{}, fresh: fresh}
+	next := &change{services: map[string]*service{}, groups: map[place]*group{}, fresh: fresh}
 	for _, g := range fresh {
 		next.groups[g.local] = g
 	}
@@ -126,7 +126,7 @@ func (e *Engine) prepare(c *appliance.Config, fresh []*group, secured map[string
 func (next *change) listeners(e *Engine, s *service, v *appliance.VirtualService) {
 	eager := v.Protocol == appliance.HTTP || v.TLS.On()
 	for _, port := range v.Ports.All() {
-		local := netip.AddrPortFrom(v.Address.Unmap(), port)
+		local := place{netip.AddrPortFrom(v.Address.Unmap(), port), v.Protocol == appliance.UDP}
 		if g := next.groups[local]; g != nil {
 			g.service, g.eager = s, eager
 			continue
@@ -180,12 +180,12 @@ func (next *change) perform(n *lane) {
 	}
 	for _, g := range next.fresh {
 		for i := n.number; i < len(g.fds); i += len(g.listeners) {
-			g.listeners[n.number] = append(g.listeners[n.number], n.loop.Listen(g.fds[i], g.local, g.service.shards[n.number], g.eager))
+			g.listeners[n.number] = append(g.listeners[n.number], g.listen(n, g.fds[i]))
 		}
 	}
 	for _, g := range next.moved {
 		for _, l := range g.listeners[n.number] {
-			l.Serve(g.service.shards[n.number], g.local, g.eager)
+			l.Serve(g.service.shards[n.number], g.local.AddrPort, g.eager)
 		}
 	}
 	for _, g := range next.removed {

@@ -67,7 +67,7 @@ type Engine struct {
 	scripts  []appliance.Script
 	restored map[string][]byte // saved persistence tables whose services have not run yet
 	services map[string]*service
-	groups   map[netip.AddrPort]*group
+	groups   map[place]*group
 	material material
 	estate   estate
 }
@@ -106,7 +106,7 @@ func New(o Options) *Engine {
 	o.Log = slog.New(lines)
 	e := &Engine{
 		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
-		services: map[string]*service{}, groups: map[netip.AddrPort]*group{}, estate: estate{listeners: map[netip.AddrPort][]int{}},
+		services: map[string]*service{}, groups: map[place]*group{}, estate: estate{listeners: map[place][]int{}},
 	}
 	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
 	e.view.Store(&view{})
@@ -227,7 +227,7 @@ func (e *Engine) drain() {
 			n.servers.Close()
 		})
 	}
-	e.groups, e.services = map[netip.AddrPort]*group{}, map[string]*service{}
+	e.groups, e.services = map[place]*group{}, map[string]*service{}
 	for local, fds := range e.estate.listeners {
 		loop.CloseAll(fds)
 		delete(e.estate.listeners, local)

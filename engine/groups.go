@@ -10,11 +10,48 @@ import (
 	"evenkeel/engine/loop"
 )
 
+// place is where somebody listens: TCP and UDP on the same address and port are two.
+type place struct {
+	netip.AddrPort
+	datagrams bool
+}
+
+func (p place) probe() error {
+	if p.datagrams {
+		return loop.ProbeDatagrams(p.AddrPort)
+	}
+	return loop.Probe(p.AddrPort)
+}
+
+func (p place) bind(n int, shared bool) ([]int, error) {
+	if p.datagrams {
+		return loop.BindDatagrams(p.AddrPort, n, shared)
+	}
+	return loop.Bind(p.AddrPort, n, shared)
+}
+
+// ear is one listening socket of one loop.
+type ear interface {
+	Serve(a loop.Acceptor, local netip.AddrPort, clientFirst bool)
+	Resume()
+	Close()
+	Leave()
+}
+
+// listen gives a loop one of the group's descriptors.
+func (g *group) listen(n *lane, fd int) ear {
+	s := g.service.shards[n.number]
+	if g.local.datagrams {
+		return n.loop.ListenDatagrams(fd, g.local.AddrPort, s)
+	}
+	return n.loop.Listen(fd, g.local.AddrPort, s, g.eager)
+}
+
 // group is the listeners of all loops on one address and port. It outlives revisions, and may change hands between services.
 type group struct {
-	local     netip.AddrPort
+	local     place
 	service   *service
-	listeners [][]*loop.Listener // of each loop, one at least unless there were too few; none until the loop has taken its descriptors
+	listeners [][]ear // of each loop, one at least unless there were too few; none until the loop has taken its descriptors
 	fds       []int
 	eager     bool
 	inherited bool // fds, or some of them, came from the process before
@@ -33,7 +70,7 @@ func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
 		if e.held(want.local) || len(e.estate.listeners[want.local]) > 0 {
 			continue
 		}
-		if err := loop.Probe(want.local); err != nil {
+		if err := want.local.probe(); err != nil {
 			all = append(all, listenerError(want.service, err))
 		}
 	}
@@ -44,7 +81,7 @@ func (e *Engine) Check(ctx context.Context, c appliance.Config) error {
 }
 
 type wanted struct {
-	local   netip.AddrPort
+	local   place
 	service *appliance.VirtualService
 }
 
@@ -54,7 +91,7 @@ func (e *Engine) missing(c *appliance.Config) []wanted {
 	for i := range c.Cluster.VirtualServices {
 		s := &c.Cluster.VirtualServices[i]
 		for _, port := range s.Ports.All() {
-			if local := netip.AddrPortFrom(s.Address.Unmap(), port); e.groups[local] == nil {
+			if local := (place{netip.AddrPortFrom(s.Address.Unmap(), port), s.Protocol == appliance.UDP}); e.groups[local] == nil {
 				out = append(out, wanted{local, s})
 			}
 		}
@@ -64,14 +101,14 @@ func (e *Engine) missing(c *appliance.Config) []wanted {
 
 // held tells whether a listener of ours stands in the way of that address, a wildcard of an address or the other way round: it proves that nobody else has the port,
 // and goes when the configuration is applied.
-func (e *Engine) held(local netip.AddrPort) bool {
+func (e *Engine) held(local place) bool {
 	for have := range e.estate.listeners {
-		if have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
+		if have.datagrams == local.datagrams && have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
 			return true
 		}
 	}
 	for have := range e.groups {
-		if have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
+		if have.datagrams == local.datagrams && have.Port() == local.Port() && appliance.Collides(have.Addr(), local.Addr()) {
 			return true
 		}
 	}
@@ -93,7 +130,7 @@ func (e *Engine) bind(ctx context.Context, c *appliance.Config, all appliance.Er
 			all = append(all, listenerError(want.service, err))
 			continue
 		}
-		groups = append(groups, &group{local: want.local, fds: fds, inherited: inherited, listeners: make([][]*loop.Listener, len(e.lanes))})
+		groups = append(groups, &group{local: want.local, fds: fds, inherited: inherited, listeners: make([][]ear, len(e.lanes))})
 	}
 	if len(all) == 0 {
 		return groups, nil

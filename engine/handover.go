@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 
 // estate is what passes from one process to the next, and what the one before lets go of. The engine's mutex guards it.
 type estate struct {
-	listeners map[netip.AddrPort][]int // of the process before, that no group has yet
-	endChecks context.CancelFunc       // set before Engine.started is closed
+	listeners map[place][]int    // of the process before, that no group has yet
+	endChecks context.CancelFunc // set before Engine.started is closed
 }
 
 // checking returns the context in which servers are checked.
@@ -41,25 +40,26 @@ func (e *Engine) Inherit(fds []int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, fd := range fds {
-		local, ok := loop.Listening(fd)
+		at, datagrams, ok := loop.Listening(fd)
 		if !ok {
 			e.log.Warn("inherited descriptor is no listener", "descriptor", fd)
 			loop.CloseAll([]int{fd})
 			continue
 		}
+		local := place{at, datagrams}
 		e.estate.listeners[local] = append(e.estate.listeners[local], fd)
 	}
 }
 
 // take returns the listeners of a group: those that were inherited, and new ones for loops that have none of these.
-func (e *Engine) take(local netip.AddrPort) ([]int, error) {
+func (e *Engine) take(local place) ([]int, error) {
 	fds := e.estate.listeners[local]
 	if len(fds) == 0 {
-		return loop.Bind(local, len(e.lanes), e.held(local))
+		return local.bind(len(e.lanes), e.held(local))
 	}
 	delete(e.estate.listeners, local)
 	if missing := len(e.lanes) - len(fds); missing > 0 {
-		more, err := loop.Bind(local, missing, true)
+		more, err := local.bind(missing, true)
 		if err != nil {
 			e.log.Warn("fewer listeners than loops", "address", local.String(), "error", err.Error())
 		}
@@ -100,7 +100,7 @@ func (e *Engine) Leave(ctx context.Context) error {
 	e.ended = true
 	e.estate.endChecks()
 	groups, services := e.groups, e.services
-	e.groups = map[netip.AddrPort]*group{}
+	e.groups = map[place]*group{}
 	parting := map[*service]*snapshot{}
 	for _, s := range services {
 		parting[s] = s.running.Load().parting()

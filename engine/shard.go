@@ -32,12 +32,13 @@ type shard struct {
 	fallback     *seat
 	counters     wire.Counters
 	traffic      stats.Traffic
-	listeners    []*loop.Listener
+	listeners    []ear
 	quietTill    wire.Time // no refusal is logged before
 	secrecy      *secrecy
 	quietClients wire.Time // no failure of their TLS is logged before
 	quietServers wire.Time // likewise
 	routing
+	datagrams associations // of UDP Mode
 }
 
 var (
@@ -115,6 +116,9 @@ func (s *shard) resume() {
 
 // evict asks the sessions that keep selects to end; server nil means all of them, otherwise those that use it.
 func (s *shard) evict(server *wire.Server, which func(wire.Conn) bool) {
+	if which == nil { // what belongs to a listener that goes ends with it
+		s.datagrams.evict(server)
+	}
 	s.lane.loop.Accepted(s, func(c wire.Conn, core wire.Core) {
 		if which == nil || which(c) {
 			core.Evict(server)

@@ -55,17 +55,19 @@ func Probe(local netip.AddrPort) error {
 	return nil
 }
 
-// Listening tells whether a descriptor is a listening TCP socket, and where it listens.
-func Listening(fd int) (netip.AddrPort, bool) {
-	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil || on != 1 {
-		return netip.AddrPort{}, false
+// Listening tells whether a descriptor is a listening TCP socket, or a bound one of UDP, and where it listens.
+func Listening(fd int) (local netip.AddrPort, datagrams, ok bool) {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil || unix.SetNonblock(fd, true) != nil {
+		return local, false, false
 	}
-	if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP || unix.SetNonblock(fd, true) != nil {
-		return netip.AddrPort{}, false
+	if datagrams = protocol == unix.IPPROTO_UDP; !datagrams {
+		if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on != 1 || protocol != unix.IPPROTO_TCP {
+			return local, false, false
+		}
 	}
-	local := sysLocal(int32(fd))
-	return local, local.IsValid()
+	local = sysLocal(int32(fd))
+	return local, datagrams, local.IsValid() && local.Port() != 0
 }
 
 // CloseAll closes descriptors of Bind that no loop took.
@@ -76,6 +78,11 @@ func CloseAll(fds []int) {
 }
 
 func bindOne(local netip.AddrPort, share bool) (int, error) {
+	return bindSocket(local, unix.SOCK_STREAM, share)
+}
+
+// bindSocket binds a socket of a kind. Two of UDP that allow their address to be used again would share it in silence, so they do not.
+func bindSocket(local netip.AddrPort, kind int, share bool) (int, error) {
 	addr := local.Addr().Unmap()
 	family, level, freebind := unix.AF_INET, unix.SOL_IP, unix.IP_FREEBIND
 	var to unix.Sockaddr = &unix.SockaddrInet4{Port: int(local.Port())}
@@ -85,7 +92,7 @@ func bindOne(local netip.AddrPort, share bool) (int, error) {
 		family, level, freebind = unix.AF_INET6, unix.SOL_IPV6, unix.IPV6_FREEBIND
 		to = &unix.SockaddrInet6{Port: int(local.Port()), Addr: addr.As16()}
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
@@ -94,7 +101,10 @@ func bindOne(local netip.AddrPort, share bool) (int, error) {
 			err = unix.SetsockoptInt(fd, level, option, value)
 		}
 	}
-	set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if kind == unix.SOCK_STREAM {
+		set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+		set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
 	if share {
 		set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
@@ -106,7 +116,6 @@ func bindOne(local netip.AddrPort, share bool) (int, error) {
 		set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, v6only)
 	}
 	set(level, freebind, 1)
-	set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if err == nil {
 		err = unix.Bind(fd, to)
 	}

@@ -51,6 +51,8 @@ type Loop struct {
 	ceiling   int32
 	events    [256]unix.EpollEvent
 	stats     Stats
+
+	alarms map[any]alarm // by who set it
 }
 
 // Stats count what a loop did since its start; read them through Loop.Stats.
@@ -65,6 +67,8 @@ type Stats struct {
 type slot struct {
 	conn     *Conn
 	listener *Listener
+
+	datagrams *Datagrams
 }
 
 const (
@@ -145,6 +149,7 @@ func (l *Loop) turn() {
 	l.mail.run(l.guard)
 	l.wheel.advance(l.now, fire)
 	l.starved.retry(l)
+	l.ring()
 	l.runReady()
 	l.tasks.run(l)
 	n := l.wait()
@@ -195,6 +200,11 @@ func (l *Loop) patience() int {
 	if l.starved.at != 0 && (!found || l.starved.at < until) {
 		until, found = l.starved.at, true
 	}
+	for _, a := range l.alarms {
+		if !found || a.at < until {
+			until, found = a.at, true
+		}
+	}
 	if !found {
 		return -1
 	}
@@ -240,6 +250,8 @@ func (l *Loop) dispatch(event *unix.EpollEvent) {
 		s.conn.work(event.Events)
 	case s.listener != nil && s.listener.gen == uint32(event.Pad):
 		s.listener.accept()
+	case s.datagrams != nil && s.datagrams.gen == uint32(event.Pad):
+		s.datagrams.arrived()
 	}
 }
 
@@ -270,6 +282,9 @@ func (l *Loop) close() {
 	for i := range l.slots {
 		if c := l.slots[i].conn; c != nil {
 			c.release()
+		}
+		if d := l.slots[i].datagrams; d != nil {
+			d.Drop()
 		}
 	}
 	for _, p := range l.pipes {

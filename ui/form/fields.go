@@ -100,7 +100,7 @@ func firstFields() []Field {
 			get: func(s *vs) string { return s.Ports.String() },
 			set: func(s *vs, t string) (err error) { s.Ports, err = appliance.ParsePorts(t); return err },
 		},
-		choice("protocol", func(s *vs) *appliance.Protocol { return &s.Protocol }, options(appliance.TCP, appliance.HTTP)...),
+		choice("protocol", func(s *vs) *appliance.Protocol { return &s.Protocol }, options(appliance.TCP, appliance.HTTP, appliance.UDP)...),
 	}
 }
 
