@@ -82,6 +82,7 @@ func (s *shard) associate(k peering) *association {
 	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
 	a := &association{peering: k, shard: s, active: s.lane.loop.Now()}
 	t.list[k] = a
+	k.on.Hold()
 	t.append(a)
 	if len(t.list) == 1 {
 		s.watchDatagrams()
@@ -248,5 +249,6 @@ func (a *association) end() {
 	a.gone = true
 	a.shard.datagrams.remove(a)
 	a.release()
+	a.on.Free()
 	a.shard.Gone()
 }

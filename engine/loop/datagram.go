@@ -26,6 +26,9 @@ type Datagrams struct {
 	taker Taker                     // of a service's address
 	got   func(b []byte, err error) // of a server: what it answered, or why it cannot
 	bound bool
+
+	holders int  // that may still answer by it
+	left    bool // another process receives
 }
 
 const (
@@ -105,8 +108,28 @@ func (d *Datagrams) Close() {
 	d.Drop()
 }
 
-// Leave stops receiving, because another process does, and can still answer.
-func (d *Datagrams) Leave() { sysEpollCtl(d.loop.epoll, unix.EPOLL_CTL_DEL, d.fd, &unix.EpollEvent{}) }
+// Leave stops receiving, because another process does. Who holds the socket can still answer; it is closed when nobody does, so that the other process can give the
+// port up.
+func (d *Datagrams) Leave() {
+	sysEpollCtl(d.loop.epoll, unix.EPOLL_CTL_DEL, d.fd, &unix.EpollEvent{})
+	d.left = true
+	d.closeUnheld()
+}
+
+// Hold notes that a client may still be answered by the socket; Free must follow.
+func (d *Datagrams) Hold() { d.holders++ }
+
+// Free ends what Hold began.
+func (d *Datagrams) Free() {
+	d.holders--
+	d.closeUnheld()
+}
+
+func (d *Datagrams) closeUnheld() {
+	if d.left && d.holders == 0 {
+		d.Drop()
+	}
+}
 
 // Drop closes the socket.
 func (d *Datagrams) Drop() {
