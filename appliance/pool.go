@@ -9,36 +9,16 @@ import (
 
 // Pool is real servers, the scheduler that chooses among them and the monitor that watches them.
 type Pool struct {
-	Scheduler   Scheduler    `json:"scheduler"`
-	Mode        ModeOfUse    `json:"mode"`
-	Monitor     Monitor      `json:"check"`
-	RealServers []RealServer `json:"real_servers"` // in the operator's order; failover mode reads it
-}
-
-// Scheduler is the balance mode.
-type Scheduler string
-
-// The schedulers.
-const (
-	LeastConnections Scheduler = "least_connections" // fewest connections for its weight
-	RoundRobin       Scheduler = "round_robin"       // in turn, smoothly by weight
-	SourceHash       Scheduler = "source_hash"       // by the client's address, consistent
-)
-
-// Valid tells whether s is one of the schedulers.
-func (s Scheduler) Valid() bool { return s == LeastConnections || s == RoundRobin || s == SourceHash }
-
-// String returns the name on the pages.
-func (s Scheduler) String() string {
-	switch s {
-	case LeastConnections:
-		return "weighted least connections"
-	case RoundRobin:
-		return "weighted round robin"
-	case SourceHash:
-		return "source hash"
-	}
-	return string(s)
+	Scheduler  Scheduler `json:"scheduler"`
+	HashHeader string    `json:"hash_header,omitempty"` // with HeaderHash: whose value chooses; a request without it gets the least connections
+	HashLoad   int       `json:"hash_load,omitempty"`   // with a hash: most of what is open on a server, in percent of its share; 0: no bound
+	Mode       ModeOfUse `json:"mode"`
+	// SlowStart is how long a server that comes up or online needs until it gets its whole share; 0: at once. It does not hold for the first servers of a service.
+	SlowStart Duration `json:"slow_start"`
+	// MinimumServers is how many healthy servers there must be: with fewer, all that are online are used again, whatever their checks say. 0: off.
+	MinimumServers int          `json:"minimum_servers,omitempty"`
+	Monitor        Monitor      `json:"check"`
+	RealServers    []RealServer `json:"real_servers"` // in the operator's order; failover mode reads it
 }
 
 // ModeOfUse says whether all servers work, or one with the others in reserve.
@@ -94,6 +74,7 @@ type RealServer struct {
 	Port           uint16 `json:"port,omitempty"`            // 0: the port that the client came to
 	Weight         int    `json:"weight"`                    // 0 to MaxWeight, 100 by default
 	MaxConnections int    `json:"max_connections,omitempty"` // 0: no limit
+	Backup         bool   `json:"backup,omitempty"`          // serves only when none of the others does
 	State          State  `json:"state"`
 	Encrypt        bool   `json:"encrypt,omitempty"` // spoken to over TLS, as ServerTLS says
 	// DrainUntil is when a drain with a time limit ends in Halt; zero: no limit, and always zero in another state.

@@ -124,7 +124,7 @@ type Limits struct {
 func NewService(p Protocol) VirtualService {
 	s := VirtualService{
 		Layer: 7, Protocol: p,
-		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, Monitor: NewMonitor(MonitorConnect)},
+		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, SlowStart: Duration(8 * time.Second), Monitor: NewMonitor(MonitorConnect)},
 		Persistence: newPersistence(),
 		Fallback:    Fallback{Kind: FallbackNone},
 		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS},

@@ -116,8 +116,7 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 	if !s.Protocol.Valid() {
 		v.refuse("protocol", "The protocol is http, tcp or udp.")
 	}
-	v.oneOf("scheduler", s.Scheduler.Valid(), string(s.Scheduler))
-	v.oneOf("mode", s.Mode.Valid(), string(s.Mode))
+	v.balance(s)
 	v.servers(s, ids)
 	v.rules(s, ids)
 	v.persistence(s)

@@ -32,6 +32,9 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	next := e.prepare(&c, fresh, secured.services)
 	for i := range next.swaps {
 		next.swaps[i].service.running.Store(&next.swaps[i].snapshot)
+		for _, r := range next.swaps[i].warming {
+			r.warm(e.now())
+		}
 	}
 	err = e.onAll(func(n *lane) { next.perform(n) })
 	for i := range next.swaps {
@@ -82,6 +85,7 @@ type serviceSwap struct {
 	service *service
 	dropped []*server // gone, drained, halted or elsewhere: no idle connection stays
 	halted  []*server
+	warming []*server            // came online
 	astray  func(wire.Conn) bool // connections that came to a listener which the service no longer has; nil: none
 }
 
@@ -148,6 +152,11 @@ func (s *service) swapTo(c *appliance.VirtualService) serviceSwap {
 		return w
 	}
 	old := before.config
+	for i, r := range w.servers {
+		if was := old.Server(r.id); c.RealServers[i].State == appliance.Online && (was == nil || was.State != appliance.Online) {
+			w.warming = append(w.warming, r)
+		}
+	}
 	for i, had := range before.servers {
 		was, is := &old.RealServers[i], c.Server(had.id)
 		if is == nil || is.State != appliance.Online && was.State == appliance.Online || is.Address != was.Address || is.Port != was.Port {

@@ -273,7 +273,9 @@ func (e *Engine) healthChanged(id string, h appliance.Health) {
 	if s == nil {
 		return
 	}
-	s.down.Store(h == appliance.Down)
+	if was := s.down.Swap(h == appliance.Down); was && h != appliance.Down {
+		s.warm(e.now())
+	}
 	if h != appliance.Down {
 		return
 	}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -125,5 +127,144 @@ func TestEveryStateOfAServiceHasItsSentence(t *testing.T) {
 		if health != c.health || sentence != c.sentence {
 			t.Errorf("%s %q\n  wanted %s %q", health, sentence, c.health, c.sentence)
 		}
+	}
+}
+
+func TestBackupsAndTheMinimumOfServersAreTold(t *testing.T) {
+	seen := func(id string, h appliance.Health) appliance.ServerStatus {
+		return appliance.ServerStatus{ID: id, Label: id, State: appliance.Online, Check: appliance.ServerHealth{Health: h}}
+	}
+	service := func(minimum int) *appliance.VirtualService {
+		v := appliance.NewService(appliance.TCP)
+		v.MinimumServers = minimum
+		v.RealServers = []appliance.RealServer{{ID: "a"}, {ID: "b"}, {ID: "spare", Backup: true}}
+		return &v
+	}
+	for _, c := range []struct {
+		minimum int
+		health  [3]appliance.Health
+		want    string
+	}{
+		{0, [3]appliance.Health{appliance.Down, appliance.Down, appliance.Up}, "a and b are down; the backup spare serves."},
+		{0, [3]appliance.Health{appliance.Down, appliance.Up, appliance.Up}, "a is down; 1 other serves."},
+		{2, [3]appliance.Health{appliance.Down, appliance.Down, appliance.Up}, "a and b are down; because fewer than 2 are healthy, all that are online are used again."},
+		{1, [3]appliance.Health{appliance.Down, appliance.Down, appliance.Down}, "All 3 real servers that are online are down; because fewer than 1 are healthy, all that are online are used again."},
+	} {
+		servers := []appliance.ServerStatus{seen("a", c.health[0]), seen("b", c.health[1]), seen("spare", c.health[2])}
+		if health, got := judge(service(c.minimum), servers); got != c.want || health != appliance.ServiceDegraded {
+			t.Errorf("%s: %q, not %q", health, got, c.want)
+		}
+	}
+}
+
+func TestABackupServesWhileTheOthersAreDown(t *testing.T) {
+	a, spare := serve(t, echo("a")), serve(t, echo("spare"))
+	r := start(t, Options{})
+	v := checked(t, "svc", spare.address, a.address)
+	v.RealServers[0].Backup = true
+	r.apply(v)
+	for range 4 {
+		if name := readName(t, dial(t, address(v))); name != "a" {
+			t.Fatal(name)
+		}
+	}
+	a.ln.Close()
+	if name := readName(t, dial(t, address(v))); name != "spare" { // at once, whatever is known of a
+		t.Fatal(name)
+	}
+	until(t, "a to be down", func() bool { return r.status(v.ID).Servers[1].Check.Health == appliance.Down })
+	serveOn(t, a.address.String(), echo("a again"))
+	until(t, "a to be up", func() bool { return r.status(v.ID).Servers[1].Check.Health == appliance.Up })
+	if name := readName(t, dial(t, address(v))); name != "a again" {
+		t.Fatal(name)
+	}
+}
+
+func TestBelowTheMinimumAllServersAreUsedAgain(t *testing.T) {
+	a, b := serve(t, echo("a")), serve(t, echo("b"))
+	r := start(t, Options{})
+	v := tcp(t, "svc", a.address, b.address)
+	v.Monitor = appliance.NewMonitor(appliance.MonitorConnect)
+	v.Monitor.Port = freePort(t) // nobody listens: the check is wrong, the servers serve
+	v.Monitor.Interval, v.Monitor.Fall = appliance.Duration(100*time.Millisecond), 1
+	r.apply(v)
+	until(t, "both to be down", func() bool { return r.status(v.ID).Health == appliance.ServiceDown })
+	wantEOF(t, dial(t, address(v)))
+	v.MinimumServers = 1
+	r.apply(v)
+	got := map[string]bool{}
+	for range 8 {
+		got[readName(t, dial(t, address(v)))] = true
+	}
+	if !got["a"] || !got["b"] {
+		t.Errorf("only %v served", got)
+	}
+}
+
+func TestAServerThatComesOnlineStartsSlowly(t *testing.T) {
+	a, b := serve(t, echo("a")), serve(t, echo("b"))
+	r := start(t, Options{})
+	v := tcp(t, "svc", a.address, b.address)
+	v.Scheduler, v.SlowStart = appliance.RoundRobin, appliance.Duration(time.Hour)
+	r.apply(v)
+	count := func() (of map[string]int) {
+		of = map[string]int{}
+		for range 64 {
+			of[readName(t, dial(t, address(v)))]++
+		}
+		return of
+	}
+	if got := count(); got["b"] < 30 {
+		t.Errorf("the first servers of a service waited: %v", got)
+	}
+	v.RealServers[1].State = appliance.Drain
+	r.apply(v)
+	v.RealServers[1].State = appliance.Online
+	r.apply(v)
+	if got := count(); got["b"] < 2 || got["b"] > 6 { // a sixteenth of its weight: one of 17
+		t.Errorf("the server that came online got %v", got)
+	}
+	v.SlowStart = 0
+	r.apply(v)
+	if got := count(); got["b"] < 30 {
+		t.Errorf("behind its slow start it got %v", got)
+	}
+}
+
+func TestFastestResponsePrefersTheFasterServer(t *testing.T) {
+	slow := func(c net.Conn) {
+		for {
+			if _, err := c.Read(make([]byte, 4096)); err != nil {
+				return
+			}
+			<-time.After(20 * time.Millisecond) // this is what it is: slow
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ns")
+		}
+	}
+	quick := func(c net.Conn) {
+		for {
+			if _, err := c.Read(make([]byte, 4096)); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nq")
+		}
+	}
+	a, b := serve(t, slow), serve(t, quick)
+	r := start(t, Options{})
+	v := vip(t, appliance.HTTP, "svc", a.address, b.address)
+	v.Scheduler = appliance.FastestResponse
+	r.apply(v)
+	got := map[string]int{}
+	for range 40 {
+		c := dial(t, address(v))
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		b, err := io.ReadAll(c)
+		if err != nil || len(b) == 0 {
+			t.Fatal(err)
+		}
+		got[string(b[len(b)-1])]++
+	}
+	if got["s"] < 1 || got["q"] < 30 {
+		t.Errorf("%v", got)
 	}
 }

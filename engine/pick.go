@@ -21,6 +21,7 @@ func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
 
 // pickOwn is Pick among the service's own servers.
 func (s *shard) pickOwn(q *wire.Query) (wire.Choice, bool) {
+	s.desperate = s.config.MinimumServers > 0 && s.healthy() < s.config.MinimumServers
 	m := s.remembered(q)
 	if m.server >= 0 {
 		if c, ok := s.choose(m.server, q, wire.ByPersistence); ok {
@@ -57,18 +58,33 @@ func (s *shard) survey(q *wire.Query) {
 		r, p := &s.config.RealServers[i], &s.pool.Seats[i]
 		p.Usable = r.State == appliance.Online && s.reachable(i, q) && (r.MaxConnections == 0 || seat.server.taken.Load() < int64(r.MaxConnections))
 		p.Open = seat.Counters.Open + s.others[i]
+		p.Share = s.shareOf(seat.server)
+		if s.paces != nil {
+			p.Pace = s.paces[i]
+		}
 	}
+}
+
+// healthy counts the servers that are online and not down.
+func (s *shard) healthy() int {
+	n := 0
+	for i, seat := range s.seats {
+		if s.config.RealServers[i].State == appliance.Online && !seat.server.down.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // reachable tells whether there is a point in connecting to a server.
 func (s *shard) reachable(i int, q *wire.Query) bool {
 	seat := s.seats[i]
-	return !seat.server.down.Load() && s.addresses[i].IsValid() && (len(q.Tried) == 0 || !slices.Contains(q.Tried, &seat.Server))
+	return (s.desperate || !seat.server.down.Load()) && s.addresses[i].IsValid() && (len(q.Tried) == 0 || !slices.Contains(q.Tried, &seat.Server))
 }
 
-// lookAtOthers reads how busy the servers are on other loops, not more often than every millisecond.
+// lookAtOthers reads how busy the servers are on other loops, and how fast, not more often than every millisecond.
 func (s *shard) lookAtOthers() {
-	if len(s.service.shards) == 1 || s.lookedAt != 0 && s.lane.loop.Now().Sub(s.lookedAt) < othersAge {
+	if len(s.service.shards) == 1 && s.paces == nil || s.lookedAt != 0 && s.lane.loop.Now().Sub(s.lookedAt) < othersAge {
 		return
 	}
 	s.lookedAt = s.lane.loop.Now()
@@ -79,6 +95,9 @@ func (s *shard) lookAtOthers() {
 				s.others[i] += atomic.LoadInt64(&o.Counters.Open)
 			}
 		}
+	}
+	if s.paces != nil {
+		s.lookAtPaces()
 	}
 }
 

@@ -14,6 +14,8 @@ func TestPickAndReleaseAllocateNothing(t *testing.T) {
 	for name, change := range map[string]func(*appliance.VirtualService){
 		"least connections": func(*appliance.VirtualService) {},
 		"source hash":       func(v *appliance.VirtualService) { v.Scheduler = appliance.SourceHash },
+		"fastest response":  func(v *appliance.VirtualService) { v.Scheduler = appliance.FastestResponse },
+		"minimum servers":   func(v *appliance.VirtualService) { v.MinimumServers = 2 },
 		"source IP":         func(v *appliance.VirtualService) { v.Persistence.Kind = appliance.PersistSourceIP },
 		"server limits":     func(v *appliance.VirtualService) { v.RealServers[0].MaxConnections = 5 },
 	} {

@@ -9,39 +9,88 @@ import (
 
 // judge says how a whole service is, and why in one sentence. Servers that the operator drained or halted do not count as failing.
 func judge(c *appliance.VirtualService, servers []appliance.ServerStatus) (appliance.ServiceHealth, string) {
-	var up, unknown, off int
-	var down []string
-	for i := range servers {
-		s := &servers[i]
-		switch {
-		case s.State != appliance.Online:
-			off++
-		case s.Check.Health == appliance.Down:
-			down = append(down, s.Label)
-		case s.Check.Health == appliance.Up:
-			up++
-		default:
-			unknown++
-		}
-	}
-	online := len(servers) - off
+	n := countServers(c, servers)
 	switch {
 	case len(servers) == 0:
 		return without(c, "There is no real server")
-	case online == 0:
+	case n.online == 0:
 		return appliance.ServiceDrained, drained(c, servers)
-	case len(down) == online:
-		return without(c, allDown(down))
-	case len(down) > 0:
-		return appliance.ServiceDegraded, fmt.Sprintf("%s; %s.", areDown(down), left(online-len(down)))
-	case up == 0:
+	case len(n.down) > 0 && n.online-len(n.down) < c.MinimumServers:
+		return appliance.ServiceDegraded, fmt.Sprintf("%s; because fewer than %d are healthy, all that are online are used again.", failing(n), c.MinimumServers)
+	case len(n.down) == n.online:
+		return without(c, allDown(n.down))
+	case n.regular == 0 && len(n.backups) > 0:
+		return appliance.ServiceDegraded, fmt.Sprintf("%s; %s.", withoutRegular(n), backupsServe(n.backups))
+	case len(n.down) > 0:
+		return appliance.ServiceDegraded, fmt.Sprintf("%s; %s.", areDown(n.down), left(n.regular))
+	case n.up == 0:
 		return appliance.ServiceUnknown, "The first checks are still under way; clients are served meanwhile."
-	case unknown > 0:
-		return appliance.ServiceUp, fmt.Sprintf("%d of %d real servers are up, the others are being checked.", up, online)
-	case off > 0:
-		return appliance.ServiceUp, fmt.Sprintf("%s; %s drained or halted by an operator.", everyUp(online), isAre(off))
+	case n.unknown > 0:
+		return appliance.ServiceUp, fmt.Sprintf("%d of %d real servers are up, the others are being checked.", n.up, n.online)
+	case n.off > 0:
+		return appliance.ServiceUp, fmt.Sprintf("%s; %s drained or halted by an operator.", everyUp(n.online), isAre(n.off))
 	}
-	return appliance.ServiceUp, everyUp(online) + "."
+	return appliance.ServiceUp, everyUp(n.online) + "."
+}
+
+// tally is the servers of a service by how they are.
+type tally struct {
+	up, unknown int
+	off         int      // drained or halted
+	online      int      // all others
+	regular     int      // online, not down, and no backup
+	backups     []string // labels of those that are online and not down
+	down        []string // labels
+}
+
+func countServers(c *appliance.VirtualService, servers []appliance.ServerStatus) tally {
+	var n tally
+	for i := range servers {
+		s := &servers[i]
+		if s.State != appliance.Online {
+			n.off++
+			continue
+		}
+		switch s.Check.Health {
+		case appliance.Down:
+			n.down = append(n.down, s.Label)
+			continue
+		case appliance.Up:
+			n.up++
+		default:
+			n.unknown++
+		}
+		if r := c.Server(s.ID); r != nil && r.Backup {
+			n.backups = append(n.backups, s.Label)
+		} else {
+			n.regular++
+		}
+	}
+	n.online = len(servers) - n.off
+	return n
+}
+
+// failing tells which servers are down when it does not matter that none is left.
+func failing(n tally) string {
+	if len(n.down) == n.online && n.online > 1 {
+		return fmt.Sprintf("All %d real servers that are online are down", n.online)
+	}
+	return areDown(n.down)
+}
+
+// withoutRegular says why only backups are left.
+func withoutRegular(n tally) string {
+	if len(n.down) == 0 {
+		return "Every server that is no backup is drained or halted by an operator"
+	}
+	return areDown(n.down)
+}
+
+func backupsServe(labels []string) string {
+	if len(labels) == 1 {
+		return "the backup " + labels[0] + " serves"
+	}
+	return fmt.Sprintf("%d backups serve", len(labels))
 }
 
 // without is the state of a service that no real server serves.

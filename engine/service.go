@@ -36,7 +36,9 @@ type server struct {
 	service *service
 	down    atomic.Bool  // what the monitor saw last
 	taken   atomic.Int64 // places, whether or not their number has a limit
-	seats   []*seat      // one for each loop
+	// warmSince is when the slow start began, on the clock of the loops; 0: it has its whole share.
+	warmSince atomic.Int64
+	seats     []*seat // one for each loop
 }
 
 // seat is a server on one loop.
@@ -47,6 +49,7 @@ type seat struct {
 	traffic stats.Traffic
 	secure  *tls.Config // nil: spoken to in clear
 	host    string      // that secure was made for
+	pace    stats.Pace
 }
 
 func newServer(id, label string, of *service) *server {

@@ -39,6 +39,8 @@ type shard struct {
 	quietServers wire.Time // likewise
 	routing
 	datagrams associations // of UDP Mode
+	paces     []int64      // average response times of all loops, as last looked at; nil: the scheduler does not ask
+	desperate bool         // fewer servers are healthy than the minimum: health does not count
 }
 
 var (
@@ -67,7 +69,10 @@ func (s *shard) swap(next *snapshot) {
 	s.seats = make([]*seat, len(servers))
 	s.addresses = make([]netip.Addr, len(servers))
 	s.others = make([]int64, len(servers))
-	s.lookedAt = 0
+	s.lookedAt, s.paces = 0, nil
+	if c.Scheduler == appliance.FastestResponse {
+		s.paces = make([]int64, len(servers))
+	}
 	for i, r := range servers {
 		s.seats[i] = r.seats[s.lane.number]
 		s.addresses[i], _ = c.RealServers[i].Address.Addr()

@@ -2,19 +2,21 @@
 package balance
 
 import (
-	"math"
-	"math/bits"
-	"net/netip"
-
 	"evenkeel/appliance"
 	"evenkeel/engine/wire"
 )
 
-// Seat is one server as the pickers see it. The caller sets Usable and Open before each choice; a seat with weight 0 is never chosen.
+// Whole is the Share of a server that gets all of what its weight says.
+const Whole = 256
+
+// Seat is one server as the pickers see it. The caller sets Usable, Open, Share and Pace before each choice; a seat with weight 0 is never chosen.
 type Seat struct {
 	Weight  int
+	Share   int   // of Weight that counts now, in parts of Whole: less for a server that just came
 	Open    int64 // connections or requests open on it
+	Pace    int64 // moving average of its response time in ns; 0: not known
 	Usable  bool
+	backup  bool
 	key     uint64
 	current int64 // of smooth weighted round robin
 }
@@ -24,15 +26,28 @@ type Pool struct {
 	Seats     []Seat
 	scheduler appliance.Scheduler
 	failover  bool
+	backups   bool   // some seats are backups
+	reserve   bool   // of the choice at hand: no regular seat serves
+	load      int64  // bound of a hash in percent of a seat's share; 0: none
+	dice      uint64 // state of the random numbers
 }
 
 // New returns a pool with one seat for each real server of p; what is known of the seats of old (which may be nil) is taken over by id.
 func New(p *appliance.Pool, old *Pool, oldServers []appliance.RealServer) *Pool {
-	n := &Pool{Seats: make([]Seat, len(p.RealServers)), scheduler: p.Scheduler, failover: p.Mode == appliance.Failover}
-	for i := range p.RealServers {
-		n.Seats[i] = Seat{Weight: p.RealServers[i].Weight, key: hashString(p.RealServers[i].ID)}
+	n := &Pool{
+		Seats: make([]Seat, len(p.RealServers)), scheduler: p.Scheduler, failover: p.Mode == appliance.Failover, load: int64(p.HashLoad),
+		dice: 0x9e3779b97f4a7c15,
 	}
-	if old == nil || old.scheduler != n.scheduler {
+	for i := range p.RealServers {
+		r := &p.RealServers[i]
+		n.Seats[i] = Seat{Weight: r.Weight, Share: Whole, backup: r.Backup, key: hashString(r.ID)}
+		n.backups = n.backups || r.Backup
+	}
+	if old == nil {
+		return n
+	}
+	n.dice = old.dice
+	if old.scheduler != n.scheduler {
 		return n
 	}
 	known := make(map[string]int64, len(oldServers))
@@ -45,8 +60,9 @@ func New(p *appliance.Pool, old *Pool, oldServers []appliance.RealServer) *Pool 
 	return n
 }
 
-// Turn passes over n turns of weighted round robin, so that the pools of several loops do not all begin with the same server.
+// Turn passes over n turns of weighted round robin, and draws other random numbers, so that the pools of several loops do not all begin with the same server.
 func (p *Pool) Turn(n int) {
+	p.dice = mix(p.dice + uint64(n))
 	for i := range p.Seats {
 		p.Seats[i].Usable = true
 	}
@@ -55,28 +71,57 @@ func (p *Pool) Turn(n int) {
 	}
 }
 
-// Pick returns the index of the seat that serves next, or -1 when none is usable.
+// Pick returns the index of the seat that serves next, or -1 when none is usable. Backups are chosen among when no other seat is usable.
 func (p *Pool) Pick(q *wire.Query) int {
+	p.reserve = p.backups && !p.regular()
 	switch {
 	case p.failover:
 		return p.first()
+	case p.scheduler == appliance.FirstAvailable:
+		return p.first()
 	case p.scheduler == appliance.SourceHash:
-		return p.hashed(q.Client.Addr())
+		return p.hashed(HashAddr(q.Client.Addr()))
+	case p.scheduler.ReadsRequest() && q.Key != 0:
+		return p.hashed(q.Key)
 	case p.scheduler == appliance.RoundRobin:
 		return p.smooth(-1)
+	case p.scheduler == appliance.RandomOfTwo:
+		return p.random()
+	case p.scheduler == appliance.FastestResponse:
+		return p.fastest()
 	}
 	return p.least()
 }
 
-func (s *Seat) serves() bool { return s.Usable && s.Weight > 0 }
+// Backup tells whether the seat that Pick chose last is a backup.
+func (p *Pool) Backup() bool { return p.reserve }
+
+// regular tells whether a seat serves that is no backup.
+func (p *Pool) regular() bool {
+	p.reserve = false
+	for i := range p.Seats {
+		if p.serves(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Pool) serves(i int) bool {
+	s := &p.Seats[i]
+	return s.Usable && s.Weight > 0 && s.backup == p.reserve
+}
+
+// weight is what counts now.
+func (s *Seat) weight() int64 { return int64(s.Weight) * int64(s.Share) }
 
 // against is negative when s is less loaded for its weight than o.
-func (s *Seat) against(o *Seat) int64 { return s.Open*int64(o.Weight) - o.Open*int64(s.Weight) }
+func (s *Seat) against(o *Seat) int64 { return s.Open*o.weight() - o.Open*s.weight() }
 
-// first is failover mode: the operator's order.
+// first is failover mode and first available: the operator's order.
 func (p *Pool) first() int {
 	for i := range p.Seats {
-		if p.Seats[i].serves() {
+		if p.serves(i) {
 			return i
 		}
 	}
@@ -88,7 +133,7 @@ func (p *Pool) least() int {
 	best, ties := -1, 0
 	for i := range p.Seats {
 		s := &p.Seats[i]
-		if !s.serves() {
+		if !p.serves(i) {
 			continue
 		}
 		if best < 0 {
@@ -114,11 +159,11 @@ func (p *Pool) smooth(like int) int {
 	best, sum := -1, int64(0)
 	for i := range p.Seats {
 		s := &p.Seats[i]
-		if !s.serves() || like >= 0 && s.against(&p.Seats[like]) != 0 {
+		if !p.serves(i) || like >= 0 && s.against(&p.Seats[like]) != 0 {
 			continue
 		}
-		sum += int64(s.Weight)
-		if s.current += int64(s.Weight); best < 0 || s.current > p.Seats[best].current {
+		sum += s.weight()
+		if s.current += s.weight(); best < 0 || s.current > p.Seats[best].current {
 			best = i
 		}
 	}
@@ -126,53 +171,4 @@ func (p *Pool) smooth(like int) int {
 		p.Seats[best].current -= sum
 	}
 	return best
-}
-
-// hashed is source hash by weighted rendezvous: each seat draws a number from the client's address, the best for its weight serves. A seat that leaves
-// moves its own clients only, and a seat that comes takes no more than its share.
-func (p *Pool) hashed(client netip.Addr) int {
-	key := HashAddr(client)
-	best, score := -1, 0.0
-	for i := range p.Seats {
-		s := &p.Seats[i]
-		if !s.serves() {
-			continue
-		}
-		draw := float64(mix(key^s.key)>>11)/(1<<53) + 1.0/(1<<54) // in (0, 1)
-		if v := -float64(s.Weight) / math.Log(draw); best < 0 || v > score {
-			best, score = i, v
-		}
-	}
-	return best
-}
-
-// HashAddr hashes an address, the same for an IPv4 address and its IPv6-mapped form.
-func HashAddr(a netip.Addr) uint64 {
-	b := a.As16()
-	h := uint64(0x9e3779b97f4a7c15)
-	for half := 0; half < 16; half += 8 {
-		var v uint64
-		for i := range 8 {
-			v = v<<8 | uint64(b[half+i])
-		}
-		h = mix(h ^ v)
-	}
-	return h
-}
-
-func hashString(s string) uint64 {
-	h := uint64(0xcbf29ce484222325) // FNV-1a
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 0x100000001b3
-	}
-	return mix(h)
-}
-
-// mix spreads every bit over the whole word.
-func mix(h uint64) uint64 {
-	hi, lo := bits.Mul64(h^0xa0761d6478bd642f, 0xe7037ed1a0b428db)
-	h = hi ^ lo
-	h ^= h >> 32
-	h *= 0xd6e8feb86659fd93
-	return h ^ h>>32
 }

@@ -31,7 +31,7 @@ func client(n int) *wire.Query {
 	return &wire.Query{Client: netip.AddrPortFrom(netip.AddrFrom4(b), 1)}
 }
 
-var schedulers = []appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash}
+var schedulers = appliance.Schedulers()
 
 func TestNoSchedulerChoosesAnUnusableOrWeightlessServer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -43,10 +43,10 @@ func TestNoSchedulerChoosesAnUnusableOrWeightlessServer(t *testing.T) {
 			for i := range p.Seats {
 				p.Seats[i].Usable = rapid.Bool().Draw(t, "usable")
 				p.Seats[i].Open = int64(rapid.IntRange(0, 3).Draw(t, "open"))
-				any = any || p.Seats[i].serves()
+				any = any || p.serves(i)
 			}
 			i := p.Pick(client(step))
-			if any != (i >= 0) || i >= 0 && !p.Seats[i].serves() {
+			if any != (i >= 0) || i >= 0 && !p.serves(i) {
 				t.Fatalf("picked %d of %+v", i, p.Seats)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"evenkeel/appliance"
@@ -95,6 +96,8 @@ func (r *flatRecorder) Blank() *wire.Record                  { return &r.blank }
 func (r *flatRecorder) Record(*wire.Record)                  {}
 
 type flatService struct{ service }
+
+func (s *flatService) Answered(wire.Choice, int, time.Duration) {}
 
 func (s *flatService) Pick(*wire.Query) (wire.Choice, bool) {
 	s.open++

@@ -58,6 +58,7 @@ func (k *core) fromServer(b []byte) int {
 		}
 		taken += h.size
 	}
+	k.service.Answered(x.choice, h.status, k.now().Sub(x.sentAt))
 	if h.status == 101 {
 		return k.switchOver(out, b, taken)
 	}

@@ -100,6 +100,9 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService, 
 	k.x = x
 	k.openAccount(h)
 	x.keepDecision(d)
+	if config.Scheduler.ReadsRequest() {
+		x.key = h.key(b, config)
+	}
 
 	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
 	if k.secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
@@ -165,7 +168,7 @@ func (x *exchange) firstBody(out, b []byte, h *requestHead, alone bool) (taken i
 func (k *core) choose(cookie []byte) bool {
 	x, q := k.x, &k.pool.query
 	for {
-		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Tried: x.tried, Session: x.session, Secure: k.secure, Rule: x.route}
+		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Key: x.key, Tried: x.tried, Session: x.session, Secure: k.secure, Rule: x.route}
 		choice, ok := k.service.Pick(q)
 		if !ok {
 			break

@@ -39,6 +39,7 @@ type exchange struct {
 	session  []byte         // what the client showed, see wire.Query
 	edits    []*rules.Edit  // of the response's header
 	route    int            // as rules decided, for wire.Query
+	key      uint64         // of what the scheduler chooses by
 	held     []byte         // what was sent, or is to be sent once connected, so that it can be sent again
 	upLeft   int64          // of the request's body (upLength)
 	downLeft int64          // of the response's body (downLength)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/wire"
@@ -32,6 +33,8 @@ type service struct {
 	choice   wire.Choice // what Pick adds
 	cookies  []string    // that Pick was asked with
 	failed   []string
+	keys     []uint64
+	answers  []int // statuses that Answered told
 	open     int
 	picks    int
 	again    bool // Pick gives what was tried, too
@@ -46,8 +49,13 @@ func (s *service) Dial(c wire.Choice, _ wire.Conn, core wire.Core) (wire.Conn, e
 }
 func (s *service) Release(wire.Choice) { s.open-- }
 
+func (s *service) Answered(c wire.Choice, status int, _ time.Duration) {
+	s.answers = append(s.answers, status)
+}
+
 func (s *service) Pick(q *wire.Query) (wire.Choice, bool) {
 	s.picks++
+	s.keys = append(s.keys, q.Key)
 	if q.Cookie != nil {
 		s.cookies = append(s.cookies, string(q.Cookie))
 	}

@@ -27,6 +27,7 @@ type session struct {
 	choice   wire.Choice
 	tried    []*wire.Server
 	first    *first    // nil in services that do not look at the first bytes
+	dialed   wire.Time // when the server was dialed
 	active   wire.Time // when bytes last went in either direction
 	held     int       // bytes that the peers had not acknowledged when silence was last looked at
 	up, down stream
@@ -82,7 +83,7 @@ func (s *session) connect() {
 		s.choice, s.picked = choice, true
 		server, err := s.service.Dial(choice, s.client, s)
 		if err == nil {
-			s.server = server
+			s.server, s.dialed = server, s.service.Loop().Now()
 			server.WakeAt(s.service.Loop().Now().Add(s.service.Config().Limits.ConnectTimeout.D()))
 			return
 		}
@@ -108,6 +109,7 @@ func (s *session) Connected(c wire.Conn) {
 	s.learn()
 	s.touch()
 	s.account.connected = s.active
+	s.service.Answered(s.choice, wire.StatusConnected, s.active.Sub(s.dialed))
 	c.WakeAt(0)
 	s.client.WakeAt(s.active.Add(s.patience()))
 	s.client.Resume()

@@ -22,6 +22,7 @@ type desk struct {
 	servers  []*wire.Server
 	counters wire.Counters
 	log      []string
+	answers  []time.Duration
 	open     int
 	records  wiretest.Recorder
 }
@@ -43,6 +44,10 @@ func (d *desk) Pick(q *wire.Query) (wire.Choice, bool) {
 	}
 	d.log = append(d.log, "none")
 	return wire.Choice{}, false
+}
+
+func (d *desk) Answered(_ wire.Choice, status int, took time.Duration) {
+	d.answers = append(d.answers, took)
 }
 
 func (d *desk) Failed(c wire.Choice, err error) {

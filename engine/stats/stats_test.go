@@ -67,3 +67,27 @@ func TestAgesAllocateNothingForEachRequest(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestPaceIsTheAverageOfTheLoopsThatHadAnswersLately(t *testing.T) {
+	var a, b Pace
+	of := func(i int) *Pace { return []*Pace{&a, &b}[i] }
+	now := wire.Time(time.Second)
+	if got := PaceOf(now, 2, of); got != 0 {
+		t.Errorf("%d without an answer", got)
+	}
+	a.Add(now, 80*time.Millisecond)
+	a.Add(now, 160*time.Millisecond)
+	b.Add(now, 30*time.Millisecond)
+	if got := time.Duration(PaceOf(now, 2, of)); got != 60*time.Millisecond {
+		t.Errorf("%s", got)
+	}
+	now = now.Add(PaceLasts)
+	b.Add(now, 30*time.Millisecond)
+	now = now.Add(1)
+	if got := time.Duration(PaceOf(now, 2, of)); got != 30*time.Millisecond {
+		t.Errorf("an old average counts: %s", got)
+	}
+	if got := time.Duration(PaceOf(now.Add(2*PaceLasts), 2, of)); got != 30*time.Millisecond/4 {
+		t.Errorf("what was slow is never tried again: %s", got)
+	}
+}

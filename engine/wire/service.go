@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/netip"
+	"time"
 
 	"evenkeel/appliance"
 )
@@ -19,6 +20,9 @@ type Service interface {
 	Dial(c Choice, client Conn, core Core) (Conn, error)
 	// Failed says that connecting to the choice was refused or timed out, before Release; the next Pick of the same query lists it in Tried.
 	Failed(c Choice, err error)
+	// Answered tells how a server of HTTP Mode answered a request: the status and how long its head took. Status 0: there was no answer, or half of one.
+	// In TCP Mode it tells how long connecting took, with StatusConnected.
+	Answered(c Choice, status int, took time.Duration)
 	// Release ends what Pick began.
 	Release(c Choice)
 	// Counters are the service's on this loop.
@@ -30,6 +34,7 @@ type Query struct {
 	Client netip.AddrPort // the client's address as it counts for persistence and hashing
 	Port   uint16         // the port that the client came to
 	Cookie []byte         // value of the persistence cookie; nil when there is none or the service uses none
+	Key    uint64         // HashKey of what the scheduler asks of the request (its path, a header); 0: there is none
 	Tried  []*Server      // servers that already failed for this client
 	// Session is what the client showed beside its address, by which the service recognises it: the value of the servers' own cookie, for instance. Nil: nothing.
 	Session  []byte
@@ -45,6 +50,18 @@ type Learner interface {
 	Learn(c Choice, q *Query)
 }
 
+// HashKey hashes what a scheduler chooses by. It is never 0.
+func HashKey(b []byte) uint64 {
+	h := uint64(0xcbf29ce484222325) // FNV-1a
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 0x100000001b3
+	}
+	if h == 0 {
+		return 1
+	}
+	return h
+}
+
 // Choice is a server for one connection or request.
 type Choice struct {
 	Server    *Server        // never nil; the fallback is a Server too
@@ -54,6 +71,9 @@ type Choice struct {
 	Reason    Reason
 	Opened    Time // the service's own: when Pick made it
 }
+
+// StatusConnected is what Answered tells of a connection of TCP Mode.
+const StatusConnected = -1
 
 // Reason says why a server was chosen.
 type Reason uint8

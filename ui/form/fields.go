@@ -106,9 +106,13 @@ func firstFields() []Field {
 
 func balanceFields() []Field {
 	return []Field{
-		choice("scheduler", func(s *vs) *appliance.Scheduler { return &s.Scheduler }, options(appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash)...),
+		choice("scheduler", func(s *vs) *appliance.Scheduler { return &s.Scheduler }, options(appliance.Schedulers()...)...),
+		with(text("hash_header", "X-Tenant", func(s *vs) *string { return &s.HashHeader }), "header_hash"),
+		with(number("hash_load", func(s *vs) *int { return &s.HashLoad }), "source_hash uri_hash header_hash"),
 		choice("mode", func(s *vs) *appliance.ModeOfUse { return &s.Mode },
 			Option{string(appliance.LoadBalanced), "load balanced"}, Option{string(appliance.Failover), "failover"}),
+		duration("slow_start", func(s *vs) *appliance.Duration { return &s.SlowStart }),
+		number("minimum_servers", func(s *vs) *int { return &s.MinimumServers }),
 	}
 }
 

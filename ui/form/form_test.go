@@ -37,7 +37,7 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	s.Label, s.Address = "Service", netip.AddrFrom4([4]byte{10, 0, 0, rapid.Byte().Draw(t, "address")})
 	s.Ports = appliance.Ports{{First: uint16(rapid.IntRange(1, 60000).Draw(t, "port"))}}
 	s.Ports[0].Last = s.Ports[0].First + uint16(rapid.IntRange(0, 100).Draw(t, "ports"))
-	s.Scheduler = rapid.SampledFrom([]appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash}).Draw(t, "scheduler")
+	s.Scheduler = rapid.SampledFrom(appliance.Schedulers()).Draw(t, "scheduler")
 	s.Mode = rapid.SampledFrom([]appliance.ModeOfUse{appliance.LoadBalanced, appliance.Failover}).Draw(t, "mode")
 	s.Monitor.Kind = rapid.SampledFrom([]appliance.MonitorKind{appliance.MonitorHTTP, appliance.MonitorDICOM, appliance.MonitorHL7, appliance.MonitorSMTP, appliance.MonitorRedis, appliance.MonitorLDAP, appliance.MonitorDNS, appliance.MonitorMySQL, appliance.MonitorPostgreSQL, appliance.MonitorGRPC, appliance.MonitorNone}).Draw(t, "check")
 	s.Monitor.DICOM.TLS, s.Monitor.SMTP.Name = rapid.Bool().Draw(t, "tls"), "lb.example"
@@ -129,6 +129,9 @@ func TestEveryFieldHasANameAndHelp(t *testing.T) {
 		known = append(known, string(k))
 	}
 	for _, k := range appliance.MonitorKinds() {
+		known = append(known, string(k))
+	}
+	for _, k := range appliance.Schedulers() {
 		known = append(known, string(k))
 	}
 	for _, f := range allFields(nil) {

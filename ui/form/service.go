@@ -61,6 +61,9 @@ func sayBalance(s *vs) string {
 	if s.Mode == appliance.Failover {
 		return "failover: the first server that is up"
 	}
+	if s.Scheduler == appliance.HeaderHash && s.HashHeader != "" {
+		return "header hash of " + s.HashHeader
+	}
 	return s.Scheduler.String()
 }
 
@@ -138,6 +141,7 @@ func portText(p uint16) string {
 type Row struct {
 	ID, Label, Address, Port, Weight, MaxConnections string
 	Encrypt                                          string // "true": to this server over TLS; empty: as the service says
+	Backup                                           bool
 }
 
 func (r Row) blank() bool {
@@ -163,6 +167,7 @@ func OfService(s *appliance.VirtualService) Service {
 	}
 	for _, r := range s.RealServers {
 		row := Row{ID: r.ID, Label: r.Label, Address: string(r.Address), Port: portText(r.Port), Weight: strconv.Itoa(r.Weight)}
+		row.Backup = r.Backup
 		if r.MaxConnections > 0 {
 			row.MaxConnections = strconv.Itoa(r.MaxConnections)
 		}
@@ -200,7 +205,7 @@ func allFields(scripts []appliance.Script) []Field {
 func Known(path string) bool {
 	if strings.HasPrefix(path, "real_servers[") {
 		_, field, ok := strings.Cut(path, "].")
-		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections", "encrypt"}, field)
+		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections", "encrypt", "backup"}, field)
 	}
 	if strings.HasPrefix(path, "rules[") {
 		return knownRule(path)
@@ -230,6 +235,7 @@ func ReadService(in url.Values) Service {
 		}
 		cell := func(name string) string { return one(in, RowName(i, name), longestText) }
 		row := Row{ID: cell("id"), Label: cell("label"), Address: cell("address"), Port: cell("port"), Weight: cell("weight"), MaxConnections: cell("max_connections"), Encrypt: cell("encrypt")}
+		row.Backup = cell("backup") == "true"
 		if !row.blank() {
 			f.Rows = append(f.Rows, row)
 		}
@@ -297,7 +303,7 @@ func (r Row) into(server *appliance.RealServer, i int) []error {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	server.Port = port
+	server.Port, server.Backup = port, r.Backup
 	weight, most := r.Weight, r.MaxConnections
 	if strings.TrimSpace(weight) == "" {
 		weight = "100"

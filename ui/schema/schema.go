@@ -127,7 +127,7 @@ func choices(t reflect.Type) []string {
 	case appliance.Protocol:
 		return words(appliance.HTTP, appliance.TCP)
 	case appliance.Scheduler:
-		return words(appliance.LeastConnections, appliance.RoundRobin, appliance.SourceHash)
+		return words(appliance.Schedulers()...)
 	case appliance.ModeOfUse:
 		return words(appliance.LoadBalanced, appliance.Failover)
 	case appliance.State:

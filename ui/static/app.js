@@ -159,7 +159,8 @@
         if (field.tagName === 'BUTTON') { field.value = field.value.replace(/\d+$/, number); return }
         field.name = 'real_servers[' + number + '].' + cell;
         field.id = 'rs-' + number + '-' + cell;
-        field.value = cell === 'weight' ? '100' : '';
+        if (field.type === 'checkbox') field.checked = false;
+        else field.value = cell === 'weight' ? '100' : '';
         field.removeAttribute('aria-invalid');
       });
       all('.answer', fresh).forEach(cell => { cell.textContent = '' });
