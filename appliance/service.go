@@ -98,10 +98,22 @@ const (
 	KeepAliveNone   KeepAlive = "close"        // neither
 )
 
+// Reuse says which requests may go to a server connection that was used before.
+type Reuse string
+
+// The ways of reusing server connections. A request that may be sent again (RFC 9110, 9.2.2) is sent again by a fresh connection when the reused one turns out to be
+// dead, so the difference concerns the others, such as POST.
+const (
+	ReuseNever  Reuse = "never"  // a server connection serves one client connection only
+	ReuseSafe   Reuse = "safe"   // the first request of a client's connection only if it may be sent again; a later one of another kind only to a connection that was used a moment ago
+	ReuseAlways Reuse = "always" // every request
+)
+
 // HTTPOptions hold for HTTP Mode only.
 type HTTPOptions struct {
 	ForwardedFor     ForwardedFor `json:"x_forwarded_for"`
 	KeepAlive        KeepAlive    `json:"keep_alive"`
+	Reuse            Reuse        `json:"reuse"`
 	HeadTimeout      Duration     `json:"head_timeout"`         // slow-header guard: a request head must be complete within it
 	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
 	HTTP2In          HTTP2In      `json:"http2_in"`             // which clients may speak HTTP/2
@@ -127,7 +139,7 @@ func NewService(p Protocol) VirtualService {
 		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, SlowStart: Duration(8 * time.Second), Monitor: NewMonitor(MonitorConnect)},
 		Persistence: newPersistence(),
 		Fallback:    Fallback{Kind: FallbackNone},
-		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS},
+		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, Reuse: ReuseSafe, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS},
 		Log:         LogErrors,
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),

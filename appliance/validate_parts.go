@@ -119,6 +119,11 @@ func (v *validation) options(s *VirtualService) {
 	default:
 		v.oneOf("http.keep_alive", false, string(s.HTTP.KeepAlive))
 	}
+	switch s.HTTP.Reuse {
+	case ReuseNever, ReuseSafe, ReuseAlways:
+	default:
+		v.oneOf("http.reuse", false, string(s.HTTP.Reuse))
+	}
 	v.lasts("http.head_timeout", s.HTTP.HeadTimeout, 100*time.Millisecond, time.Hour)
 	v.between("http.cache_size", s.HTTP.CacheSize, 0, maxCacheSize)
 	v.page("http.error_page", s.HTTP.ErrorPage, MaxErrorPage)

@@ -13,6 +13,9 @@ import (
 
 // Pick implements wire.Service: where a rule leads, else the server that the client had before, else one of the scheduler's choice, else the fallback.
 func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
+	if q.Spent {
+		return s.fallBack(q)
+	}
 	if c, decided, ok := s.routed(q); decided {
 		return c, ok
 	}

@@ -81,8 +81,14 @@ func (p *page) limit() (time.Duration, error) {
 	if limit < appliance.Duration(time.Second) {
 		return 0, appliance.Refuse("limit", "A time limit is at least 1 s; write for example 30 m or 2 h.")
 	}
+	if limit.D() > longestDrain {
+		return 0, appliance.Refuse("limit", "A drain may last up to 30 days.")
+	}
 	return limit.D(), nil
 }
+
+// longestDrain is the longest time limit that control takes: a longer one is refused before anything is asked.
+const longestDrain = 30 * 24 * time.Hour
 
 func (p *page) refusedLimit(e *appliance.Error) view.Limit {
 	return view.Limit{Typed: typed(p, "limit"), Wrong: e.Text()}
@@ -206,6 +212,11 @@ func actOnLabel(p *page) error {
 	if p.Request().PostForm.Has("limit") {
 		limit, err = p.limit()
 	}
+	if uses := p.usesOf(label); err == nil && state == appliance.Drain && p.FormValue("sure") == "" {
+		if alone := p.endsServing(uses); len(alone) > 0 {
+			return p.askDrainOf(uses, alone, "/lbadmin/servers", there, p.againOf(label, state)...)
+		}
+	}
 	var acts []appliance.Act
 	for _, u := range p.usesOf(label) {
 		acts = append(acts, appliance.Act{Service: u.service.ID, Server: u.server.ID, State: state, Limit: limit})
@@ -224,4 +235,13 @@ func actOnLabel(p *page) error {
 	}
 	word := map[appliance.State]string{appliance.Online: "online", appliance.Drain: "draining", appliance.Halt: "halted"}[state]
 	return p.done(there, "%s is %s on %s.", label, word, view.Plural(len(acts), "service"))
+}
+
+// againOf sends along what was asked of every server of one label.
+func (p *page) againOf(label string, state appliance.State) []view.Hidden {
+	hidden := []view.Hidden{{Name: "label", Value: label}, {Name: "state", Value: string(state)}}
+	if p.Request().PostForm.Has("limit") {
+		hidden = append(hidden, view.Hidden{Name: "limit", Value: p.FormValue("limit")})
+	}
+	return hidden
 }

@@ -45,6 +45,9 @@ func actOnChosen(p *page) error {
 	if state == appliance.Halt && p.FormValue("sure") == "" {
 		return p.askHaltOf(list, there)
 	}
+	if alone := p.endsServing(list); state == appliance.Drain && p.FormValue("sure") == "" && len(alone) > 0 {
+		return p.askDrainOf(list, alone, "/lbadmin/servers/chosen", there, append(tickedAgain(list), view.Hidden{Name: "do", Value: string(state)})...)
+	}
 	acts := make([]appliance.Act, len(list))
 	for i, u := range list {
 		acts[i] = appliance.Act{Service: u.service.ID, Server: u.server.ID, State: state}
@@ -82,7 +85,7 @@ func (p *page) askHaltOf(list []use, there string) error {
 	}
 	v.Facts = append(v.Facts, named(list)+".", ends(open), "They get no new clients until they are brought online again.")
 	if alone := p.unserved(list); len(alone) > 0 {
-		v.Warning = "No other server is up and online for " + strings.Join(alone, ", ") + ": not served by a real server then."
+		v.Warning = notServed(alone)
 	}
 	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Halt real servers", "/lbadmin/"), v))
 }

@@ -239,7 +239,7 @@ func TestTheSameIsDoneToManyServersAtOnce(t *testing.T) {
 		t.Error("the overview has nothing to tick")
 	}
 	before := r.control.Running().Revision.Number
-	if status, h, _ := r.post(r.client, path, "do", "drain", "back", "/lbadmin/?show=layer7", "server", first, "server", second, "server", first); status != http.StatusSeeOther || h.Get("Location") != "/lbadmin/?show=layer7" || states() != "drain drain" {
+	if status, h, _ := r.post(r.client, path, "do", "drain", "sure", "yes", "back", "/lbadmin/?show=layer7", "server", first, "server", second, "server", first); status != http.StatusSeeOther || h.Get("Location") != "/lbadmin/?show=layer7" || states() != "drain drain" {
 		t.Errorf("drain: %d, %s", status, states())
 	}
 	if made := r.control.Running().Revision.Number - before; made > 2 {
@@ -555,5 +555,43 @@ func TestFilterAndSortOfTheOverview(t *testing.T) {
 		if got := order(query); got != want {
 			t.Errorf("%s: %q", query, got)
 		}
+	}
+}
+
+func TestDrainingTheLastServersOfAServiceIsAskedAbout(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	paint(r)
+	list := r.control.Saved().Config.Cluster.VirtualServices[0].RealServers
+	state := func() (out string) {
+		for _, s := range r.control.Running().Config.Cluster.VirtualServices[0].RealServers {
+			out += string(s.State) + " "
+		}
+		return strings.TrimSpace(out)
+	}
+	if r.control.Running().Config.Cluster.VirtualServices[0].Label != "DMWL" {
+		t.Fatal("another service")
+	}
+	const path, warning = "/lbadmin/servers/chosen", "No other server is up and online for DMWL:"
+	form := []string{"do", "drain"}
+	for _, s := range list {
+		form = append(form, "server", r.id("DMWL")+"/"+s.ID)
+	}
+	before := state()
+	if status, _, body := r.post(r.client, path, form[:4]...); status != http.StatusSeeOther || strings.Contains(body, warning) {
+		t.Errorf("one of several is asked about: %d", status)
+	}
+	r.post(r.client, path, "do", "online", "server", r.id("DMWL")+"/"+list[0].ID)
+	if status, _, body := r.post(r.client, path, form...); status != http.StatusOK || !strings.Contains(body, warning) || state() != before {
+		t.Errorf("draining all is not asked about: %d, %s", status, state())
+	}
+	if status, _, _ := r.post(r.client, path, append(form, "sure", "yes")...); status != http.StatusSeeOther || strings.Contains(state(), "online") {
+		t.Errorf("drain: %d, %s", status, state())
+	}
+	const everywhere = "/lbadmin/servers"
+	if status, _, body := r.post(r.client, everywhere, "label", "VNA1", "state", "drain", "limit", "30m"); status != http.StatusOK || !strings.Contains(body, "up and online for VNA_DICOM:") || !strings.Contains(body, `name="limit" value="30m"`) {
+		t.Errorf("draining a label everywhere is not asked about: %d", status)
+	}
+	if status, _, _ := r.post(r.client, everywhere, "label", "VNA1", "state", "drain", "limit", "30m", "sure", "yes"); status != http.StatusSeeOther {
+		t.Errorf("drain everywhere: %d", status)
 	}
 }

@@ -140,7 +140,7 @@ func (k *core) finish(inDoubt bool) {
 		if x.downPaused {
 			l.conn.Resume()
 		}
-		k.pool.park(l)
+		k.retain(l)
 	default:
 		l.conn.Close()
 	}
@@ -151,7 +151,7 @@ func (k *core) finish(inDoubt bool) {
 		k.shut()
 		return
 	}
-	k.since = k.now()
+	k.since, k.served = k.now(), true
 	k.arm(k.limits().ClientTimeout.D())
 	k.resume()
 }

@@ -169,6 +169,7 @@ func (k *core) choose(cookie []byte) bool {
 	x, q := k.x, &k.pool.query
 	for {
 		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Key: x.key, Tried: x.tried, Session: x.session, Secure: k.secure, Rule: x.route}
+		q.Spent = wire.IsSpent(x.dialedAt, k.now(), k.limits().ConnectTimeout.D())
 		choice, ok := k.service.Pick(q)
 		if !ok {
 			break
@@ -177,7 +178,7 @@ func (k *core) choose(cookie []byte) bool {
 		if slices.Contains(x.tried, choice.Server) { // there is no other
 			break
 		}
-		if x.link = k.pool.take(choice.Server, choice.Address, k, x.idempotent); x.link != nil {
+		if x.link = k.reused(); x.link != nil {
 			x.pooled, x.account.connected = true, k.now()
 			return true
 		}
@@ -197,6 +198,9 @@ func (k *core) choose(cookie []byte) bool {
 
 func (k *core) dial() error {
 	x := k.x
+	if x.dialedAt == 0 {
+		x.dialedAt = k.now()
+	}
 	conn, err := k.service.Dial(x.choice, k.client, k)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ type core struct {
 	recorder wire.Recorder
 	ruled    Ruled
 	tlsName  string
+	own      *link     // parked for this client alone, nil when there is none
 	x        *exchange // the request that is being served, nil between two
 	since    wire.Time // when the client last did something, between two requests
 	begun    wire.Time // when the first byte of an incomplete head was seen, or zero
@@ -45,6 +46,7 @@ type core struct {
 	leftover bool // the driver keeps bytes of the client that were offered and not taken
 	paused   bool // the client is paused
 	closing  bool // no further request is to be served
+	served   bool // a request was served
 	over     bool // the client's connection was closed; nothing more is to happen
 }
 
@@ -256,6 +258,9 @@ func (k *core) refuse(v request.Verdict) {
 
 // drop gives up the request at hand and destroys its server connection.
 func (k *core) drop() {
+	if k.over {
+		k.leaveOwn()
+	}
 	x := k.x
 	if x == nil {
 		return

@@ -48,6 +48,7 @@ type exchange struct {
 	clientAt wire.Time      // when the client last made progress
 	serverAt wire.Time      // when the server last made progress, or began to owe
 	sentAt   wire.Time      // when the head was sent
+	dialedAt wire.Time      // when a server was dialed first, or zero
 	evictBy  wire.Time      // when the grace of an eviction ends, or zero
 
 	upMoved, downMoved int64   // what the splices had moved when they were looked at

@@ -51,6 +51,7 @@ type IdlePool struct {
 type stackKey struct {
 	server  *wire.Server
 	address netip.AddrPort
+	owner   *core // the only client that may have them; nil: any
 }
 
 // stack is the parked connections to one address, newest on top.
@@ -62,6 +63,7 @@ type link struct {
 	conn         wire.Conn
 	server       *wire.Server
 	address      netip.AddrPort
+	owner        *core     // the only client that may have it; nil: any
 	parked       wire.Time // since when; zero while in use
 	armed        wire.Time
 	drops        uint64 // the pool's when it was dialed or taken
@@ -103,10 +105,10 @@ func (p *IdlePool) stackOf(key stackKey, create bool) *stack {
 // the earliest, so that it hardly ever dies under such a request.
 const freshTime = time.Second
 
-// take returns the newest parked connection to an address and binds it to core, or nil. repeatable says that the request may be sent again if the connection
-// turns out to be dead.
-func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, core wire.Core, repeatable bool) *link {
-	s := p.stackOf(stackKey{server, address}, false)
+// take returns the newest parked connection to an address that the owner (nil: anybody) may have and binds it to core, or nil. repeatable says that the request may be
+// sent again if the connection turns out to be dead.
+func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, owner *core, core wire.Core, repeatable bool) *link {
+	s := p.stackOf(stackKey{server, address, owner}, false)
 	if s == nil || s.top == nil {
 		return nil
 	}
@@ -131,7 +133,7 @@ func (p *IdlePool) park(l *link) {
 	if p.count >= p.max {
 		p.order.newer.close()
 	}
-	s := p.stackOf(stackKey{l.server, l.address}, true)
+	s := p.stackOf(l.key(), true)
 	l.stack, l.below, l.above = s, s.top, nil
 	if s.top != nil {
 		s.top.above = l
@@ -149,6 +151,8 @@ func (p *IdlePool) park(l *link) {
 	}
 }
 
+func (l *link) key() stackKey { return stackKey{l.server, l.address, l.owner} }
+
 // unlink takes l out of the pool; its connection is the caller's.
 func (p *IdlePool) unlink(l *link) {
 	if l.above != nil {
@@ -160,6 +164,9 @@ func (p *IdlePool) unlink(l *link) {
 		l.below.above = l.above
 	}
 	l.newer.older, l.older.newer = l.older, l.newer
+	if l.owner != nil {
+		l.owner.own = nil
+	}
 	l.above, l.below, l.newer, l.older, l.stack, l.parked = nil, nil, nil, nil, nil, 0
 	p.count--
 }
@@ -195,7 +202,7 @@ func (l *link) leave() {
 	p, s := l.pool, l.stack
 	p.unlink(l)
 	if s.top == nil {
-		delete(p.stacks, stackKey{l.server, l.address})
+		delete(p.stacks, l.key())
 		p.last = nil
 	}
 }

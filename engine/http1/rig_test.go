@@ -60,6 +60,9 @@ func (s *service) Pick(q *wire.Query) (wire.Choice, bool) {
 		s.cookies = append(s.cookies, string(q.Cookie))
 	}
 	for i, server := range s.servers {
+		if q.Spent {
+			break
+		}
 		if s.again || !slices.Contains(q.Tried, server) {
 			s.open++
 			c := s.choice

@@ -157,3 +157,24 @@ func TestServerThatIsPickedAgainIsNotTriedAgain(t *testing.T) {
 	r.refusedWith("503")
 	r.true("one try", len(r.loop.Dialed) == 1)
 }
+
+// TestSilentServersHoldAClientForTwoConnectTimeouts: any number of servers that refuse is tried, but only two that are silent.
+func TestSilentServersHoldAClientForTwoConnectTimeouts(t *testing.T) {
+	r := newRig(t)
+	r.service.servers = nil
+	for range 20 {
+		r.service.servers = append(r.service.servers, &wire.Server{ID: "s"})
+	}
+	r.client.Arrive([]byte(get))
+	for n := range 10 {
+		r.server(n).Break(syscall.ECONNREFUSED)
+	}
+	timeout := r.service.config.Limits.ConnectTimeout.D()
+	r.server(10)
+	r.loop.Advance(timeout + 10*time.Millisecond)
+	r.server(11)
+	r.true("not yet given up", len(r.client.Sent) == 0)
+	r.loop.Advance(timeout + 10*time.Millisecond)
+	r.true("no third is tried", len(r.loop.Dialed) == 12)
+	r.refusedWith("503")
+}

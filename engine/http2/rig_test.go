@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/http1"
@@ -43,11 +44,12 @@ type service struct {
 	open     int
 }
 
-func (s *service) Loop() wire.Loop                   { return s.loop }
-func (s *service) Config() *appliance.VirtualService { return s.config }
-func (s *service) Counters() *wire.Counters          { return &s.counters }
-func (s *service) Failed(wire.Choice, error)         {}
-func (s *service) Release(wire.Choice)               { s.open-- }
+func (s *service) Loop() wire.Loop                          { return s.loop }
+func (s *service) Config() *appliance.VirtualService        { return s.config }
+func (s *service) Counters() *wire.Counters                 { return &s.counters }
+func (s *service) Failed(wire.Choice, error)                {}
+func (s *service) Answered(wire.Choice, int, time.Duration) {}
+func (s *service) Release(wire.Choice)                      { s.open-- }
 func (s *service) DialBelow(c wire.Choice, core wire.Core) (wire.Conn, error) {
 	return s.loop.Dial(c.Address, core)
 }

@@ -27,6 +27,7 @@ type session struct {
 	choice   wire.Choice
 	tried    []*wire.Server
 	first    *first    // nil in services that do not look at the first bytes
+	trying   wire.Time // when a server was dialed first, or zero
 	dialed   wire.Time // when the server was dialed
 	active   wire.Time // when bytes last went in either direction
 	held     int       // bytes that the peers had not acknowledged when silence was last looked at
@@ -73,6 +74,7 @@ func (s *session) connect() {
 	for {
 		q := wire.Query{Client: s.client.Peer(), Port: s.client.Local().Port(), Tried: s.tried}
 		s.first.ask(&q)
+		q.Spent = wire.IsSpent(s.trying, s.service.Loop().Now(), s.service.Config().Limits.ConnectTimeout.D())
 		choice, ok := s.service.Pick(&q)
 		if !ok {
 			c := s.service.Counters()
@@ -81,6 +83,9 @@ func (s *session) connect() {
 			return
 		}
 		s.choice, s.picked = choice, true
+		if s.trying == 0 {
+			s.trying = s.service.Loop().Now()
+		}
 		server, err := s.service.Dial(choice, s.client, s)
 		if err == nil {
 			s.server, s.dialed = server, s.service.Loop().Now()

@@ -36,7 +36,7 @@ func (d *desk) Dial(c wire.Choice, _ wire.Conn, core wire.Core) (wire.Conn, erro
 
 func (d *desk) Pick(q *wire.Query) (wire.Choice, bool) {
 	for i, s := range d.servers {
-		if !slices.Contains(q.Tried, s) {
+		if !q.Spent && !slices.Contains(q.Tried, s) {
 			d.open++
 			d.log = append(d.log, "pick "+s.Label)
 			return wire.Choice{Server: s, Address: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(i+1))}, true
@@ -371,4 +371,19 @@ func TestAnyOrderOfEventsReleasesOnceAndLosesNothing(t *testing.T) {
 			rt.Fatalf("%d choices are not released: %v", d.open, d.log)
 		}
 	})
+}
+
+func TestSilentServersHoldAClientForTwoConnectTimeouts(t *testing.T) {
+	d, client, _ := open("a", "b", "c", "d")
+	timeout := d.config.Limits.ConnectTimeout.D()
+	d.loop.Dialed[0].Break(syscall.ECONNREFUSED)
+	for range 2 {
+		if client.Over() {
+			t.Fatal("given up too early")
+		}
+		d.loop.Advance(timeout + 10*time.Millisecond)
+	}
+	if len(d.loop.Dialed) != 3 || !client.Closed {
+		t.Errorf("%d servers were dialed", len(d.loop.Dialed))
+	}
 }

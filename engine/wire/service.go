@@ -35,7 +35,9 @@ type Query struct {
 	Port   uint16         // the port that the client came to
 	Cookie []byte         // value of the persistence cookie; nil when there is none or the service uses none
 	Key    uint64         // HashKey of what the scheduler asks of the request (its path, a header); 0: there is none
-	Tried  []*Server      // servers that already failed for this client
+	// Spent says that connecting on behalf of this client took its time: no further server is tried, only the fallback.
+	Spent bool
+	Tried []*Server // servers that already failed for this client
 	// Session is what the client showed beside its address, by which the service recognises it: the value of the servers' own cookie, for instance. Nil: nothing.
 	Session  []byte
 	Route    netip.AddrPort // the server to which the client was sent by somebody else, such as an RDP session broker; the zero value: none
@@ -48,6 +50,15 @@ type Query struct {
 type Learner interface {
 	// Learn says that the server of the choice answered; q.Session is by what the client will be recognised from now on, or nil when the answer began no session.
 	Learn(c Choice, q *Query)
+}
+
+// Patience is how many connect timeouts may pass for one client before no further server is tried: many silent servers must not hold it for minutes. Servers that
+// refuse cost no time, so any number of them is tried.
+const Patience = 2
+
+// IsSpent tells whether who began to connect at that time, zero for not yet, has used up its patience.
+func IsSpent(began, now Time, timeout time.Duration) bool {
+	return began != 0 && now.Sub(began) >= Patience*timeout
 }
 
 // HashKey hashes what a scheduler chooses by. It is never 0.

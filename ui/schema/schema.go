@@ -146,6 +146,8 @@ func choices(t reflect.Type) []string {
 		return words(appliance.Comparisons()...)
 	case appliance.RuleActionKind:
 		return words(appliance.RuleActionKinds()...)
+	case appliance.Reuse:
+		return words(appliance.ReuseSafe, appliance.ReuseNever, appliance.ReuseAlways)
 	case appliance.KeepAlive:
 		return words(appliance.KeepAliveBoth, appliance.KeepAliveClient, appliance.KeepAliveNone)
 	}
