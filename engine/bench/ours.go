@@ -23,7 +23,7 @@ func Proxy(ctx context.Context, base, loops int, dir string) error {
 		}
 		ids = append(ids, id)
 	}
-	e := engine.New(engine.Options{Loops: loops, Certificates: held})
+	e := engine.New(engine.Options{Loops: loops, Certificates: held, LogsDir: filepath.Join(dir, fmt.Sprintf("logs-%d", base))})
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	if err := e.Apply(ctx, ourConfig(base, ids[0], ids[1])); err != nil {
@@ -42,10 +42,24 @@ func ourConfig(base int, ecdsa, rsa string) appliance.Config {
 	cookie.Persistence.Kind = appliance.PersistCookie
 	c.Cluster.VirtualServices = []appliance.VirtualService{
 		service(appliance.HTTP, base+webPort, webServer), service(appliance.HTTP, base+midPort, midServer), service(appliance.HTTP, base+bigPort, bigServer),
-		service(appliance.TCP, base+echoPort, echoServer), service(appliance.TCP, base+bulkPort, bulkServer), cookie, modern, old,
+		service(appliance.TCP, base+echoPort, echoServer), service(appliance.TCP, base+bulkPort, bulkServer), cookie, modern, old, ruled(base),
 	}
 	c.Cluster.Normalize()
 	return c
+}
+
+// ruled is a service with twenty rules of which none holds for the request, and the log of every request.
+func ruled(base int) appliance.VirtualService {
+	v := service(appliance.HTTP, base+rulesPort, webServer)
+	v.Log = appliance.LogAll
+	for i := range 20 {
+		v.Rules = append(v.Rules, appliance.Rule{
+			ID: fmt.Sprintf("r%d", i), Label: fmt.Sprintf("r%d", i),
+			When: []appliance.Condition{{Subject: appliance.SubjectPath, Operator: appliance.OpBegins, Value: fmt.Sprintf("/denied/%d", i)}},
+			Then: []appliance.RuleAction{{Kind: appliance.DoDeny, Status: 403}},
+		})
+	}
+	return v
 }
 
 func service(p appliance.Protocol, port, server int) appliance.VirtualService {

@@ -113,6 +113,7 @@ func (f *arena) works() []work {
 		{name: "W7 idle TLS connection", unit: "B", port: tlsPort, once: true, who: two, run: f.idleSecured},
 		{name: "W1 HTTP/1.1 keep-alive, 100 B", unit: "µs CPU/request", port: webPort, goal: 1.15, who: web, run: f.requests(64, asker{})},
 		{name: "W1c with cookie persistence", unit: "µs CPU/request", port: cookiePort, goal: 1.05, who: two, run: f.requests(64, asker{cookie: true})},
+		{name: "W1 with 20 rules and the traffic log", unit: "µs CPU/request", port: rulesPort, goal: 0.9, who: two, run: f.requests(64, asker{})},
 		{name: "W2 a connection per request", unit: "µs CPU/request", port: webPort, goal: 1.1, who: web, run: f.requests(64, asker{once: true})},
 		{name: "W3 bodies of 16 KiB", unit: "µs CPU/request", port: midPort, goal: 1.3, who: bodies, run: f.requests(32, asker{})},
 		{name: "W3 bodies of 1 MiB", unit: "µs CPU/request", port: bigPort, goal: 1.7, who: bodies, run: f.requests(8, asker{})},
