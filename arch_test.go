@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"engine/balance":         {"engine/wire"},
 	"engine/peek":            nil,
 	"engine/persist":         nil,
+	"engine/rings":           {"engine/stats"},
 	"engine/stats":           {"engine/wire"},
 	"engine/traffic":         {"engine/wire"},
 	"engine/monitor":         {"engine/dicom", "engine/mllp"},

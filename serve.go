@@ -24,6 +24,7 @@ import (
 	"evenkeel/appliance/host"
 	"evenkeel/engine"
 	"evenkeel/engine/fallback"
+	"evenkeel/engine/rings"
 	"evenkeel/store"
 	"evenkeel/ui"
 	"evenkeel/ui/api"
@@ -91,6 +92,7 @@ func isPort(text string) bool {
 type instance struct {
 	options  serveOptions
 	store    *store.Store
+	rings    *rings.Rings
 	engine   *engine.Engine
 	host     *host.Host
 	control  *control.Control
@@ -141,6 +143,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.heir.give(a.engine)
+	a.rings = a.newRings()
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
 	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Site: a.site(), Log: o.log})
 	door.Store, door.Log = a.store, o.log
@@ -267,6 +270,7 @@ func (a *instance) runParts(whole context.Context) error {
 	a.aside(ctx, group, "watch over drains", a.control.Run)
 	a.aside(ctx, group, "watch over certificates", func(ctx context.Context) error { return a.vault.Run(ctx, a.control) })
 	a.aside(ctx, group, "WebUI", a.serveWebUI)
+	a.aside(ctx, group, "statistics", a.rings.Run)
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)
 	})

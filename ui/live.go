@@ -200,6 +200,8 @@ func (p *page) parts(topic url.Values) fragments {
 		all.add(p.serverParts(topic.Get("service"), topic.Get("server")))
 	case "layer7":
 		all.add(p.partsOfLayer7(p.layer7(topic.Get("q"))))
+	case "logs":
+		all.add(p.liveLogs(topic))
 	case "label":
 		all.add(p.labelParts(topic.Get("label")))
 	}

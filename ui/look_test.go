@@ -26,7 +26,7 @@ func TestLook(t *testing.T) {
 		t.Skip("Chromium is not installed")
 	}
 	fresh := newRig(t, rigOptions{})
-	r := newRig(t, rigOptions{setUp: true, suggest: func(context.Context, string) string {
+	r := newRig(t, rigOptions{setUp: true, traffic: someLines(), statistics: waves{}, suggest: func(context.Context, string) string {
 		return "Did you mean 192.168.0.188? It is free in 192.168.0.0/24 on eth0."
 	}})
 	browser := newBrowser(t, r)
@@ -44,6 +44,7 @@ func TestLook(t *testing.T) {
 		"passwords": r.open("/lbadmin/passwords"), "audit": r.open("/lbadmin/reports/audit"), "persistence": r.open("/lbadmin/reports/persistence"), "connections": r.open(connectionsPath), "layer7": r.open(layer7StatusPath), "advanced": r.open("/lbadmin/advanced"), "local": r.open("/lbadmin/local"),
 		"tls": r.unfolded(layer7 + "/" + r.id("DMWL")), "certificates": r.open(certificatesPath), "certificate": r.open(certificatesPath + "/" + r.ui.Certificates.Certificates()[0].ID), "upload": r.typing(certificatesPath+"/upload", map[string]string{"#f-certificate": "-----BEGIN CERTIFICATE-----\nMIIB"}, "#save"),
 		"selfsigned": r.open(certificatesPath + "/self-signed"), "request": r.open(certificatesPath + "/requests/" + r.ui.Certificates.SigningRequests()[0].ID), "authority": r.open(certificatesPath + "/authorities/" + r.ui.Certificates.Authorities()[0].ID),
+		"logs": r.open(logsPath), "graphs": r.open(graphsPath), "traffic-log": r.open(trafficLogPath),
 		"search": r.open("/lbadmin/search?q=vna"), "lost": r.open("/lbadmin/layer7/nothing"), "setup": fresh.open("/lbadmin/setup"), "setup2": fresh.typing("/lbadmin/setup", map[string]string{"#code": fresh.code}, "#setup-next"),
 	}
 	only := os.Getenv("EVENKEEL_LOOK_ONLY")

@@ -199,10 +199,12 @@ type rig struct {
 }
 
 type rigOptions struct {
-	setUp   bool
-	metrics http.Handler
-	api     http.Handler
-	suggest func(context.Context, string) string
+	setUp      bool
+	metrics    http.Handler
+	traffic    TrafficLog
+	statistics Statistics
+	api        http.Handler
+	suggest    func(context.Context, string) string
 }
 
 func newRig(t *testing.T, o rigOptions) *rig {
@@ -228,7 +230,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	u, err := New(Options{
-		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest, Metrics: o.metrics,
+		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest, Metrics: o.metrics, Traffic: o.traffic, Statistics: o.statistics,
 		Machine: func(context.Context) (Machine, error) {
 			return Machine{CPU: 0.07, MemoryUsed: 430 << 20, MemoryTotal: 4 << 30, DiskUsed: 3 << 30, DiskTotal: 20 << 30}, nil
 		},

@@ -141,5 +141,10 @@ func routes() []route {
 		{get, "/lbadmin/reports/persistence", viewer, persistence},
 		{post, "/lbadmin/reports/persistence", operator, clearPersistence},
 		{get, "/lbadmin/reports/audit", viewer, audit},
+		{get, graphsPath, viewer, graphs},
+
+		// Logs
+		{get, logsPath, viewer, trafficLog},
+		{get, logsPath + "/download", viewer, downloadTrafficLog},
 	}
 }

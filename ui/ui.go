@@ -98,6 +98,8 @@ type Options struct {
 	Log          *slog.Logger                               // nil: nothing is logged
 	Now          func() time.Time                           // nil: time.Now
 	Machine      func(ctx context.Context) (Machine, error) // nil: the figures of the machine are not shown
+	Traffic      TrafficLog                                 // nil: no traffic log is kept
+	Statistics   Statistics                                 // nil: nothing is kept over time
 	// Metrics answers under /metrics; nil: nothing does.
 	Metrics http.Handler
 	// Suggest says in one sentence which address was probably meant, or nothing; nil: no suggestions.

@@ -21,6 +21,7 @@ const (
 type Filter struct {
 	Service  string // label; empty: of every service
 	Contains string // text that must be in the line; empty: any
+	Newest   int    // bytes that are looked at, from the newest on; 0: 16 MB
 }
 
 // wants returns what must be in a line.
@@ -48,6 +49,9 @@ func holds(line []byte, wants [][]byte) bool {
 // was looked at.
 func (l *Log) Last(f Filter, limit int) (lines []string, whole bool, err error) {
 	wants, left := f.wants(), searched
+	if f.Newest > 0 {
+		left = f.Newest
+	}
 	for n := 0; ; n++ {
 		if l.file == nil {
 			return nil, true, nil

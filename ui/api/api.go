@@ -84,7 +84,7 @@ type Store interface {
 	Audit(ctx context.Context, e appliance.AuditEntry) error
 }
 
-// Options of an API; all but Log are required.
+// Options of an API; all but Traffic, Statistics and Log are required.
 type Options struct {
 	Control Control
 	Engine  Engine
@@ -93,6 +93,8 @@ type Options struct {
 	// Certificates is who keeps the certificates that services present.
 	Certificates Certificates
 	Version      string
+	Traffic      TrafficLog   // nil: no traffic log is kept
+	Statistics   Statistics   // nil: nothing is kept over time
 	Log          *slog.Logger // nil: nothing is logged
 }
 

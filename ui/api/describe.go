@@ -195,6 +195,24 @@ ServiceStatus.refused: Connections or requests turned away since start.
 ServiceStatus.bytes_in: Bytes from clients since start.
 ServiceStatus.bytes_out: Bytes to clients since start.
 ServiceStatus.real_servers: What is seen of each real server.
+Lines.lines: The lines as they were written, the oldest first.
+Lines.whole: true: nothing older is kept that matches.
+Series.virtual_service: Id of the virtual service.
+Series.real_server: Id of the real server; absent for the service as a whole.
+Series.period: hour, day, week, month or year.
+Series.step_seconds: How long the stretch of one point is.
+Series.kept: false: there is no place for it in the statistics.
+Series.points: What was counted, the oldest first; stretches of which nothing is known are missing.
+Point.at: Begin of the stretch.
+Point.connections: Open connections, on average.
+Point.opened: New connections per second.
+Point.requests: Requests per second.
+Point.bytes_in: Bytes from clients per second.
+Point.bytes_out: Bytes to clients per second.
+Point.errors: Requests and sessions that did not end well, per second.
+Point.p50_ns: Half of the answers began within so many nanoseconds; 0 when there was none.
+Point.p99_ns: 99 of 100 answers began within so many nanoseconds; 0 when there was none.
+Point.up: Share of the time in which it served, 0 to 1; -1 when that is not known.
 ServerStatus.id: Id of the real server.
 ServerStatus.label: Label of the real server.
 ServerStatus.state: The state as running, which may differ from what is saved.

@@ -159,6 +159,7 @@ func (a *API) table() []route {
 		{"Certificates", slices.Concat(a.certificateRoutes(), a.signingRoutes(), a.authorityRoutes())},
 		{"Scripts and settings", a.scriptRoutes()},
 		{"Running", a.runningRoutes()},
+		{"Logs and statistics", append(a.logRoutes(), a.statisticsRoutes()...)},
 		{"Clients", a.rememberedRoutes()},
 		{"History", a.historyRoutes()},
 		{"Users and tokens", a.accountRoutes()},

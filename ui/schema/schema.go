@@ -18,12 +18,13 @@ type Form string
 
 // The forms.
 const (
-	Object Form = "object"
-	List   Form = "array"
-	Text   Form = "string"
-	Whole  Form = "integer"
-	Truth  Form = "boolean"
-	Free   Form = "" // anything
+	Object   Form = "object"
+	List     Form = "array"
+	Text     Form = "string"
+	Whole    Form = "integer"
+	Fraction Form = "number" // of what is answered; nothing that is configured is one
+	Truth    Form = "boolean"
+	Free     Form = "" // anything
 )
 
 // Schema describes one type. Form is how the value is written by the appliance; Also lists further forms that are read.
@@ -63,6 +64,8 @@ func Of(t reflect.Type) *Schema {
 		s.Form = Truth
 	case reflect.Int, reflect.Int64:
 		s.Form, s.Min, s.Max = Whole, math.MinInt64, math.MaxInt64
+	case reflect.Float64:
+		s.Form = Fraction
 	case reflect.Uint64:
 		s.Form, s.Max = Whole, math.MaxInt64
 	case reflect.Uint16:

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"path/filepath"
+
+	"evenkeel/appliance"
+	"evenkeel/engine/rings"
+	"evenkeel/engine/traffic"
+)
+
+// newRings returns the statistics over time, in a file of the data folder.
+func (a *instance) newRings() *rings.Rings {
+	return rings.New(rings.Options{
+		Path: filepath.Join(a.options.dir, "statistics.rings"), Source: a.engine.Measure, Log: a.options.log,
+		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
+	})
+}
+
+// trafficLines gives the pages the traffic log in their own words.
+type trafficLines struct{ log *traffic.Log }
+
+// liveSearch is how much of the log a live page looks at, each second.
+const liveSearch = 1 << 20
+
+// Last returns the newest lines that are wanted.
+func (t trafficLines) Last(service, contains string, limit int, deep bool) ([]string, bool, error) {
+	f := traffic.Filter{Service: service, Contains: contains}
+	if !deep {
+		f.Newest = liveSearch
+	}
+	return t.log.Last(f, limit)
+}
+
+// WriteTo writes every line that is wanted.
+func (t trafficLines) WriteTo(w io.Writer, service, contains string) error {
+	return t.log.WriteTo(w, traffic.Filter{Service: service, Contains: contains})
+}
