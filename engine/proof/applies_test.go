@@ -128,6 +128,14 @@ func TestAThousandAppliesAreNotNoticed(t *testing.T) {
 	if k.failed.Load() > 0 || k.done.Load() < applies {
 		t.Errorf("%d of %d failed: %s", k.failed.Load(), k.done.Load(), strings.Join(k.reasons, "; "))
 	}
+	for i := range config.Cluster.VirtualServices { // draining closes the idle connections to servers
+		for j := range config.Cluster.VirtualServices[i].RealServers {
+			config.Cluster.VirtualServices[i].RealServers[j].State = appliance.Drain
+		}
+	}
+	if err := e.Apply(running, config); err != nil {
+		t.Fatal(err)
+	}
 	before.wasAll(t)
 	for _, c := range silent {
 		c.Close()
