@@ -25,6 +25,9 @@ func TestLook(t *testing.T) {
 	if _, err := os.Stat("/usr/bin/chromium"); err != nil {
 		t.Skip("Chromium is not installed")
 	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	fresh := newRig(t, rigOptions{})
 	r := newRig(t, rigOptions{setUp: true, traffic: someLines(), statistics: waves{}, suggest: func(context.Context, string) string {
 		return "Did you mean 192.168.0.188? It is free in 192.168.0.0/24 on eth0."

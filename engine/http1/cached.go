@@ -217,7 +217,7 @@ func (k *core) consider(b []byte, h *responseHead, empty bool) {
 // keepable returns the entry that the response makes, without its body, or nil.
 func (k *core) keepable(b []byte, h *responseHead, empty bool) *cache.Entry {
 	x := k.x
-	if empty || !cache.Keepable(h.status) || x.down == downClose || x.down == downLength && x.downLeft > cache.MaxBody || len(x.choice.SetCookie) > 0 || x.choice.Fallback {
+	if empty || !cache.Keepable(h.status) || x.down == downClose || x.down == downLength && x.downLeft > cache.MaxBody || x.choice.Fallback {
 		return nil
 	}
 	d := cache.NewDirectives()

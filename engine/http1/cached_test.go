@@ -189,3 +189,15 @@ func TestChunkedAndCompressedResponsesAreKept(t *testing.T) {
 	}
 	r.true("asked once for each coding", r.service.picks == 2 && store.Len() == 2)
 }
+
+func TestAPersistenceCookieIsOfOneClientAndTheAnswerOfAll(t *testing.T) {
+	r, store := newKeeping(t)
+	r.service.choice.SetCookie = []byte("SERVERID=sealed")
+	feed(r.client, get, false)
+	r.connected(0).Arrive([]byte(kept))
+	r.true("the new client gets the cookie", strings.Contains(take(r.client), "Set-Cookie: SERVERID=sealed\r\n"))
+	r.keep(store)
+	feed(r.client, get, false)
+	got := take(r.client)
+	r.true("the next one gets what is kept, without it", strings.HasSuffix(got, "hello") && !strings.Contains(got, "Set-Cookie") && r.service.picks == 1)
+}
