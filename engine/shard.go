@@ -8,6 +8,7 @@ import (
 	"evenkeel/appliance"
 	"evenkeel/engine/balance"
 	"evenkeel/engine/cache"
+	"evenkeel/engine/http1"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/persist"
 	"evenkeel/engine/stats"
@@ -29,6 +30,7 @@ type shard struct {
 	others       []int64 // connections on the other loops, as last looked at
 	lookedAt     wire.Time
 	responses    *cache.Store // nil: the service keeps none
+	site         *http1.Site  // nil until the first client of HTTP Mode
 	fallback     *seat
 	counters     wire.Counters
 	traffic      stats.Traffic

@@ -27,7 +27,10 @@ func (s *shard) web(c wire.Conn) wire.Core {
 
 // http1 returns the core of a client that speaks HTTP/1, or of one stream of a client that speaks HTTP/2.
 func (s *shard) http1(c wire.Conn, secure, stream bool) wire.Core {
-	o := http1.Options{Service: s, Client: c, Idle: s.lane.idle, Secure: secure, Stream: stream, Refused: s.refused, Recorder: s, Ruled: s}
+	if s.site == nil {
+		s.site = http1.NewSite(http1.Options{Service: s, Idle: s.lane.idle, Refused: s.refused, Recorder: s, Ruled: s})
+	}
+	o := http1.Options{Site: s.site, Client: c, Secure: secure, Stream: stream}
 	if t, ok := c.(wire.Secured); ok {
 		o.TLSName = strings.ToLower(t.Secrecy().ServerName)
 	}

@@ -21,16 +21,29 @@ type Options struct {
 	Refused func(reason string) // told once for each request that is turned away; may be nil
 	// Recorder is told of each request when it is over; nil: nobody is.
 	Recorder wire.Recorder
+	// Site is what the fields that do not speak of the client come to, made once by NewSite for all clients of a service on a loop, which saves each of them
+	// the memory; nil: those fields count.
+	Site *Site
 }
 
-// core serves one client connection. Between two requests it holds nothing but itself.
-type core struct {
-	client   wire.Conn
+// Site is what all clients of one service have in common on one loop.
+type Site struct {
 	service  wire.Service
 	pool     *IdlePool
 	refused  func(reason string)
 	recorder wire.Recorder
 	ruled    Ruled
+}
+
+// NewSite returns the site that the options describe.
+func NewSite(o Options) *Site {
+	return &Site{service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, ruled: o.Ruled}
+}
+
+// core serves one client connection. Between two requests it holds nothing but itself.
+type core struct {
+	*Site
+	client   wire.Conn
 	tlsName  string
 	own      *link     // parked for this client alone, nil when there is none
 	x        *exchange // the request that is being served, nil between two
@@ -54,7 +67,10 @@ var _ wire.Core = (*core)(nil)
 
 // New returns the core of a connection that was just accepted.
 func New(o Options) wire.Core {
-	k := &core{client: o.Client, service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, secure: o.Secure, stream: o.Stream, tlsName: o.TLSName, ruled: o.Ruled}
+	if o.Site == nil {
+		o.Site = NewSite(o)
+	}
+	k := &core{Site: o.Site, client: o.Client, secure: o.Secure, stream: o.Stream, tlsName: o.TLSName}
 	k.since = k.now()
 	k.arm(k.limits().ClientTimeout.D())
 	return k
