@@ -21,7 +21,8 @@ func (a *instance) openPages() error {
 	lines := trafficLines{a.engine.TrafficLog()}
 	a.api = api.New(api.Options{
 		Traffic: lines, Statistics: a.rings,
-		Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log})
+		Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log,
+	})
 	var err error
 	figures := metrics.Handler(metrics.Options{Version: Version, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
 	a.ui, err = ui.New(ui.Options{

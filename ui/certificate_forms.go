@@ -170,8 +170,11 @@ func (p *page) showWish(status int, w wishForm, in appliance.CertificateWish, da
 	}
 	fields := []view.SimpleField{
 		{Name: "Names", Path: "names", Kind: "area", Rows: 3, Value: strings.Join(in.Names, "\n"), Example: "pacs.example.org", Help: "Host names and addresses by which clients reach the service, one a line. *.example.org stands for every name below."},
-		{Name: "Organisation", Path: "organisation", Value: in.Organisation}, {Name: "Unit", Path: "unit", Value: in.Unit}, {Name: "Town", Path: "locality", Value: in.Locality},
-		{Name: "State or province", Path: "region", Value: in.Region}, {Name: "Country", Path: "country", Value: in.Country, Example: "DE", Help: "Two letters."},
+		{Name: "Organisation", Path: "organisation", Value: in.Organisation},
+		{Name: "Unit", Path: "unit", Value: in.Unit},
+		{Name: "Town", Path: "locality", Value: in.Locality},
+		{Name: "State or province", Path: "region", Value: in.Region},
+		{Name: "Country", Path: "country", Value: in.Country, Example: "DE", Help: "Two letters."},
 		{Name: "Key", Path: "key", Kind: "choice", Options: kinds, Value: string(in.KeyKind), Help: "ECDSA P-256 suits all but very old clients and costs the least."},
 		{Name: "Label", Path: "label", Value: in.Label, Example: "its first name"},
 	}

@@ -34,8 +34,10 @@ type stage struct {
 func stages() []stage {
 	const daily = 24 * time.Hour
 	return []stage{
-		{codeExpired, 0, appliance.Critical}, {codeTenDays, 10 * daily, appliance.Critical},
-		{codeMonth, 30 * daily, appliance.Warning}, {codeEarly, Early, appliance.Information},
+		{codeExpired, 0, appliance.Critical},
+		{codeTenDays, 10 * daily, appliance.Critical},
+		{codeMonth, 30 * daily, appliance.Warning},
+		{codeEarly, Early, appliance.Information},
 	}
 }
 

@@ -302,8 +302,13 @@ func TestExpiryIsWarnedOfInStages(t *testing.T) {
 		severity appliance.Severity
 		says     string
 	}{
-		{61, "", "", ""}, {60, codeEarly, appliance.Information, "in 60 days"}, {31, codeEarly, appliance.Information, "in 31 days"}, {30, codeMonth, appliance.Warning, "in 30 days"},
-		{10, codeTenDays, appliance.Critical, "in 10 days"}, {0, codeExpired, appliance.Critical, "has expired: pacs.example.org (on 2026-06-09; used by HL7)"}, {100, "", "", ""},
+		{61, "", "", ""},
+		{60, codeEarly, appliance.Information, "in 60 days"},
+		{31, codeEarly, appliance.Information, "in 31 days"},
+		{30, codeMonth, appliance.Warning, "in 30 days"},
+		{10, codeTenDays, appliance.Critical, "in 10 days"},
+		{0, codeExpired, appliance.Critical, "has expired: pacs.example.org (on 2026-06-09; used by HL7)"},
+		{100, "", "", ""},
 	} {
 		r.now = c.NotAfter.Add(-step.left * 24 * time.Hour)
 		r.warn(b, standing)

@@ -28,7 +28,7 @@ func (h *histogram) quantile(q float64) float64 {
 	for i, n := range h.buckets {
 		if left -= n; left < 0 {
 			top, part := i/32, i%32
-			return float64((uint64(32+part))<<(max(top, 5)-5)) / 1e3
+			return float64(uint64(32+part)<<(max(top, 5)-5)) / 1e3
 		}
 	}
 	return 0

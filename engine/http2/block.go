@@ -36,7 +36,6 @@ type head struct {
 	scheme    string
 	authority string
 	protocol  string // of an extended CONNECT (RFC 8441)
-	host      string // of a Host field
 	fault     string // why the head is malformed, or empty
 	length    int64  // Content-Length, -1 when there is none
 	status    int

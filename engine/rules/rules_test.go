@@ -275,7 +275,9 @@ func twenty(t testing.TB) *Program {
 		list = append(list, when(deny(403), c))
 	}
 	return compiled(t, append(list, when([]appliance.RuleAction{
-		{Kind: appliance.DoSetRequest, Header: "X-Rule", Value: "{host}"}, {Kind: appliance.DoPool, Pool: "p"}, {Kind: appliance.DoLimit, Requests: 1 << 30, Period: appliance.Duration(time.Second), MaskIPv4: 32, MaskIPv6: 64},
+		{Kind: appliance.DoSetRequest, Header: "X-Rule", Value: "{host}"},
+		{Kind: appliance.DoPool, Pool: "p"},
+		{Kind: appliance.DoLimit, Requests: 1 << 30, Period: appliance.Duration(time.Second), MaskIPv4: 32, MaskIPv6: 64},
 		{Kind: appliance.DoSetResponse, Header: "X-Frame-Options", Value: "DENY"},
 	}))...)
 }

@@ -14,8 +14,11 @@ func certificateCommands() []command {
 	label := option{Name: "label", Value: "LABEL", Help: "The name shown everywhere; its own first name when absent."}
 	password := option{Name: "password-stdin", Help: "Read the password of the file from standard input; it is not kept."}
 	wish := []option{
-		label, {Name: "name", Value: "NAME", Help: "A further host name or address. May be repeated."}, {Name: "organisation", Value: "TEXT", Help: "The organisation in the subject."},
-		{Name: "country", Value: "XX", Help: "The country in the subject, two letters."}, {Name: "key", Value: "KIND", Help: "ecdsa_p256 when absent, ecdsa_p384, rsa_2048 or rsa_4096."},
+		label,
+		{Name: "name", Value: "NAME", Help: "A further host name or address. May be repeated."},
+		{Name: "organisation", Value: "TEXT", Help: "The organisation in the subject."},
+		{Name: "country", Value: "XX", Help: "The country in the subject, two letters."},
+		{Name: "key", Value: "KIND", Help: "ecdsa_p256 when absent, ecdsa_p384, rsa_2048 or rsa_4096."},
 	}
 	crl := option{Name: "crl", Value: "FILE", Help: "Lists of revoked certificates, PEM."}
 	return []command{
