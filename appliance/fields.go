@@ -112,7 +112,7 @@ func Fields() []Field {
 		{rs, "port", "Port", "Empty: the same port that the client came to."},
 		{rs, "weight", "Weight", "Its share: 100 is ordinary, 50 gets half. 0 gets only returning clients."},
 		{rs, "max_connections", "Maximum connections", "0 or empty: no limit."},
-		{rs, "backup", "Backup", "Serves only when no other server does: all are down, drained, halted, or full with nobody willing to wait."},
+		{rs, "backup", "Backup", "Serves only when no other server does: all are down, drained, halted or full."},
 		{rs, "state", "State", "Online, Drain (no new clients) or Halt (open connections end)."},
 		{rs, "drain_until", "Drain until", "When a drain with a time limit ends: the server is halted then."},
 		{"rule", "label", "Label", "The name shown everywhere."},

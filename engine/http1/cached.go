@@ -115,10 +115,6 @@ func (k *core) ownCoding(b []byte, h *requestHead) compress.Coding {
 	if !k.service.Config().HTTP.Compress {
 		return compress.Identity
 	}
-	if string(h.method) == "HEAD" { // as if it were a GET
-		h.method = []byte("GET")
-		defer func() { h.method = []byte("HEAD") }()
-	}
 	return h.coding(b)
 }
 

@@ -22,9 +22,10 @@ func (h *head) each(b []byte, f func(name, value []byte, from, to int)) {
 	}
 }
 
-// coding returns the content coding that may be made for the request. A part of a body is never coded: ranges count bytes of what the server holds.
+// coding returns the content coding that may be made for the request; one for HEAD is that of the GET that it stands for. A part of a body is never coded: ranges
+// count bytes of what the server holds.
 func (h *requestHead) coding(b []byte) compress.Coding {
-	if h.minor == 0 || string(h.method) == "HEAD" || string(h.method) == "CONNECT" {
+	if h.minor == 0 {
 		return compress.Identity
 	}
 	wish, whole := compress.Identity, true

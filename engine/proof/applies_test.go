@@ -83,19 +83,7 @@ func TestAThousandAppliesAreNotNoticed(t *testing.T) {
 	ca := tlstest.NewAuthority(t, "proof")
 	issued := []*tlstest.Issued{ca.Issue("www.example.com"), ca.Issue("www.example.com")}
 	config := scene(t, issued)
-	e := engine.New(engine.Options{Loops: 2, Certificates: held{issued[0].ID: issued[0].Pair, issued[1].ID: issued[1].Pair}})
-	running, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(running) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	if err := e.Apply(running, config); err != nil {
-		t.Fatal(err)
-	}
+	e := serving(t, engine.Options{Loops: 2, Certificates: held{issued[0].ID: issued[0].Pair, issued[1].ID: issued[1].Pair}}, config)
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	k := &crowd{t: t, ctx: ctx}
@@ -133,7 +121,7 @@ func TestAThousandAppliesAreNotNoticed(t *testing.T) {
 			config.Cluster.VirtualServices[i].RealServers[j].State = appliance.Drain
 		}
 	}
-	if err := e.Apply(running, config); err != nil {
+	if err := e.Apply(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 	before.wasAll(t)

@@ -117,16 +117,6 @@ func (c *tap) Read(b []byte) (int, error) {
 // ours runs the engine with one service before that server.
 func ours(t *testing.T, server netip.AddrPort) string {
 	t.Helper()
-	e := engine.New(engine.Options{Loops: 1})
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
 	v := appliance.NewService(appliance.HTTP)
 	port := wiretest.Port(t, 1)
 	v.ID, v.Label, v.Address = "proof", "proof", netip.MustParseAddr("127.0.0.1")
@@ -138,10 +128,27 @@ func ours(t *testing.T, server netip.AddrPort) string {
 	var c appliance.Config
 	c.Cluster.Settings.AllowLoopback = true
 	c.Cluster.VirtualServices = []appliance.VirtualService{v}
+	serving(t, engine.Options{Loops: 1}, c)
+	return netip.AddrPortFrom(v.Address, port).String()
+}
+
+// serving runs an engine with that configuration until the test ends.
+func serving(t *testing.T, o engine.Options, c appliance.Config) *engine.Engine {
+	t.Helper()
+	e := engine.New(o)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	if err := e.Apply(ctx, c); err != nil {
 		t.Fatal(err)
 	}
-	return netip.AddrPortFrom(v.Address, port).String()
+	return e
 }
 
 // program returns the path of a program that the test needs, or skips it.

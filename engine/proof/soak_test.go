@@ -179,19 +179,7 @@ func TestBadServersNeverMakeAWrongAnswer(t *testing.T) {
 			v.RealServers[i].Address, v.RealServers[i].Port = appliance.Host(m.address.Addr().String()), m.address.Port()
 		}
 	}
-	e := engine.New(engine.Options{Loops: 2, Certificates: held{issued[0].ID: issued[0].Pair, issued[1].ID: issued[1].Pair}})
-	running, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(running) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	if err := e.Apply(running, config); err != nil {
-		t.Fatal(err)
-	}
+	e := serving(t, engine.Options{Loops: 2, Certificates: held{issued[0].ID: issued[0].Pair, issued[1].ID: issued[1].Pair}}, config)
 	ctx, end := context.WithTimeout(context.Background(), soaking(t))
 	defer end()
 	k := &crowd{t: t, ctx: ctx}
@@ -215,7 +203,7 @@ func TestBadServersNeverMakeAWrongAnswer(t *testing.T) {
 		for _, label := range []string{"web", "tls"} {
 			next.Cluster.Service(label).Limits.ServerTimeout = appliance.Duration(300 * time.Millisecond)
 		}
-		if err := e.Apply(running, next); err != nil {
+		if err := e.Apply(t.Context(), next); err != nil {
 			t.Fatal(err)
 		}
 		config = next
