@@ -26,6 +26,7 @@ func (v *validation) monitor(s *VirtualService) {
 	v.lasts("check.timeout", m.Timeout, 10*time.Millisecond, 5*time.Minute)
 	v.between("check.rise", m.Rise, 1, 100)
 	v.between("check.fall", m.Fall, 1, 100)
+	v.observe(m)
 	switch m.Kind {
 	case MonitorHTTP, MonitorHTTPS:
 		v.httpProbe(&m.HTTP)

@@ -32,6 +32,7 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	next := e.prepare(&c, fresh, secured.services)
 	for i := range next.swaps {
 		next.swaps[i].service.running.Store(&next.swaps[i].snapshot)
+		next.swaps[i].watch()
 		for _, r := range next.swaps[i].warming {
 			r.warm(e.now())
 		}

@@ -61,6 +61,7 @@ type Engine struct {
 	started chan struct{} // closed when the loops run
 	lanes   []*lane       // set before started is closed
 	view    atomic.Pointer[view]
+	seen    chan sighting // what live traffic saw, for the monitor
 
 	mu       sync.Mutex // serializes Apply and Check, and guards what follows
 	ended    bool       // Run is over, or almost
@@ -105,7 +106,7 @@ func New(o Options) *Engine {
 	lines := journal.New(o.Log.Handler())
 	o.Log = slog.New(lines)
 	e := &Engine{
-		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}),
+		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}), seen: make(chan sighting, mostSeen),
 		services: map[string]*service{}, groups: map[place]*group{}, estate: estate{listeners: map[place][]int{}},
 	}
 	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
@@ -134,6 +135,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	checking := e.estate.checking(ctx)
 	all.Go(func() { e.runMonitor(checking) })
+	all.Go(func() { e.runObserved(ctx) })
 	all.Go(func() { e.signers.Run(serving) })
 	all.Go(func() { e.stapler.Run(ctx) })
 	all.Go(func() { e.keepTickets(ctx) })

@@ -148,7 +148,7 @@ func (s *shard) fallBack(q *wire.Query) (wire.Choice, bool) {
 }
 
 // Failed implements wire.Service. The next Pick passes the server over, and rewrites the client's entry when it finds another.
-func (s *shard) Failed(wire.Choice, error) {}
+func (s *shard) Failed(c wire.Choice, err error) { s.sawFailure(c.Server.Owner.(*seat), err) }
 
 // Release implements wire.Service.
 func (s *shard) Release(c wire.Choice) {

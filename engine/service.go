@@ -38,7 +38,8 @@ type server struct {
 	taken   atomic.Int64 // places, whether or not their number has a limit
 	// warmSince is when the slow start began, on the clock of the loops; 0: it has its whole share.
 	warmSince atomic.Int64
-	seats     []*seat // one for each loop
+	failures  atomic.Pointer[failures] // nil: live traffic is not observed
+	seats     []*seat                  // one for each loop
 }
 
 // seat is a server on one loop.

@@ -40,9 +40,10 @@ type shard struct {
 	quietClients wire.Time // no failure of their TLS is logged before
 	quietServers wire.Time // likewise
 	routing
-	datagrams associations // of UDP Mode
-	paces     []int64      // average response times of all loops, as last looked at; nil: the scheduler does not ask
-	desperate bool         // fewer servers are healthy than the minimum: health does not count
+	datagrams associations    // of UDP Mode
+	paces     []int64         // average response times of all loops, as last looked at; nil: the scheduler does not ask
+	desperate bool            // fewer servers are healthy than the minimum: health does not count
+	failing   appliance.Ports // codes that live traffic counts as failures
 }
 
 var (
@@ -71,7 +72,10 @@ func (s *shard) swap(next *snapshot) {
 	s.seats = make([]*seat, len(servers))
 	s.addresses = make([]netip.Addr, len(servers))
 	s.others = make([]int64, len(servers))
-	s.lookedAt, s.paces = 0, nil
+	s.lookedAt, s.paces, s.failing = 0, nil, nil
+	if c.Monitor.Observe.Failures > 0 {
+		s.failing, _ = appliance.ParsePorts(c.Monitor.Observe.Codes)
+	}
 	if c.Scheduler == appliance.FastestResponse {
 		s.paces = make([]int64, len(servers))
 	}

@@ -34,6 +34,7 @@ func (s *shard) Answered(c wire.Choice, status int, took time.Duration) {
 	if n.server == nil {
 		return
 	}
+	s.sawAnswer(n, status)
 	if status != 0 && s.paces != nil {
 		n.pace.Add(s.lane.loop.Now(), took)
 	}

@@ -69,6 +69,7 @@ func (k *core) fromServer(b []byte) int {
 }
 
 func (k *core) badAnswer(reason string) {
+	k.service.Answered(k.x.choice, 0, 0)
 	k.refuse(request.Verdict{Status: 502, Reason: reason})
 }
 

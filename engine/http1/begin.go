@@ -279,8 +279,10 @@ func (k *core) serverLost() {
 	case x.tunnel:
 		k.endTunnel(wire.EndServerClosed)
 	case x.answered:
+		k.service.Answered(x.choice, 0, 0)
 		k.refuseAs(wire.EndServerClosed, request.Verdict{Status: 502, Reason: "the server broke off its answer"})
 	case !k.mayRepeat():
+		k.service.Answered(x.choice, 0, 0)
 		k.refuseAs(wire.EndServerClosed, request.Verdict{Status: 502, Reason: "the server closed without an answer"})
 	default:
 		k.repeat()

@@ -86,6 +86,7 @@ func (k *core) wokenBusy() {
 			return
 		}
 	case !blocked && check(x.serverAt, server):
+		k.service.Answered(x.choice, 0, 0)
 		k.refuse(request.Verdict{Status: 504, Reason: "the server did not answer in time"})
 		return
 	}

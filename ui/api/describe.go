@@ -42,6 +42,8 @@ func grouped(owner, path string) string {
 	switch path {
 	case "check":
 		return "How the real servers are checked: an object, or only the kind, such as \"connect\"."
+	case "check.observe":
+		return "How live traffic takes a server down."
 	case "check.http":
 		return "Of a check over HTTP or HTTPS."
 	case "check.dicom":

@@ -177,6 +177,9 @@ func cadenceFields() []Field {
 		with(duration("check.timeout", func(s *vs) *appliance.Duration { return &s.Monitor.Timeout }), probing),
 		with(number("check.rise", func(s *vs) *int { return &s.Monitor.Rise }), probing),
 		with(number("check.fall", func(s *vs) *int { return &s.Monitor.Fall }), probing),
+		with(number("check.observe.failures", func(s *vs) *int { return &s.Monitor.Observe.Failures }), probing),
+		with(text("check.observe.codes", "500-599", func(s *vs) *string { return &s.Monitor.Observe.Codes }), probing),
+		with(duration("check.observe.window", func(s *vs) *appliance.Duration { return &s.Monitor.Observe.Window }), probing),
 		with(check("check.close_on_down", func(s *vs) *bool { return &s.Monitor.CloseOnDown }), probing),
 	}
 }

@@ -288,7 +288,7 @@ func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
 
 // hasDefault tells whether an empty field means the default.
 func (f Field) hasDefault() bool {
-	return f.Kind == Duration || f.Kind == Number || slices.Contains([]string{"tls.min_version", "tls.client_auth", "tls.redirect"}, f.Path) || f.Path == "persistence.cookie_name" || f.Path == "persistence.application_cookie" || f.Path == "fallback.kind"
+	return f.Kind == Duration || f.Kind == Number || slices.Contains([]string{"tls.min_version", "tls.client_auth", "tls.redirect"}, f.Path) || f.Path == "persistence.cookie_name" || f.Path == "check.observe.codes" || f.Path == "persistence.application_cookie" || f.Path == "fallback.kind"
 }
 
 func (r Row) into(server *appliance.RealServer, i int) []error {
