@@ -47,7 +47,7 @@ func TestTheScriptInABrowser(t *testing.T) {
 	needBrowser(t)
 	r := newRig(t, rigOptions{setUp: true})
 	paint(r)
-	browser := newBrowser(t, r)
+	browser := newBrowser(t, r, 90*time.Second)
 	row := func(label string) string { return `document.getElementById("rs-` + r.id("HL7", label) + `")` }
 
 	// Values change by themselves; a row that somebody types in waits.

@@ -32,7 +32,7 @@ func TestLook(t *testing.T) {
 	r := newRig(t, rigOptions{setUp: true, traffic: someLines(), statistics: waves{}, suggest: func(context.Context, string) string {
 		return "Did you mean 192.168.0.188? It is free in 192.168.0.0/24 on eth0."
 	}})
-	browser := newBrowser(t, r)
+	browser := newBrowser(t, r, 30*time.Minute)
 	paint(r)
 	r.web()
 	pages := map[string]func(context.Context) error{
@@ -47,7 +47,7 @@ func TestLook(t *testing.T) {
 		"passwords": r.open("/lbadmin/passwords"), "audit": r.open("/lbadmin/reports/audit"), "persistence": r.open("/lbadmin/reports/persistence"), "connections": r.open(connectionsPath), "layer7": r.open(layer7StatusPath), "advanced": r.open("/lbadmin/advanced"), "local": r.open("/lbadmin/local"),
 		"tls": r.unfolded(layer7 + "/" + r.id("DMWL")), "certificates": r.open(certificatesPath), "certificate": r.open(certificatesPath + "/" + r.ui.Certificates.Certificates()[0].ID), "upload": r.typing(certificatesPath+"/upload", map[string]string{"#f-certificate": "-----BEGIN CERTIFICATE-----\nMIIB"}, "#save"),
 		"selfsigned": r.open(certificatesPath + "/self-signed"), "request": r.open(certificatesPath + "/requests/" + r.ui.Certificates.SigningRequests()[0].ID), "authority": r.open(certificatesPath + "/authorities/" + r.ui.Certificates.Authorities()[0].ID),
-		"logs": r.open(logsPath), "graphs": r.open(graphsPath), "traffic-log": r.open(trafficLogPath),
+		"logs": r.open(logsPath), "graphs": r.open(graphsPath), "fallback": r.open(fallbackPath), "traffic-log": r.open(trafficLogPath),
 		"search": r.open("/lbadmin/search?q=vna"), "lost": r.open("/lbadmin/layer7/nothing"), "setup": fresh.open("/lbadmin/setup"), "setup2": fresh.typing("/lbadmin/setup", map[string]string{"#code": fresh.code}, "#setup-next"),
 	}
 	only := os.Getenv("EVENKEEL_LOOK_ONLY")
@@ -66,7 +66,8 @@ func TestLook(t *testing.T) {
 	}
 }
 
-func newBrowser(t *testing.T, r *rig) context.Context {
+// newBrowser signs in. What it does for the test has to be done within the limit.
+func newBrowser(t *testing.T, r *rig, limit time.Duration) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true),
@@ -79,7 +80,7 @@ func newBrowser(t *testing.T, r *rig) context.Context {
 	if err := chromedp.Do(browser); err != nil { // the browser lives as long as the context of its first call
 		t.Fatal(err)
 	}
-	within, done := context.WithTimeout(browser, 90*time.Second)
+	within, done := context.WithTimeout(browser, limit)
 	t.Cleanup(done)
 	err := chromedp.Do(within, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(r.base+"/lbadmin/sign-in"), chromedp.SendKeys("#name", "loadbalancer"), chromedp.SendKeys("#password", goodPassword),
 		chromedp.Click("#sign-in"), chromedp.WaitVisible("#user-menu"))
@@ -133,7 +134,13 @@ func (r *rig) ticking(ctx context.Context) error {
 	return err
 }
 
-func picture(ctx context.Context, open func(context.Context) error, theme string, width int64, file string) error {
+// picture opens a page in a browser that remembers nothing of the pages before.
+func picture(browser context.Context, open func(context.Context) error, theme string, width int64, file string) error {
+	ctx, cancel := context.WithTimeout(browser, 40*time.Second)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(localStorage.clear(), true)`)); err != nil {
+		return err
+	}
 	scheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, scheme); err != nil {
 		return err
@@ -254,7 +261,8 @@ func (r *rig) rulesOpen(ctx context.Context) error {
 	if err := r.open(layer7 + "/" + r.id("WEB"))(ctx); err != nil {
 		return err
 	}
-	if err := chromedp.Do(ctx, chromedp.Click("#section-rules > summary")); err != nil {
+	// A click would close a section that is open already.
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelector("#section-rules").open = true`)); err != nil {
 		return err
 	}
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click("#add-rule")); err != nil {

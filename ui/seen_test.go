@@ -83,7 +83,7 @@ func TestLogLinesAreReadAndStayInert(t *testing.T) {
 	if status != http.StatusOK || strings.Contains(page, "<script>alert") || !strings.Contains(page, "&lt;script&gt;alert(1)") || !strings.Contains(page, "data-events") {
 		t.Errorf("%d", status)
 	}
-	if _, _, page := r.get(r.client, logsPath+"?service="+r.id("HL7")); !strings.Contains(page, "connect_failed") || strings.Contains(page, "13.5 s") {
+	if _, _, page := r.get(r.client, logsPath+"?service="+r.id("HL7")); !strings.Contains(page, ">connect failed<") || strings.Contains(page, "13.5 s") {
 		t.Error("the filter by service")
 	}
 	if _, _, page := r.get(r.client, logsPath+"?"+url.Values{"q": {"nothing like it"}}.Encode()); !strings.Contains(page, "There is no such line.") {

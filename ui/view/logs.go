@@ -51,7 +51,7 @@ func ReadLogLine(raw string) LogLine {
 		}
 		return fields[name]
 	}
-	l.Service, l.Client, l.Server, l.Status, l.End, l.Why = fields["service"], fields["client"], dash("server"), dash("status"), fields["end"], fields["why"]
+	l.Service, l.Client, l.Server, l.Status, l.End, l.Why = fields["service"], fields["client"], dash("server"), dash("status"), strings.ReplaceAll(fields["end"], "_", " "), fields["why"]
 	l.Good = l.End == "done" && !strings.HasPrefix(l.Status, "5")
 	if dropped := fields["dropped"]; dropped != "" {
 		l.Request = dropped + " lines were dropped"

@@ -1525,7 +1525,7 @@ func Layer7Table(v Layer7) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = Ago(r.Since).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = Clock(r.Since).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
