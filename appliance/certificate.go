@@ -89,6 +89,26 @@ type CertificateWish struct {
 	Days         int      `json:"days,omitempty"`    // of a self-signed one; 0: 397
 }
 
+// UnmarshalJSON reads a wish. Days that are given must be some: only who leaves them out gets what is usual.
+func (w *CertificateWish) UnmarshalJSON(b []byte) error {
+	type plain CertificateWish
+	read := struct {
+		plain
+		Days *int `json:"days"`
+	}{}
+	if err := strict(b, &read); err != nil {
+		return err
+	}
+	*w = CertificateWish(read.plain)
+	if read.Days == nil {
+		return nil
+	}
+	if w.Days = *read.Days; w.Days == 0 {
+		return Refuse("days", "A certificate is valid for 1 to 3650 days.")
+	}
+	return nil
+}
+
 // KeyKind is what sort of key is made.
 type KeyKind string
 

@@ -21,22 +21,22 @@ func (o ProxyOut) Valid() bool { return o == ProxyOutOff || o == ProxyOutV1 || o
 
 // ProxyProtocol is how a service hears from proxies before it, and tells servers behind it, whose connection it is.
 type ProxyProtocol struct {
-	In      bool           `json:"in"`      // every connection begins with a header, of either version
-	Trusted []netip.Prefix `json:"trusted"` // who may send one; connections from elsewhere are closed
-	Within  Duration       `json:"within"`  // the header must be complete by then
-	Out     ProxyOut       `json:"out"`
+	In      bool     `json:"in"`      // every connection begins with a header, of either version
+	Trusted Networks `json:"trusted"` // who may send one; connections from elsewhere are closed
+	Within  Duration `json:"within"`  // the header must be complete by then
+	Out     ProxyOut `json:"out"`
 }
 
 // mostTrusted bounds the list of trusted proxies.
 const mostTrusted = 256
 
 func newProxyProtocol() ProxyProtocol {
-	return ProxyProtocol{Trusted: []netip.Prefix{}, Within: Duration(3 * time.Second), Out: ProxyOutOff}
+	return ProxyProtocol{Trusted: Networks{}, Within: Duration(3 * time.Second), Out: ProxyOutOff}
 }
 
 func (p *ProxyProtocol) normalize() {
 	if p.Trusted == nil {
-		p.Trusted = []netip.Prefix{}
+		p.Trusted = Networks{}
 	}
 	for i, n := range p.Trusted {
 		p.Trusted[i] = n.Masked()

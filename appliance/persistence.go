@@ -2,8 +2,8 @@ package appliance
 
 import (
 	"encoding/json"
-	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -84,15 +84,15 @@ type Persistence struct {
 	CookieLife        Duration        `json:"cookie_life"`        // a cookie older than this is not honoured
 	ApplicationCookie string          `json:"application_cookie"` // name of the cookie that the servers themselves set
 	// TrustedProxies are whose X-Forwarded-For is believed: from the right, what they wrote is skipped; the first address that is none of theirs is the client's.
-	TrustedProxies []netip.Prefix `json:"trusted_proxies"`
-	ClearOnDrain   bool           `json:"clear_on_drain"`
+	TrustedProxies Networks `json:"trusted_proxies"`
+	ClearOnDrain   bool     `json:"clear_on_drain"`
 }
 
 func newPersistence() Persistence {
 	return Persistence{
 		Kind: PersistNone, MaskIPv4: 32, MaskIPv6: 128, Timeout: Duration(30 * time.Minute), TableSize: 10240,
 		CookieName: "SERVERID", CookieIdle: Duration(30 * time.Minute), CookieLife: Duration(12 * time.Hour),
-		ApplicationCookie: "JSESSIONID", TrustedProxies: []netip.Prefix{},
+		ApplicationCookie: "JSESSIONID", TrustedProxies: Networks{},
 	}
 }
 
@@ -107,7 +107,7 @@ func (p *Persistence) UnmarshalJSON(b []byte) error {
 
 func (p *Persistence) normalize() {
 	if p.TrustedProxies == nil {
-		p.TrustedProxies = []netip.Prefix{}
+		p.TrustedProxies = Networks{}
 	}
 	for i, n := range p.TrustedProxies {
 		p.TrustedProxies[i] = n.Masked()
@@ -138,11 +138,23 @@ func (v *validation) persistence(s *VirtualService) {
 	const spelling = "A cookie's name has letters, digits and signs such as _ and -, no space."
 	if !validToken.MatchString(p.CookieName) {
 		v.refuse("persistence.cookie_name", spelling)
+	} else if p.Kind.Sealed() && !s.TLS.On() && secureName(p.CookieName) {
+		v.refuse("persistence.cookie_name", "Browsers drop a cookie named %s unless it comes over TLS; choose a certificate for this service, or another name.", p.CookieName)
 	}
 	if !validToken.MatchString(p.ApplicationCookie) {
 		v.refuse("persistence.application_cookie", spelling)
 	}
 	v.proxies(p)
+}
+
+// secureName tells whether browsers keep a cookie of that name only when it is Secure, RFC 6265bis, 4.1.3.
+func secureName(name string) bool {
+	for _, prefix := range []string{"__Host-", "__Secure-"} {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *validation) proxies(p *Persistence) {

@@ -33,8 +33,15 @@ func TestValidateTellsWhatIsWrongWithTLS(t *testing.T) {
 		"tls.redirect#code": func(s *VirtualService) { s.TLS.Redirect = "304" },
 		"tls.redirect_port": func(s *VirtualService) { s.TLS.Redirect, s.TLS.RedirectPort = "308", 80 },
 		"tls.hsts":          func(s *VirtualService) { s.TLS.HSTS = -1 },
-		"server_tls.sni":    func(s *VirtualService) { s.ServerTLS.SNI = "10.0.0.1" },
-		"server_tls.ca":     func(s *VirtualService) { s.ServerTLS.CA = "x" },
+		"tls.hsts#clear":    func(s *VirtualService) { s.TLS.HSTS = UsualHSTS },
+		"persistence.cookie_name": func(s *VirtualService) {
+			s.Persistence.Kind, s.Persistence.CookieName = PersistCookie, "__Host-SERVERID"
+		},
+		"persistence.cookie_name#either": func(s *VirtualService) {
+			s.Persistence.Kind, s.Persistence.CookieName = PersistCookieOrIP, "__secure-id"
+		},
+		"server_tls.sni": func(s *VirtualService) { s.ServerTLS.SNI = "10.0.0.1" },
+		"server_tls.ca":  func(s *VirtualService) { s.ServerTLS.CA = "x" },
 	} {
 		config := webService()
 		c(&config.Cluster.VirtualServices[0])
@@ -52,6 +59,7 @@ func TestValidateTellsWhatIsWrongWithTLS(t *testing.T) {
 	good.Cluster.VirtualServices[0].TLS = TLSOptions{
 		Certificates: []string{aFingerprint}, MinVersion: TLS13, ClientAuth: ClientAuthRequired, ClientCA: aFingerprint, Redirect: RedirectOff, HSTS: UsualHSTS,
 	}
+	good.Cluster.VirtualServices[0].Persistence.Kind, good.Cluster.VirtualServices[0].Persistence.CookieName = PersistCookie, "__Host-SERVERID"
 	if err := Validate(good, Site{}); err != nil {
 		t.Error(err)
 	}

@@ -75,6 +75,8 @@ func (v *validation) httpsOptions(s *VirtualService) {
 	}
 	if o.HSTS.D() < 0 || o.HSTS.D() > 10*maxDuration || o.HSTS.D()%time.Second != 0 {
 		v.refuse("tls.hsts", "This time must be 0 (off) to 10 years in whole seconds.")
+	} else if o.HSTS > 0 && s.Protocol == HTTP && !o.On() {
+		v.refuse("tls.hsts", "HSTS counts on answers over TLS only; choose a certificate for this service, or set it at the service that has one.")
 	}
 }
 

@@ -130,6 +130,17 @@ func TestEveryStateOfAServiceHasItsSentence(t *testing.T) {
 	}
 }
 
+func TestServiceThatOnlyRedirectsIsUp(t *testing.T) {
+	v := appliance.NewService(appliance.HTTP)
+	v.TLS.Redirect = appliance.RedirectMovedPermanently
+	down := appliance.ServerStatus{State: appliance.Online, Check: appliance.ServerHealth{Health: appliance.Down}}
+	for _, servers := range [][]appliance.ServerStatus{nil, {down}} {
+		if health, sentence := judge(&v, servers); health != appliance.ServiceUp || sentence != "Every request is redirected to HTTPS; no real server is asked." {
+			t.Errorf("%d servers: %s %q", len(servers), health, sentence)
+		}
+	}
+}
+
 func TestBackupsAndTheMinimumOfServersAreTold(t *testing.T) {
 	seen := func(id string, h appliance.Health) appliance.ServerStatus {
 		return appliance.ServerStatus{ID: id, Label: id, State: appliance.Online, Check: appliance.ServerHealth{Health: h}}

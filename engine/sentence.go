@@ -11,6 +11,8 @@ import (
 func judge(c *appliance.VirtualService, servers []appliance.ServerStatus) (appliance.ServiceHealth, string) {
 	n := countServers(c, servers)
 	switch {
+	case c.TLS.Redirects():
+		return appliance.ServiceUp, "Every request is redirected to HTTPS; no real server is asked."
 	case len(servers) == 0:
 		return without(c, "There is no real server")
 	case n.online == 0:

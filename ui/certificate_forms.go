@@ -202,7 +202,7 @@ func (p *page) wish(w wishForm, do func(appliance.CertificateWish) error) error 
 	var err error
 	if days != "" {
 		if in.Days, err = strconv.Atoi(days); err != nil || in.Days == 0 {
-			err = appliance.Refuse("days", "%.20q is not a number of days.", days)
+			err = appliance.Refuse("days", "A certificate is valid for 1 to 3650 days; %.20q is no such number.", days)
 		}
 	}
 	if err == nil {

@@ -15,7 +15,7 @@ func (p *page) serviceRow(l *listed, stored *appliance.VirtualService, few bool)
 	s := &l.config
 	row := view.ServiceRow{
 		ID: s.ID, Label: s.Label, Address: s.Address.String(), Ports: s.Ports.String(), Protocol: strings.ToUpper(string(s.Protocol)),
-		Method: fmt.Sprintf("Layer %d", s.Layer), Mode: "Proxy", ServerCount: len(s.RealServers),
+		Method: fmt.Sprintf("Layer %d", s.Layer), Mode: "Proxy", ServerCount: len(s.RealServers), Redirects: s.TLS.Redirects(),
 	}
 	if !l.runs {
 		row.State, row.SavedOnly, row.Sentence = view.State{Key: "saved", Word: "Saved"}, true, "Saved, not running yet. Apply starts it."

@@ -48,8 +48,10 @@ func (m *material) readPFX(encoded, password string) error {
 		return refuse(fieldPassword, "This file has a password.", "")
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
 		return refuse(fieldPassword, "The password does not open this file.", "")
+	case err != nil && !isPFX(file):
+		return refuse(fieldPFX, "This is not a PFX (PKCS #12) file.", "A PFX is what Windows exports with “Yes, export the private key”; a certificate in text is PEM.")
 	case err != nil:
-		return refuse(fieldPFX, "This file cannot be read as PFX (PKCS #12) with one certificate and its key.", reason(err))
+		return refuse(fieldPFX, "This PFX file does not hold one certificate with its private key, or it is damaged.", "Export it again, with its private key and a password.")
 	case len(more) >= maxCertificates:
 		return refuse(fieldPFX, "This file holds more certificates than a chain has.", "")
 	}
@@ -59,6 +61,17 @@ func (m *material) readPFX(encoded, password string) error {
 	}
 	m.certificates, m.keys = append(append(m.certificates, certificate), more...), append(m.keys, signer)
 	return nil
+}
+
+// isPFX tells whether the outermost structure is that of a PFX, RFC 7292, 4: version 3, and what it protects.
+func isPFX(file []byte) bool {
+	var outer struct {
+		Version  int
+		AuthSafe asn1.RawValue
+		MAC      asn1.RawValue `asn1:"optional"`
+	}
+	_, err := asn1.Unmarshal(file, &outer)
+	return err == nil && outer.Version == 3
 }
 
 // rounds adds up the rounds of key derivation that a file asks for: every whole number that stands beside a salt, wherever it is nested. A number that fits nowhere

@@ -63,6 +63,7 @@ func TestUploadIsRefusedAtItsFieldsOverREST(t *testing.T) {
 		`{"label":"a"}`:                         "certificate",
 		`{"label":"a","certificate":"` + pemOf(p, "x") + `"}`: "private_key",
 		`{"label":"<b>","names":["a.example"],"days":-1}`:     "",
+		`{"names":["a.example"],"days":0}`:                    "",
 	} {
 		path := "/certificates"
 		if field == "" {

@@ -28,7 +28,7 @@ func neighbourFields() []Field {
 			},
 		},
 		check("proxy_protocol.in", func(s *vs) *bool { return &s.ProxyProtocol.In }),
-		networksField("proxy_protocol.trusted", func(s *vs) *[]netip.Prefix { return &s.ProxyProtocol.Trusted }),
+		networksField("proxy_protocol.trusted", func(s *vs) *appliance.Networks { return &s.ProxyProtocol.Trusted }),
 		duration("proxy_protocol.within", func(s *vs) *appliance.Duration { return &s.ProxyProtocol.Within }),
 		choice("proxy_protocol.out", func(s *vs) *appliance.ProxyOut { return &s.ProxyProtocol.Out },
 			Option{string(appliance.ProxyOutOff), "off"}, Option{string(appliance.ProxyOutV1), "version 1"}, Option{string(appliance.ProxyOutV2), "version 2"}),
@@ -36,7 +36,7 @@ func neighbourFields() []Field {
 }
 
 // networksField is a list of addresses and networks in one line.
-func networksField(path string, at func(*vs) *[]netip.Prefix) Field {
+func networksField(path string, at func(*vs) *appliance.Networks) Field {
 	return Field{
 		Path: path, Kind: Text, Example: "192.168.0.10, 10.1.0.0/16",
 		get: func(s *vs) string {

@@ -1,7 +1,6 @@
 package form
 
 import (
-	"net/netip"
 	"strings"
 
 	"evenkeel/appliance"
@@ -37,7 +36,7 @@ func persistenceFields() []Field {
 	return []Field{
 		choice("persistence.kind", func(s *vs) *appliance.PersistenceKind { return &s.Persistence.Kind }, options(appliance.PersistenceKinds()...)...),
 		with(text("persistence.application_cookie", "JSESSIONID", func(s *vs) *string { return &s.Persistence.ApplicationCookie }), application),
-		with(networksField("persistence.trusted_proxies", func(s *vs) *[]netip.Prefix { return &s.Persistence.TrustedProxies }), k(appliance.PersistForwardedFor)),
+		with(networksField("persistence.trusted_proxies", func(s *vs) *appliance.Networks { return &s.Persistence.TrustedProxies }), k(appliance.PersistForwardedFor)),
 		with(duration("persistence.timeout", func(s *vs) *appliance.Duration { return &s.Persistence.Timeout }), byTable),
 		with(number("persistence.mask_ipv4", func(s *vs) *int { return &s.Persistence.MaskIPv4 }), k(addressed...)),
 		with(number("persistence.mask_ipv6", func(s *vs) *int { return &s.Persistence.MaskIPv6 }), k(addressed...)),
@@ -50,18 +49,14 @@ func persistenceFields() []Field {
 }
 
 // readNetworks reads addresses and networks with commas or spaces between them.
-func readNetworks(path, text string) ([]netip.Prefix, error) {
-	out := []netip.Prefix{}
+func readNetworks(path, text string) (appliance.Networks, error) {
+	out := appliance.Networks{}
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
-		if a, err := netip.ParseAddr(word); err == nil && a.Zone() == "" {
-			out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
-			continue
-		}
-		n, err := netip.ParsePrefix(word)
-		if err != nil {
+		n, ok := appliance.ParseNetwork(word)
+		if !ok {
 			return nil, appliance.Refuse(path, "%.60q is neither an address nor a network.", word)
 		}
-		out = append(out, n.Masked())
+		out = append(out, n)
 	}
 	return out, nil
 }

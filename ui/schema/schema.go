@@ -96,6 +96,8 @@ func own(t reflect.Type) (*Schema, bool) {
 		s.Format, s.Also = "duration", []Form{Whole}
 	case appliance.Ports:
 		s.Format, s.Also = "ports", []Form{Whole, List}
+	case appliance.Networks:
+		s = &Schema{Type: t, Form: List, trial: true, Item: &Schema{Type: t.Elem(), Form: Text, Format: "address or network"}}
 	case appliance.Monitor, appliance.Persistence:
 		s = &Schema{Type: t, Form: Object, Also: []Form{Text}, Fields: fields(t)}
 	case json.RawMessage:

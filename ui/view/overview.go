@@ -73,6 +73,7 @@ type ServiceRow struct {
 	SavedOnly          bool
 	Servers            []ServerRow
 	ServerCount, Ready int
+	Redirects          bool // every request is sent to HTTPS, and no server is asked
 }
 
 // Tick is one check of the strip of the last checks: of class up or down.
@@ -131,6 +132,8 @@ func lower(s string) string { return strings.ToLower(s) }
 
 func serverCount(r ServiceRow) string {
 	switch {
+	case r.Redirects:
+		return "redirects to HTTPS"
 	case r.ServerCount == 0:
 		return "no servers"
 	case r.SavedOnly:
