@@ -99,7 +99,8 @@ func (e *Engine) RestorePersistence(saved map[string][]byte) {
 
 // memory is what is known of a client when a server is chosen for it.
 type memory struct {
-	server int // index of the server that it had before and would get again; -1: none
+	server int    // index of the server that it had before and would get again; -1: none
+	named  string // id of the server that its entry or cookie leads to, whether or not it would get it
 	key    persist.Key
 	keyed  bool      // there is or will be an entry of key: the choice is written there
 	opened bool      // its cookie is good
@@ -112,7 +113,7 @@ func (s *shard) remembered(q *wire.Query) memory {
 	m := memory{server: -1}
 	if s.sealer != nil && len(q.Cookie) > 0 {
 		if o, ok := s.sealer.Open(q.Cookie, s.wall()); ok {
-			m.server, m.opened, m.renew, m.issued = s.returning(o.Server, q), true, o.Renewal, o.Issued
+			m.server, m.named, m.opened, m.renew, m.issued = s.returning(o.Server, q), o.Server, true, o.Renewal, o.Issued
 		}
 	}
 	if s.table == nil || m.server >= 0 {
@@ -138,11 +139,20 @@ func (s *shard) remembered(q *wire.Query) memory {
 
 // recall looks for a key in the table. pinned says that a client without an entry gets one with the choice; otherwise only an entry that is there is changed.
 func (s *shard) recall(m *memory, key persist.Key, pinned bool, q *wire.Query) (known bool) {
-	id, known := s.table.Get(key, int64(s.lane.loop.Now()))
+	id, known := s.entry(key, q)
 	if m.key, m.keyed = key, pinned || known; known {
-		m.server = s.returning(id, q)
+		m.server, m.named = s.returning(id, q), id
 	}
 	return known
+}
+
+// entry looks a key up, which uses it unless the query is a dry one.
+func (s *shard) entry(key persist.Key, q *wire.Query) (id string, known bool) {
+	if q.Dry {
+		e, known := s.table.Look(key, int64(s.lane.loop.Now()))
+		return e.Server, known
+	}
+	return s.table.Get(key, int64(s.lane.loop.Now()))
 }
 
 // recallSession looks for what the client showed. What it made up leads nowhere; sessions of servers are learned from their answers.
@@ -155,7 +165,7 @@ func (s *shard) recallRDP(m *memory, q *wire.Query) {
 	if q.Route.IsValid() {
 		for i := range s.seats {
 			if s.addresses[i] == q.Route.Addr() && s.config.ServerPort(&s.config.RealServers[i], s.port(q)) == q.Route.Port() {
-				m.server = s.returning(s.seats[i].ID, q)
+				m.server, m.named = s.returning(s.seats[i].ID, q), s.seats[i].ID
 			}
 		}
 	}
@@ -184,7 +194,7 @@ func (s *shard) returning(id string, q *wire.Query) int {
 
 // remember notes the server of a client for the next time.
 func (s *shard) remember(c *wire.Choice, q *wire.Query, m *memory) {
-	if m.keyed {
+	if m.keyed && !q.Dry {
 		s.table.Put(m.key, c.Server.ID, int64(s.lane.loop.Now()))
 	}
 	s.giveCookie(c, q, m)
@@ -192,7 +202,7 @@ func (s *shard) remember(c *wire.Choice, q *wire.Query, m *memory) {
 
 // giveCookie has the client get a cookie that leads to the choice.
 func (s *shard) giveCookie(c *wire.Choice, q *wire.Query, m *memory) {
-	if s.sealer == nil {
+	if s.sealer == nil || q.Dry {
 		return
 	}
 	var value [persist.ValueSize]byte

@@ -24,7 +24,7 @@ func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
 
 // pickOwn is Pick among the service's own servers.
 func (s *shard) pickOwn(q *wire.Query) (wire.Choice, bool) {
-	s.desperate = s.config.MinimumServers > 0 && s.healthy() < s.config.MinimumServers
+	s.judge()
 	m := s.remembered(q)
 	if m.server >= 0 {
 		if c, ok := s.choose(m.server, q, wire.ByPersistence); ok {
@@ -39,7 +39,7 @@ func (s *shard) pickOwn(q *wire.Query) (wire.Choice, bool) {
 	}
 	s.survey(q)
 	for {
-		i := s.pool.Pick(q)
+		i := s.next(q)
 		if i < 0 {
 			return s.fallBack(q)
 		}
@@ -54,18 +54,37 @@ func (s *shard) pickOwn(q *wire.Query) (wire.Choice, bool) {
 	}
 }
 
+// judge finds out whether health counts.
+func (s *shard) judge() {
+	s.desperate = s.config.MinimumServers > 0 && s.healthy() < s.config.MinimumServers
+}
+
 // survey tells the pool which servers take new clients now, and how busy they are.
 func (s *shard) survey(q *wire.Query) {
 	s.lookAtOthers()
 	for i, seat := range s.seats {
 		r, p := &s.config.RealServers[i], &s.pool.Seats[i]
-		p.Usable = r.State == appliance.Online && s.reachable(i, q) && (r.MaxConnections == 0 || seat.server.taken.Load() < int64(r.MaxConnections))
+		p.Usable = r.State == appliance.Online && s.reachable(i, q) && !s.full(i)
 		p.Open = seat.Counters.Open + s.others[i]
 		p.Share = s.shareOf(seat.server)
 		if s.paces != nil {
 			p.Pace = s.paces[i]
 		}
 	}
+}
+
+// next asks the scheduler.
+func (s *shard) next(q *wire.Query) int {
+	if q.Dry {
+		return s.pool.Peek(q)
+	}
+	return s.pool.Pick(q)
+}
+
+// full tells whether a server has as many connections as it may.
+func (s *shard) full(i int) bool {
+	most := s.config.RealServers[i].MaxConnections
+	return most > 0 && s.seats[i].server.taken.Load() >= int64(most)
 }
 
 // healthy counts the servers that are online and not down.
@@ -117,6 +136,9 @@ func (s *shard) choose(i int, q *wire.Query, why wire.Reason) (wire.Choice, bool
 	r, seat := &s.config.RealServers[i], s.seats[i]
 	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now()}
 	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, s.port(q)))
+	if q.Dry {
+		return c, !s.full(i)
+	}
 	if taken := seat.server.taken.Add(1); r.MaxConnections > 0 && taken > int64(r.MaxConnections) { // counted without a limit too: one may be set later
 		seat.server.taken.Add(-1)
 		return wire.Choice{}, false
@@ -143,7 +165,9 @@ func (s *shard) fallBack(q *wire.Query) (wire.Choice, bool) {
 		return wire.Choice{}, false
 	}
 	now := s.lane.loop.Now()
-	s.fallback.opened(now)
+	if !q.Dry {
+		s.fallback.opened(now)
+	}
 	return wire.Choice{Server: &s.fallback.Server, Address: to, Fallback: true, Reason: wire.ByFallback, Opened: now}, true
 }
 

@@ -87,6 +87,7 @@ func (s *shard) routed(q *wire.Query) (c wire.Choice, decided, ok bool) {
 	if q.Rule < 1 || q.Rule > len(s.routes) {
 		return wire.Choice{}, false, false
 	}
+	s.judge()
 	switch to := s.routes[q.Rule-1]; {
 	case to.pool != nil:
 		own := *q
@@ -105,7 +106,8 @@ func (s *shard) decide(q *wire.Query) bool {
 	if s.evaluator == nil {
 		s.evaluator = &rules.Evaluator{}
 	}
-	d := s.evaluator.Run(s.program, &rules.Request{Source: q.Client.Addr(), Port: q.Port}, int64(s.lane.loop.Now()), false)
+	r := rules.OfConnection(q.Client.Addr(), q.Port)
+	d := s.evaluator.Run(s.program, &r, int64(s.lane.loop.Now()), q.Dry)
 	q.Rule = d.Route
 	return d.Status == 0
 }

@@ -104,10 +104,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService, 
 		x.key = h.key(b, config)
 	}
 
-	out := h.emit(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps)
-	if k.secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
-		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
-	}
+	out := h.forward(k.pool.loop.Scratch(), b, k.client.Peer().Addr(), k.client.Local(), x.serverKeeps, k.secure)
 	if h.ownID {
 		out = k.appendRequestID(out[:len(out)-2])
 	}

@@ -52,6 +52,15 @@ func (h *requestHead) emit(out, b []byte, peer netip.Addr, local netip.AddrPort,
 	return append(out, "\r\n"...)
 }
 
+// forward is emit with what a client who came by TLS adds.
+func (h *requestHead) forward(out, b []byte, peer netip.Addr, local netip.AddrPort, keep, secure bool) []byte {
+	out = h.emit(out, b, peer, local, keep)
+	if secure && !h.hasProto && h.forwarding != appliance.ForwardedOff {
+		out = append(out[:len(out)-2], "X-Forwarded-Proto: https\r\n\r\n"...)
+	}
+	return out
+}
+
 // emitForwarded writes one X-Forwarded-For: what came in, in its order, when that is to be kept, and the client's address at the end.
 func (h *requestHead) emitForwarded(out, b []byte, peer netip.Addr) []byte {
 	out = append(out, "X-Forwarded-For: "...)

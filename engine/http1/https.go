@@ -37,15 +37,27 @@ func (k *core) strictTransport() []byte {
 
 // redirect answers a request in clear with where it is served over https: the same host and target, and the port that is configured. Nothing of it goes to a server.
 func (k *core) redirect(h *requestHead, to *appliance.TLSOptions) {
+	out, ok := h.appendRedirect(k.pool.loop.Scratch(), to)
+	if !ok {
+		k.refuse(request.Bad("a request without a host cannot be redirected"))
+		return
+	}
+	add(&k.service.Counters().Requests, 1)
+	add(&k.service.Counters().BytesOut, uint64(len(out)))
+	k.client.Send(out)
+	k.shut()
+}
+
+// appendRedirect appends the answer that leads to https; false: the request has no host.
+func (h *requestHead) appendRedirect(out []byte, to *appliance.TLSOptions) ([]byte, bool) {
 	host := h.host
 	if h.absolute {
 		host = h.authority
 	}
 	if len(host) == 0 {
-		k.refuse(request.Bad("a request without a host cannot be redirected"))
-		return
+		return out, false
 	}
-	out := append(k.pool.loop.Scratch(), "HTTP/1.1 "...)
+	out = append(out, "HTTP/1.1 "...)
 	out = append(out, to.Redirect...)
 	out = append(out, ' ')
 	out = append(out, request.Text(status(to.Redirect))...)
@@ -58,11 +70,7 @@ func (k *core) redirect(h *requestHead, to *appliance.TLSOptions) {
 		out = append(out, '/')
 	}
 	out = append(out, h.path...)
-	out = append(out, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"...)
-	add(&k.service.Counters().Requests, 1)
-	add(&k.service.Counters().BytesOut, uint64(len(out)))
-	k.client.Send(out)
-	k.shut()
+	return append(out, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"...), true
 }
 
 func status(r appliance.HTTPSRedirect) int {

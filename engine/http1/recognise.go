@@ -19,21 +19,32 @@ const (
 // recognise notes by what the service recognises the client of the request at hand.
 func (k *core) recognise(b []byte, h *requestHead, p *appliance.Persistence) {
 	x := k.x
-	x.client = k.client.Peer()
-	switch p.Kind {
-	case appliance.PersistApplication:
-		session := h.ownCookie(b, p.ApplicationCookie)
-		if session == nil {
-			session = pathParameter(h.path, p.ApplicationCookie)
-		}
-		if len(session) <= maxSession {
-			x.session = append(x.session[:0], session...)
-		}
-	case appliance.PersistForwardedFor:
-		if a := h.forwardedFor(b, x.client.Addr(), p.TrustedProxies); a.IsValid() {
-			x.client = netip.AddrPortFrom(a, x.client.Port())
+	x.client = h.clientOf(b, k.client.Peer(), p)
+	if p.Kind == appliance.PersistApplication {
+		x.session = append(x.session[:0], h.sessionOf(b, p.ApplicationCookie)...)
+	}
+}
+
+// clientOf returns the client as it counts for persistence and hashing.
+func (h *requestHead) clientOf(b []byte, peer netip.AddrPort, p *appliance.Persistence) netip.AddrPort {
+	if p.Kind == appliance.PersistForwardedFor {
+		if a := h.forwardedFor(b, peer.Addr(), p.TrustedProxies); a.IsValid() {
+			return netip.AddrPortFrom(a, peer.Port())
 		}
 	}
+	return peer
+}
+
+// sessionOf returns the value of the servers' own cookie, or what stands in the path for it.
+func (h *requestHead) sessionOf(b []byte, name string) []byte {
+	session := h.ownCookie(b, name)
+	if session == nil {
+		session = pathParameter(h.path, name)
+	}
+	if len(session) > maxSession {
+		return nil
+	}
+	return session
 }
 
 // learn tells the service what an answer shows, if it wants to know.

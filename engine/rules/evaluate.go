@@ -18,6 +18,7 @@ type Evaluator struct {
 	now     int64
 	listed  bool
 	dry     bool
+	trace   *Trace // nil: nobody wants to know
 	tooLong bool
 }
 
@@ -51,6 +52,9 @@ func (e *Evaluator) Run(p *Program, r *Request, now int64, dry bool) *Decision {
 	for i := range p.rules {
 		c := &p.rules[i]
 		holds := e.all(c.when)
+		if e.trace != nil {
+			e.trace.look(e, c, holds)
+		}
 		if e.tooLong {
 			d.Status = 431
 			return d
@@ -60,7 +64,12 @@ func (e *Evaluator) Run(p *Program, r *Request, now int64, dry bool) *Decision {
 		}
 		d.Matched = append(d.Matched, c.number)
 		for k := range c.actions {
-			if e.do(&c.actions[k]); d.Status != 0 {
+			before := d.Route
+			e.do(&c.actions[k])
+			if e.trace != nil {
+				e.trace.did(c.actions[k].kind, before)
+			}
+			if d.Status != 0 {
 				return d
 			}
 		}

@@ -21,6 +21,9 @@ type Request struct {
 	Secure  bool   // it came by TLS
 }
 
+// OfConnection is what is known of a client in TCP Mode and UDP Mode.
+func OfConnection(source netip.Addr, port uint16) Request { return Request{Source: source, Port: port} }
+
 // split returns the path and the query with its question mark.
 func (r *Request) split() (path, query []byte) {
 	path = r.Target

@@ -2,6 +2,7 @@ package tlsterm
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"strings"
 )
 
@@ -52,4 +53,12 @@ func (t *table) choose(hello *tls.ClientHelloInfo) *Certificate {
 		}
 	}
 	return list[0]
+}
+
+// Shown returns the certificate that a client of today is shown when it asks for that name; an empty one stands for no name.
+func (t *Terminator) Shown(name string) *x509.Certificate {
+	return t.table.choose(&tls.ClientHelloInfo{
+		ServerName: name, SupportedVersions: []uint16{tls.VersionTLS13}, CipherSuites: []uint16{tls.TLS_AES_128_GCM_SHA256}, SupportedCurves: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},
+		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384, tls.PSSWithSHA256, tls.PSSWithSHA384, tls.PSSWithSHA512, tls.Ed25519},
+	}).leaf
 }

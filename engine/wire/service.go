@@ -44,6 +44,8 @@ type Query struct {
 	BySource bool           // what the client showed does not tell it from others; its address counts instead
 	Secure   bool           // the client came by TLS
 	Rule     int            // where the rules send this request: 1 for the first of the program's routes; 0: nowhere in particular
+	// Dry says that somebody only wants to know: nothing is counted, remembered or moved on, and nothing is to be released.
+	Dry bool
 }
 
 // Learner is a Service that wants to know how its choices turned out. A core tells it only if the service's persistence is of a kind that learns.
