@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -62,8 +63,50 @@ func TestHTTPSWithCookiesHSTSAndRedirect(t *testing.T) {
 	if want := "https://a.test:" + strconv.Itoa(int(v.Ports[0].First)) + "/y?z"; resp.StatusCode != 308 || resp.Header.Get("Location") != want {
 		t.Errorf("%d %s", resp.StatusCode, resp.Header.Get("Location"))
 	}
-	if _, err := http.Get("http://" + address(v)); err == nil {
-		t.Error("clear text was served on a port of TLS")
+}
+
+func TestPlainHTTPOnAPortOfTLSIsToldSo(t *testing.T) {
+	ca := tlstest.NewAuthority(t, "CA")
+	a := ca.Issue("a.test")
+	log := &notes{}
+	e := start(t, Options{Certificates: keep(a), LogsDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(log, nil))})
+	server := serveHandler(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request in clear came through") })).address
+	v := web(t, "WEB", server)
+	v.TLS.Certificates, v.Log = []string{a.ID}, appliance.LogErrors
+	e.apply(v)
+	for _, request := range []string{"GET", "POST", "OPTIONS"} {
+		r, err := http.NewRequestWithContext(t.Context(), request, "http://"+address(v)+"/x", strings.NewReader(strings.Repeat("x", 1<<16)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 400 || !strings.Contains(string(body), "This port speaks HTTPS") || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || !resp.Close {
+			t.Errorf("%s: %d %q %v", request, resp.StatusCode, body, resp.Header)
+		}
+	}
+	until(t, "the log says why", func() bool { return log.has("plain HTTP on a port that speaks HTTPS") })
+	until(t, "three lines of the traffic log", func() bool {
+		lines := 0
+		for _, line := range logged(e, "WEB") {
+			if strings.Contains(line, "status=400") && strings.Contains(line, `end=refused why="plain HTTP on a port that speaks HTTPS"`) {
+				lines++
+			}
+		}
+		return lines == 3
+	})
+	conn, err := net.Dial("tcp", address(v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "EHLO mail.example.org\r\n")
+	if got, _ := io.ReadAll(conn); len(got) > 0 {
+		t.Errorf("who speaks neither TLS nor HTTP got %q", got)
 	}
 }
 

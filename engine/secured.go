@@ -1,22 +1,27 @@
 package engine
 
 import (
+	"errors"
 	"sync/atomic"
 
+	"evenkeel/appliance"
 	"evenkeel/engine/tlsterm"
 	"evenkeel/engine/wire"
 )
 
 // terminate puts TLS around a client's connection.
 func (s *shard) terminate(c wire.Conn) wire.Core {
-	return s.lane.secure.Server(c, s.secrecy.terminator.Config, s.within, s.handshakeFailed)
+	return s.lane.secure.Server(c, s.secrecy.terminator.Config, s.within, func(err error) { s.handshakeFailed(c, err) })
 }
 
 // within returns the core of what is inside TLS, when the handshake is over.
 func (s *shard) within(c *tlsterm.Conn) wire.Core { return s.plain(c) }
 
-// handshakeFailed counts and logs, at most once a second, why a client's TLS came to nothing.
-func (s *shard) handshakeFailed(err error) {
+// handshakeFailed counts and logs, at most once a second, why a client's TLS came to nothing. Who got an answer has a line in the traffic log.
+func (s *shard) handshakeFailed(c wire.Conn, err error) {
+	if errors.Is(err, tlsterm.ErrClear) {
+		s.answeredInClear(c)
+	}
 	atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
 	if s.seldom(&s.quietClients) {
 		s.engine.log.Info("client turned away by TLS", "service", s.config.Label, "reason", err.Error())
@@ -28,6 +33,15 @@ func (s *shard) serverFailed(server string, err error) {
 	if s.seldom(&s.quietServers) {
 		s.engine.log.Warn("TLS with a real server failed", "service", s.config.Label, "real_server", server, "reason", err.Error())
 	}
+}
+
+// answeredInClear tells of a client that spoke HTTP in clear where HTTPS is spoken.
+func (s *shard) answeredInClear(c wire.Conn) {
+	r, now := s.Blank(), s.lane.loop.Now()
+	r.ID, r.Began, r.Ended, r.Client = s.NewID(), now, now, c.Peer()
+	r.Session = s.config.Protocol != appliance.HTTP
+	r.Status, r.Own, r.BytesOut, r.End, r.Why = 400, true, uint64(len(tlsterm.ClearAnswer)), wire.EndRefused, tlsterm.ErrClear.Error()
+	s.Record(r)
 }
 
 func (s *shard) seldom(quiet *wire.Time) bool {

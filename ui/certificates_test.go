@@ -258,7 +258,7 @@ func hiddenBase(t *testing.T, page string) string {
 func TestWishKeepsWhatWasTypedWhenItIsRefused(t *testing.T) {
 	r := newRig(t, rigOptions{setUp: true})
 	status, _, body := r.post(r.client, certificatesPath+"/self-signed", "names", "-bad-", "organisation", "Example Clinic", "country", "Germany", "days", "x", "key", "ecdsa_p256")
-	if status != http.StatusUnprocessableEntity || !strings.Contains(body, "is not a number of days") || !strings.Contains(body, `value="Example Clinic"`) {
+	if status != http.StatusUnprocessableEntity || !strings.Contains(body, "is valid for 1 to 3650 days") || !strings.Contains(body, `value="Example Clinic"`) {
 		t.Errorf("%d", status)
 	}
 	if status, _, body = r.post(r.client, certificatesPath+"/request", "names", "-bad-", "country", "Germany", "key", "ecdsa_p256"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "neither a host name") || !strings.Contains(body, "A country has two letters") {

@@ -176,6 +176,10 @@ func (c *Conn) fail(err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errLeft
 	}
+	if c.accept != nil && spokeClear(err) {
+		err = ErrClear
+		c.raw.Send(ClearAnswer)
+	}
 	c.raw.Close()
 	c.breakOff(err)
 }
