@@ -99,7 +99,7 @@ func Fields() []Field {
 		{vs, "http.http2_out", "HTTP/2 to the servers", "For servers that speak it, such as gRPC's: in clear they must take it with prior knowledge, over TLS by ALPN. Requests share connections. A server without it is not used."},
 		{vs, "http.websocket_timeout", "WebSocket timeout", "A WebSocket that is silent in both directions for so long is closed. Many applications send a sign of life every 30 s."},
 		{vs, "http.request_id", "X-Request-ID", "Tells the servers the number that a request has in the traffic log; what the client sent under that name is removed."},
-		{vs, "source_address", "Source address", "The address that the real servers see connections come from: one of this appliance or of a service. Empty: the one that the route to the server has."},
+		{vs, "source_address", "Source address", "The address that the real servers see connections come from: one of this appliance or of a service; or transparent: each client's own. The servers' way back to the clients must lead through this appliance then (make it their gateway), and clients on the servers' own network do not work. Empty: the one that the route to the server has."},
 		{vs, "proxy_protocol.in", "PROXY protocol from proxies", "Every connection must begin with a header of the PROXY protocol, version 1 or 2, which says whose it is."},
 		{vs, "proxy_protocol.trusted", "Trusted proxies", "Addresses and networks, with commas between them, whose header counts. Connections from elsewhere are closed."},
 		{vs, "proxy_protocol.within", "Header within", "A connection whose header is not complete in this time is closed."},

@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -78,26 +77,5 @@ func (v *validation) proxyProtocol(s *VirtualService) {
 		case n.Bits() == 0:
 			v.refuse("proxy_protocol.trusted", "%s would believe everybody; whoever writes a header could be any client.", n)
 		}
-	}
-}
-
-// sourceAddress checks the address that servers see.
-func (v *validation) sourceAddress(s *VirtualService) {
-	a := s.SourceAddress
-	switch {
-	case !a.IsValid():
-		return
-	case a.Zone() != "" || a.IsUnspecified() || a.IsMulticast():
-		v.refuse("source_address", "%s is no address that connections can come from.", a)
-		return
-	case len(v.site.Addresses) > 0 && !v.here(a):
-		v.refuse("source_address", "%s is no address of this appliance; take one of its own or a service's.", a)
-	}
-	i := slices.IndexFunc(s.RealServers, func(r RealServer) bool {
-		to, ok := r.Address.Addr()
-		return ok && to.Is4() != a.Is4()
-	})
-	if i >= 0 {
-		v.refuse("source_address", "The real server %s has the address %s; from %s it cannot be reached.", s.RealServers[i].Label, s.RealServers[i].Address, a)
 	}
 }

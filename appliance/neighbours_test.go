@@ -10,7 +10,7 @@ func TestValidateNeighbours(t *testing.T) {
 		"proxy_protocol.out":     func(s *VirtualService) { s.ProxyProtocol.Out = "v3" },
 		"proxy_protocol.within":  func(s *VirtualService) { s.ProxyProtocol.Within = 0 },
 		"proxy_protocol.trusted": func(s *VirtualService) { s.ProxyProtocol.In = true },
-		"source_address":         func(s *VirtualService) { s.SourceAddress = netip.MustParseAddr("192.168.0.77") },
+		"source_address":         func(s *VirtualService) { s.SourceAddress.Addr = netip.MustParseAddr("192.168.0.77") },
 	} {
 		s := NewService(TCP)
 		s.ID, s.Label, s.Address, s.Ports = "a", "A", netip.MustParseAddr("192.168.0.188"), Ports{{80, 80}}
@@ -33,7 +33,7 @@ func TestValidateRefusesToBelieveEverybodyAndToMixFamilies(t *testing.T) {
 	s := NewService(TCP)
 	s.ID, s.Label, s.Address, s.Ports = "a", "A", netip.MustParseAddr("fd00::188"), Ports{{80, 80}}
 	s.ProxyProtocol.In, s.ProxyProtocol.Trusted = true, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
-	s.SourceAddress = netip.MustParseAddr("fd00::188")
+	s.SourceAddress.Addr = netip.MustParseAddr("fd00::188")
 	r := NewRealServer()
 	r.ID, r.Label, r.Address = "r", "R", "192.168.0.40"
 	s.RealServers = []RealServer{r}

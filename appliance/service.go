@@ -57,7 +57,7 @@ type VirtualService struct {
 	ServerTLS   ServerTLS   `json:"server_tls"`
 
 	ProxyProtocol ProxyProtocol `json:"proxy_protocol"`
-	SourceAddress netip.Addr    `json:"source_address,omitzero"` // that the servers see; zero: the one of the route
+	SourceAddress Source        `json:"source_address,omitzero"` // that the servers see; zero: the one of the route
 	Rules         []Rule        `json:"rules,omitempty"`         // in the operator's order
 }
 
@@ -177,7 +177,7 @@ func (s *VirtualService) Normalize() {
 	s.Ports = s.Ports.canonical()
 	s.normalizeTLS()
 	s.ProxyProtocol.normalize()
-	s.SourceAddress = s.SourceAddress.Unmap()
+	s.SourceAddress.Addr = s.SourceAddress.Addr.Unmap()
 	s.Persistence.normalize()
 	if s.RealServers == nil {
 		s.RealServers = []RealServer{}

@@ -173,7 +173,7 @@ func (a *association) connect() bool {
 			atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
 			return false
 		}
-		from := s.config.SourceAddress
+		from := s.config.SourceAddress.Addr
 		if choice.Fallback {
 			from = netip.Addr{}
 		}

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"net/netip"
+
+	"evenkeel/appliance"
 	"evenkeel/engine/http2"
 	"evenkeel/engine/wire"
 )
@@ -30,10 +33,32 @@ func (s *shard) dial(c wire.Choice, client wire.Conn, core wire.Core) (wire.Conn
 		if client != nil && s.config.Private() {
 			core = s.announce(client, core)
 		}
-		return s.lane.loop.DialFrom(s.config.SourceAddress, c.Address, core)
+		return s.dialSource(client, c.Address, core)
 	}
 	if seat := c.Server.Owner.(*seat); seat.secure != nil {
 		return s.dialTLS(seat, core, dial)
 	}
 	return dial(core)
+}
+
+// dialSource opens a connection from the address that the servers are to see.
+func (s *shard) dialSource(client wire.Conn, to netip.AddrPort, core wire.Core) (wire.Conn, error) {
+	if client != nil && s.config.SourceAddress.Transparent {
+		peer := client.Peer()
+		if from, own := s.config.SourceAddress.For(peer.Addr(), to.Addr()); own {
+			return s.lane.loop.DialAs(netip.AddrPortFrom(from, peer.Port()), to, core)
+		}
+	}
+	return s.lane.loop.DialFrom(s.config.SourceAddress.Addr, to, core)
+}
+
+// sharingOf returns whom the connections to a service's servers may serve.
+func sharingOf(c *appliance.VirtualService) wire.Sharing {
+	switch {
+	case c.Private():
+		return wire.SharedByNobody
+	case c.SourceAddress.Transparent:
+		return wire.SharedByAddress
+	}
+	return wire.SharedByAll
 }

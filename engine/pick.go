@@ -134,7 +134,7 @@ func (s *shard) port(q *wire.Query) uint16 {
 // choose takes a place on a server; false: its connections are at the limit.
 func (s *shard) choose(i int, q *wire.Query, why wire.Reason) (wire.Choice, bool) {
 	r, seat := &s.config.RealServers[i], s.seats[i]
-	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now()}
+	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now(), Sharing: s.sharing}
 	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, s.port(q)))
 	if q.Dry {
 		return c, !s.full(i)

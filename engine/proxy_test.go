@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -223,9 +224,9 @@ func TestSourceAddressIsWhatServersSee(t *testing.T) {
 	v := tcp(t, "S", server.address)
 	r := start(t, Options{})
 	for _, want := range []string{"127.0.0.77", "127.0.0.78", "127.0.0.1"} {
-		v.SourceAddress = netip.MustParseAddr(want)
+		v.SourceAddress.Addr = netip.MustParseAddr(want)
 		if want == "127.0.0.1" {
-			v.SourceAddress = netip.Addr{}
+			v.SourceAddress.Addr = netip.Addr{}
 		}
 		r.apply(v)
 		if got := readName(t, dial(t, address(v))); got != want {
@@ -237,9 +238,29 @@ func TestSourceAddressIsWhatServersSee(t *testing.T) {
 func TestSourceAddressWorksInIPv6(t *testing.T) {
 	server := serveOn(t, "[::1]:0", func(c net.Conn) { _, _ = io.WriteString(c, c.RemoteAddr().(*net.TCPAddr).IP.String()+"\n") })
 	v := tcp(t, "S", server.address)
-	v.Address, v.SourceAddress = netip.IPv6Loopback(), netip.IPv6Loopback()
+	v.Address, v.SourceAddress.Addr = netip.IPv6Loopback(), netip.IPv6Loopback()
 	start(t, Options{}).apply(v)
 	if got := readName(t, dial(t, address(v))); got != "::1" {
 		t.Errorf("the server sees %s", got)
+	}
+}
+
+// TestTransparentSourceTakesAnotherPortWhenTheClientsIsTaken: a client on this machine holds its port itself.
+func TestTransparentSourceTakesAnotherPortWhenTheClientsIsTaken(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("EVENKEEL_TEST_REQUIRE") == "all" {
+			t.Fatal("a transparent source needs root")
+		}
+		t.Skip("a transparent source needs root")
+	}
+	server := serve(t, func(c net.Conn) { _, _ = io.WriteString(c, c.RemoteAddr().String()+"\n") })
+	v := tcp(t, "S", server.address)
+	v.SourceAddress.Transparent = true
+	start(t, Options{}).apply(v)
+	c := dialFrom(t, "127.0.0.77", address(v))
+	own := netip.MustParseAddrPort(c.LocalAddr().String())
+	got, err := netip.ParseAddrPort(readName(t, c))
+	if err != nil || got.Addr() != own.Addr() || got.Port() == own.Port() || got.Port() == 0 {
+		t.Errorf("the server sees %s (%v), the client is %s", got, err, own)
 	}
 }

@@ -37,8 +37,9 @@ type shard struct {
 	listeners    []ear
 	quietTill    wire.Time // no refusal is logged before
 	secrecy      *secrecy
-	quietClients wire.Time // no failure of their TLS is logged before
-	quietServers wire.Time // likewise
+	sharing      wire.Sharing // of connections to the servers
+	quietClients wire.Time    // no failure of their TLS is logged before
+	quietServers wire.Time    // likewise
 	routing
 	datagrams associations    // of UDP Mode
 	paces     []int64         // average response times of all loops, as last looked at; nil: the scheduler does not ask
@@ -67,6 +68,7 @@ func (s *shard) swap(next *snapshot) {
 		s.pool.Turn(s.lane.number)
 	}
 	s.config, s.table, s.sealer, s.program = c, next.table, next.sealer, next.program
+	s.sharing = sharingOf(c)
 	s.rekey(next)
 	s.recache()
 	s.seats = make([]*seat, len(servers))

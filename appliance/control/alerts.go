@@ -13,6 +13,7 @@ const (
 	codeBootFailed   = "boot_failed"   // nothing, or only a part, runs since the start
 	codeNotRecorded  = "not_recorded"  // it happened, and could not be written
 	codeAddressLeft  = "address_left"  // an address that nothing uses is still there
+	codeDivertLost   = "divert_lost"   // servers see clients' addresses, and the rules for that are gone
 )
 
 // Alerts returns the standing messages, the most severe first, then the oldest.

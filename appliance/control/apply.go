@@ -56,7 +56,7 @@ func atRest() *appliance.Error {
 	}
 }
 
-// perform brings the machine from old to next: addresses first, then the engine, then addresses that nothing needs any more. On an error the addresses are as before
+// perform brings the machine from old to next: addresses and rules first, then the engine, then what nothing needs any more goes. On an error the addresses are as before
 // and the engine has kept what it ran. It goes on when the one who asked goes away: half of it would be worse.
 func (c *Control) perform(ctx context.Context, next, old appliance.Config) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTime)
@@ -65,6 +65,10 @@ func (c *Control) perform(ctx context.Context, next, old appliance.Config) error
 		if err := c.host.Claim(ctx, addresses(next)); err != nil {
 			c.release(ctx, old)
 			return claimErrors(next, err)
+		}
+		if err := c.divert(ctx, next); err != nil {
+			c.release(ctx, old)
+			return err
 		}
 	}
 	if err := c.engine.Apply(ctx, next); err != nil {
@@ -98,6 +102,7 @@ func claimErrors(config appliance.Config, err error) appliance.Errors {
 
 // release gives back what config does not need. An address that stays too long disturbs nobody who was served before, so it is an alert and no failure.
 func (c *Control) release(ctx context.Context, config appliance.Config) {
+	c.undivert(ctx, config)
 	if err := c.host.Release(ctx, addresses(config)); err != nil {
 		c.log.Warn("addresses not released", "error", err)
 		c.raise(appliance.Alert{

@@ -23,6 +23,7 @@ func (c *Control) check(ctx context.Context, config, old appliance.Config) error
 	}
 	if c.host != nil {
 		found = append(found, c.checkAddresses(ctx, config, addresses(old))...)
+		found = append(found, c.checkDivert(ctx, config, old)...)
 	}
 	if len(found) == 0 {
 		return nil

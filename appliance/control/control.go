@@ -25,7 +25,7 @@ type Engine interface {
 	Status() appliance.Status
 }
 
-// Host puts the services' addresses on the machine's interfaces. Addresses that are there anyway are left alone.
+// Host puts the services' addresses on the machine's interfaces, and lets servers answer to clients' own. Addresses that are there anyway are left alone.
 type Host interface {
 	// Check tells whether all of them could be claimed, changing nothing.
 	Check(context.Context, []netip.Addr) error
@@ -33,6 +33,10 @@ type Host interface {
 	Claim(context.Context, []netip.Addr) error
 	// Release removes those that Claim added and that are not in keep.
 	Release(ctx context.Context, keep []netip.Addr) error
+	// CheckDivert tells whether Divert could work, changing nothing.
+	CheckDivert(context.Context) error
+	// Divert brings answers to clients' own addresses here, or lets that be as soon as no connection needs it. It is called again from time to time.
+	Divert(ctx context.Context, on bool) error
 }
 
 // Store keeps revisions. An error of kind not_found says that there is no such revision; a revision whose content is damaged is returned beside the error.

@@ -10,16 +10,22 @@ import (
 // drainRetry is how long a drain that could not be ended waits for the next try.
 const drainRetry = 10 * time.Second
 
-// Run ends drains whose time limit is over: their servers are halted, by the system. It blocks until ctx ends and returns nil.
+// Run ends drains whose time limit is over: their servers are halted, by the system. And it keeps the rules for transparent sources as what runs needs them. It
+// blocks until ctx ends and returns nil.
 func (c *Control) Run(ctx context.Context) error {
 	changed, stop := c.Watch()
 	defer stop()
 	due := time.NewTimer(0)
 	defer due.Stop()
+	rules := time.NewTicker(divertEvery)
+	defer rules.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-rules.C:
+			c.keepDiverted(ctx)
+			continue
 		case <-changed:
 		case <-due.C:
 		}

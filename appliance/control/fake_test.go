@@ -55,6 +55,9 @@ type fakeHost struct {
 	owned []netip.Addr
 	calls *[]string
 	taken netip.Addr // another machine answers for it
+
+	diverting bool
+	denied    error // what CheckDivert and Divert answer
 }
 
 func (h *fakeHost) Check(_ context.Context, list []netip.Addr) error {
@@ -87,6 +90,19 @@ func (h *fakeHost) Release(_ context.Context, keep []netip.Addr) error {
 		}
 		return gone
 	})
+	return nil
+}
+
+func (h *fakeHost) CheckDivert(context.Context) error { return h.denied }
+
+func (h *fakeHost) Divert(_ context.Context, on bool) error {
+	if on && h.denied != nil {
+		return h.denied
+	}
+	if on != h.diverting {
+		*h.calls = append(*h.calls, fmt.Sprintf("divert %v", on))
+	}
+	h.diverting = on
 	return nil
 }
 

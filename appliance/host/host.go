@@ -1,5 +1,5 @@
 // Package host is the only part of Evenkeel that changes the operating system, and the one that knows the machine: it puts the addresses of virtual services on the
-// interface whose network holds them and takes them off again, and it reads the machine's figures. Everything else asks it.
+// interface whose network holds them and takes them off again, it makes the rules that bring answers to clients' own addresses here, and it reads the machine's figures. Everything else asks it.
 //
 // An address that the machine had before is never changed and never removed. Those that were added here are written down, so that a process that was killed finds
 // them at its next start; a restart of the machine clears both.
@@ -27,8 +27,9 @@ type Host struct {
 	dir  string
 	disk string
 
-	mu   sync.Mutex // held while addresses are changed; guards ours
-	ours ours
+	mu        sync.Mutex // held while addresses or rules are changed; guards what follows
+	ours      ours
+	diversion diversion
 
 	loadMu sync.Mutex // guards last
 	last   ticks

@@ -28,7 +28,7 @@ const inside = "EVENKEEL_TEST_INSIDE_NAMESPACE"
 
 // TestInNamespace runs each of these as a process of its own in a fresh network namespace.
 func TestInNamespace(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
+	inNamespace(t, map[string]func(*testing.T){
 		"AddressIsPutOnAndTakenOff": addressIsPutOnAndTakenOff,
 		"DuplicateIsRefused":        duplicateIsRefused,
 		"WithoutTheRight":           withoutTheRight,
@@ -39,7 +39,11 @@ func TestInNamespace(t *testing.T) {
 		"Suggest":                   suggestWhatIsFree,
 		"Announces":                 announces,
 		"LinkDown":                  linkDown,
-	} {
+	})
+}
+
+func inNamespace(t *testing.T, tests map[string]func(*testing.T)) {
+	for name, test := range tests {
 		if os.Getenv(inside) == "" {
 			test = reexecuted
 		}

@@ -51,7 +51,8 @@ type IdlePool struct {
 type stackKey struct {
 	server  *wire.Server
 	address netip.AddrPort
-	owner   *core // the only client that may have them; nil: any
+	owner   *core      // the only client that may have them; nil: any
+	client  netip.Addr // the only address whose clients may have them; zero: any
 }
 
 // stack is the parked connections to one address, newest on top.
@@ -63,8 +64,9 @@ type link struct {
 	conn         wire.Conn
 	server       *wire.Server
 	address      netip.AddrPort
-	owner        *core     // the only client that may have it; nil: any
-	parked       wire.Time // since when; zero while in use
+	owner        *core      // the only client that may have it; nil: any
+	client       netip.Addr // the only address whose clients may have it; zero: any
+	parked       wire.Time  // since when; zero while in use
 	armed        wire.Time
 	drops        uint64 // the pool's when it was dialed or taken
 	spliced      bool   // its last response was spliced: whether the server sent more than that is not known at once
@@ -105,10 +107,10 @@ func (p *IdlePool) stackOf(key stackKey, create bool) *stack {
 // the earliest, so that it hardly ever dies under such a request.
 const freshTime = time.Second
 
-// take returns the newest parked connection to an address that the owner (nil: anybody) may have and binds it to core, or nil. repeatable says that the request may be
-// sent again if the connection turns out to be dead.
-func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, owner *core, core wire.Core, repeatable bool) *link {
-	s := p.stackOf(stackKey{server, address, owner}, false)
+// take returns the newest parked connection of a key and binds it to core, or nil. repeatable says that the request may be sent again if the connection turns out to
+// be dead.
+func (p *IdlePool) take(key stackKey, core wire.Core, repeatable bool) *link {
+	s := p.stackOf(key, false)
 	if s == nil || s.top == nil {
 		return nil
 	}
@@ -119,6 +121,10 @@ func (p *IdlePool) take(server *wire.Server, address netip.AddrPort, owner *core
 	}
 	l.spliced, l.drops = false, p.drops
 	p.unlink(l)
+	if s.top == nil && (key.owner != nil || key.client.IsValid()) { // clients come and go
+		delete(p.stacks, key)
+		p.last = nil
+	}
 	l.conn.Bind(core)
 	return l
 }
@@ -151,7 +157,7 @@ func (p *IdlePool) park(l *link) {
 	}
 }
 
-func (l *link) key() stackKey { return stackKey{l.server, l.address, l.owner} }
+func (l *link) key() stackKey { return stackKey{l.server, l.address, l.owner, l.client} }
 
 // unlink takes l out of the pool; its connection is the caller's.
 func (p *IdlePool) unlink(l *link) {

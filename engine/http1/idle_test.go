@@ -26,7 +26,7 @@ func parkedLink(t *testing.T, p *IdlePool, loop *wiretest.Loop, server *wire.Ser
 
 // taken returns what the pool gives.
 func taken(p *IdlePool, server *wire.Server, to netip.AddrPort) wire.Conn {
-	if l := p.take(server, to, nil, &link{}, true); l != nil {
+	if l := p.take(stackKey{server: server, address: to}, &link{}, true); l != nil {
 		return l.conn
 	}
 	return nil

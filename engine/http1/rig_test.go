@@ -90,8 +90,10 @@ func newRig(t testing.TB, edit ...func(*appliance.VirtualService)) *rig {
 }
 
 // accept begins a new client connection.
-func (r *rig) accept() {
-	r.client = r.loop.Accept(clientAddr, vipAddr)
+func (r *rig) accept() { r.acceptFrom(clientAddr) }
+
+func (r *rig) acceptFrom(peer netip.AddrPort) {
+	r.client = r.loop.Accept(peer, vipAddr)
 	r.core = New(Options{Service: r.service, Client: r.client, Idle: r.pool, Recorder: &r.records, Refused: func(why string) { r.reasons = append(r.reasons, why) }})
 	r.client.Bind(r.core)
 }

@@ -87,15 +87,7 @@ func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
 
 // DialFrom is Dial from an address of this machine, of the family of to; the zero Addr leaves it to the route.
 func (l *Loop) DialFrom(from netip.Addr, to netip.AddrPort, core wire.Core) (wire.Conn, error) {
-	family := unix.AF_INET6
-	if to.Addr().Is4() || to.Addr().Is4In6() {
-		family = unix.AF_INET
-	}
-	fd, errno := sysSocket(family)
-	if (errno == unix.EMFILE || errno == unix.ENFILE) && l.starved.lend() {
-		l.starve(errno)
-		fd, errno = sysSocket(family)
-	}
+	fd, errno := l.socketTo(to)
 	if errno != 0 {
 		return nil, errno
 	}
@@ -109,11 +101,30 @@ func (l *Loop) DialFrom(from netip.Addr, to netip.AddrPort, core wire.Core) (wir
 		sysClose(fd)
 		return nil, errno
 	}
+	return l.dialed(fd, to, core), nil
+}
+
+// socketTo makes the socket of a connection to an address; the last descriptors may come from the reserve.
+func (l *Loop) socketTo(to netip.AddrPort) (int32, syscall.Errno) {
+	family := unix.AF_INET6
+	if to.Addr().Is4() || to.Addr().Is4In6() {
+		family = unix.AF_INET
+	}
+	fd, errno := sysSocket(family)
+	if (errno == unix.EMFILE || errno == unix.ENFILE) && l.starved.lend() {
+		l.starve(errno)
+		fd, errno = sysSocket(family)
+	}
+	return fd, errno
+}
+
+// dialed makes a connection of a socket that is being connected.
+func (l *Loop) dialed(fd int32, to netip.AddrPort, core wire.Core) *Conn {
 	c := l.newConn(fd, to)
 	c.core, c.flags = core, isConnecting
 	c.register()
 	count(&l.stats.Dialed)
-	return c, nil
+	return c
 }
 
 // makeReady has the loop look at c in its next turn.

@@ -87,12 +87,16 @@ func sysBindSource(fd int32, from netip.Addr) syscall.Errno {
 	if errno := sysSetInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); errno != 0 {
 		return errno
 	}
-	if from.Is4() || from.Is4In6() {
-		raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: from.As4()}
+	return sysBind(fd, netip.AddrPortFrom(from, 0))
+}
+
+func sysBind(fd int32, from netip.AddrPort) syscall.Errno {
+	if a := from.Addr(); a.Is4() || a.Is4In6() {
+		raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: swap(from.Port()), Addr: a.As4()}
 		_, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&raw)), unsafe.Sizeof(raw))
 		return e
 	}
-	raw := unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: from.As16()}
+	raw := unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: swap(from.Port()), Addr: from.Addr().As16()}
 	_, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&raw)), unsafe.Sizeof(raw))
 	return e
 }

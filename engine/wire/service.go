@@ -82,8 +82,19 @@ type Choice struct {
 	SetCookie []byte         // complete value for a Set-Cookie header to give to the client, or nil
 	Fallback  bool
 	Reason    Reason
+	Sharing   Sharing
 	Opened    Time // the service's own: when Pick made it
 }
+
+// Sharing says whom a connection to a server may serve when its first request is answered.
+type Sharing uint8
+
+// The ways of sharing.
+const (
+	SharedByAll     Sharing = iota
+	SharedByAddress         // the server sees the client's address: it serves clients with that one
+	SharedByNobody          // the server was told whose it is
+)
 
 // StatusConnected is what Answered tells of a connection of TCP Mode.
 const StatusConnected = -1

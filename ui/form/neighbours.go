@@ -11,20 +11,13 @@ import (
 func neighbourFields() []Field {
 	return []Field{
 		{
-			Path: "source_address", Kind: Text, Example: "as the routes say",
-			get: func(s *vs) string {
-				if !s.SourceAddress.IsValid() {
-					return ""
+			Path: "source_address", Kind: Text, Example: "as the routes say, or transparent",
+			get: func(s *vs) string { return s.SourceAddress.String() },
+			set: func(s *vs, t string) error {
+				if err := s.SourceAddress.UnmarshalText([]byte(strings.ToLower(strings.TrimSpace(t)))); err != nil {
+					return appliance.Refuse("source_address", "%.60q is no IP address; it may be transparent, too.", t)
 				}
-				return s.SourceAddress.String()
-			},
-			set: func(s *vs, t string) (err error) {
-				if t == "" {
-					s.SourceAddress = netip.Addr{}
-					return nil
-				}
-				s.SourceAddress, err = readAddress("source_address", t)
-				return err
+				return nil
 			},
 		},
 		check("proxy_protocol.in", func(s *vs) *bool { return &s.ProxyProtocol.In }),
@@ -61,7 +54,7 @@ func networksField(path string, at func(*vs) *appliance.Networks) Field {
 
 func sayNeighbours(s *vs) string {
 	p, from := &s.ProxyProtocol, "of the route"
-	if s.SourceAddress.IsValid() {
+	if !s.SourceAddress.IsZero() {
 		from = s.SourceAddress.String()
 	}
 	out := "source address " + from

@@ -200,6 +200,8 @@ func expectation(s *Schema) string {
 	switch s.Format {
 	case "ip":
 		return "An IP address belongs here, such as \"192.168.0.40\" or \"fd00::40\"."
+	case "ip or transparent":
+		return "An IP address belongs here, or \"transparent\"."
 	case "ip-port":
 		return "An address with its port belongs here, such as \"192.168.0.9:80\"."
 	case "cidr":

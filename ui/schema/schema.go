@@ -90,6 +90,8 @@ func own(t reflect.Type) (*Schema, bool) {
 		s.Format = "ip-port"
 	case netip.Prefix:
 		s.Format = "cidr"
+	case appliance.Source:
+		s.Format = "ip or transparent"
 	case time.Time:
 		s.Format = "date-time"
 	case appliance.Duration:
