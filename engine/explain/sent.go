@@ -29,7 +29,7 @@ func (w *account) tellSent(f *Finding) {
 	if c.SpeaksHTTP2() {
 		w.good("sent", "The server is spoken to in HTTP/2.")
 	}
-	if a := c.SourceAddress; a.IsValid() {
+	if a, _ := c.SourceAddress.For(w.client.Addr(), f.Choice.Address.Addr()); a.IsValid() {
 		w.good("sent", "The server sees the connection come from %s.", a)
 	}
 	switch c.ProxyProtocol.Out {

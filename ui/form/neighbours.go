@@ -1,7 +1,6 @@
 package form
 
 import (
-	"net/netip"
 	"strings"
 
 	"evenkeel/appliance"
