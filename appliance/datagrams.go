@@ -7,8 +7,8 @@ func (v *validation) datagrams(s *VirtualService) {
 	if s.Protocol != UDP {
 		return
 	}
-	m, byPort := &s.Monitor, []MonitorKind{MonitorNone, MonitorDNS, MonitorScript}
-	if !slices.Contains(byPort, m.Kind) && m.Port == 0 {
+	m := &s.Monitor
+	if !slices.Contains(DatagramMonitors(), m.Kind) && m.Port == 0 {
 		v.refuse("check.kind", "A check by TCP says nothing about a UDP service on the same port.").Hint = "Choose DNS, a script or none; or name the port of something that answers by TCP under Check port."
 	}
 	if s.Persistence.Kind == PersistLastSuccessful {
@@ -27,6 +27,9 @@ func (v *validation) datagrams(s *VirtualService) {
 		v.refuse("proxy_protocol.out", "The PROXY protocol needs TCP Mode or HTTP Mode.")
 	}
 }
+
+// DatagramMonitors are the kinds of check that say something about a service in UDP Mode by its own port; all others ask something by TCP.
+func DatagramMonitors() []MonitorKind { return []MonitorKind{MonitorNone, MonitorDNS, MonitorScript} }
 
 // keptDatagramPorts are the UDP ports of the appliance itself.
 func keptDatagramPorts() []keptPort {

@@ -110,6 +110,21 @@ func TestTheScriptInABrowser(t *testing.T) {
 	steps(t, browser, chromedp.Navigate(r.base+layer7+"/"+r.id("DMWL")), chromedp.Click("#section-check > summary"))
 	becomes(t, browser, `document.getElementById("f-check.dicom.called_ae").offsetHeight > 0 && document.getElementById("f-check.http.path").offsetHeight === 0`)
 
+	// A mode is offered what it can have.
+	kind := `document.getElementById("f-check.kind")`
+	pick := func(mode string) {
+		t.Helper()
+		if _, err := chromedp.Run(browser, chromedp.Evaluate[bool](`(document.getElementById("protocol").value = "`+mode+`", document.getElementById("protocol").dispatchEvent(new Event("change", { bubbles: true })))`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps(t, browser, chromedp.Navigate(r.base+layer7+"/new"), chromedp.WaitReady("main"))
+	pick("udp")
+	becomes(t, browser, kind+`.value === "none" && getComputedStyle(`+kind+`.querySelector("[value=connect]")).display === "none" && `+kind+`.querySelector("[value=connect]").disabled && !`+kind+`.querySelector("[value=dns]").disabled`)
+	becomes(t, browser, `document.getElementById("section-tls").offsetHeight === 0 && document.getElementById("section-https").offsetHeight === 0 && document.getElementById("section-check").offsetHeight > 0`)
+	pick("tcp")
+	becomes(t, browser, kind+`.value === "connect" && document.getElementById("section-tls").offsetHeight > 0`)
+
 	// Nothing was refused by the policy on content, and nothing is wider than a phone.
 	steps(t, browser, chromedp.EmulateViewport(360, 740))
 	for _, path := range []string{"/lbadmin/", layer7, layer7 + "/" + r.id("HL7"), serverPath(r.id("HL7"), r.id("HL7", "Corepoint2")), "/lbadmin/history", "/lbadmin/history/1", "/lbadmin/passwords", "/lbadmin/commit", "/lbadmin/reports/audit", "/lbadmin/wizard/imaging", "/lbadmin/servers?label=VNA1", "/lbadmin/configuration"} {

@@ -124,7 +124,7 @@ func checkFields(scripts []appliance.Script) []Field {
 		choices = append(choices, Option{s.ID, s.Label})
 	}
 	list := []Field{
-		choice("check.kind", func(s *vs) *appliance.MonitorKind { return &s.Monitor.Kind }, options(appliance.MonitorKinds()...)...),
+		fitting(choice("check.kind", func(s *vs) *appliance.MonitorKind { return &s.Monitor.Kind }, options(appliance.MonitorKinds()...)...), checkFits),
 		with(choice("check.http.method", func(s *vs) *string { return &s.Monitor.HTTP.Method }, Option{"", "GET"}, Option{"HEAD", "HEAD"}), web),
 		with(text("check.http.path", "/", func(s *vs) *string { return &s.Monitor.HTTP.Path }), web),
 		with(text("check.http.host", "the server's address", func(s *vs) *string { return &s.Monitor.HTTP.Host }), web),

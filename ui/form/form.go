@@ -34,8 +34,9 @@ type Field struct {
 	Path    string // in the API's words; also the name in the form
 	Kind    Kind
 	Options []Option
-	For     string // values of the section's first field with which this one counts, separated by spaces; empty: with all
-	Example string // shown in an empty field
+	fits    func(option string, p appliance.Protocol) bool // nil: every option fits in every mode
+	For     string                                         // values of the section's first field with which this one counts, separated by spaces; empty: with all
+	Example string                                         // shown in an empty field
 
 	get func(*appliance.VirtualService) string
 	set func(*appliance.VirtualService, string) error

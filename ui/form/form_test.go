@@ -97,6 +97,32 @@ func TestEmptyFieldsTakeTheDefaultsOfTheProtocol(t *testing.T) {
 	}
 }
 
+func TestAModeIsOfferedOnlyWhatItCanHave(t *testing.T) {
+	choices := map[string]Field{}
+	for _, f := range allFields(nil) {
+		choices[f.Path] = f
+	}
+	for _, c := range []struct{ path, option, misfits string }{
+		{"check.kind", "connect", "udp"}, {"check.kind", "grpc", "udp"}, {"check.kind", "dns", ""}, {"check.kind", "script", ""}, {"check.kind", "none", ""},
+		{"persistence.kind", "source_ip", ""}, {"persistence.kind", "http_cookie", "tcp udp"}, {"persistence.kind", "rdp_cookie", "http udp"}, {"persistence.kind", "last_successful", "udp"},
+		{"scheduler", "least_connections", ""},
+	} {
+		if got := choices[c.path].Misfits(c.option); got != c.misfits {
+			t.Errorf("%s %s: not in %q, want %q", c.path, c.option, got, c.misfits)
+		}
+	}
+	f := NewService(1)
+	f.Values["protocol"], f.Values["label"], f.Values["address"], f.Values["ports"] = "udp", "DNS", "10.0.0.1", "53"
+	s := appliance.NewService(appliance.TCP)
+	if errs := ReadService(posted(f)).Into(&s); len(errs) > 0 || s.Monitor.Kind != appliance.MonitorNone {
+		t.Errorf("a new form in UDP Mode: %v, check %s", errs, s.Monitor.Kind)
+	}
+	f.Values["check.port"] = "8080"
+	if errs := ReadService(posted(f)).Into(&s); len(errs) > 0 || s.Monitor.Kind != appliance.MonitorConnect {
+		t.Errorf("with a port that answers by TCP: %v, check %s", errs, s.Monitor.Kind)
+	}
+}
+
 func TestEveryUnreadableFieldIsNamed(t *testing.T) {
 	f := NewService(0)
 	bad := map[string]string{

@@ -34,7 +34,7 @@ func persistenceFields() []Field {
 		}
 	}
 	return []Field{
-		choice("persistence.kind", func(s *vs) *appliance.PersistenceKind { return &s.Persistence.Kind }, options(appliance.PersistenceKinds()...)...),
+		fitting(choice("persistence.kind", func(s *vs) *appliance.PersistenceKind { return &s.Persistence.Kind }, options(appliance.PersistenceKinds()...)...), persistenceFits),
 		with(text("persistence.application_cookie", "JSESSIONID", func(s *vs) *string { return &s.Persistence.ApplicationCookie }), application),
 		with(networksField("persistence.trusted_proxies", func(s *vs) *appliance.Networks { return &s.Persistence.TrustedProxies }), k(appliance.PersistForwardedFor)),
 		with(duration("persistence.timeout", func(s *vs) *appliance.Duration { return &s.Persistence.Timeout }), byTable),

@@ -15,8 +15,8 @@ import (
 type Section struct {
 	ID, Name string
 	Fields   []Field
-	Holds    []string           // further paths, of what is drawn in another way; a bracket at the end stands for all below it
-	Only     appliance.Protocol // counts in this mode only; empty: in all
+	Holds    []string             // further paths, of what is drawn in another way; a bracket at the end stands for all below it
+	Only     []appliance.Protocol // counts in these modes only; empty: in all
 	summary  func(*appliance.VirtualService) string
 }
 
@@ -27,7 +27,7 @@ func Sections(scripts []appliance.Script) []Section {
 		{ID: "persistence", Name: "Persistence", Fields: persistenceFields(), summary: sayPersistence},
 		{ID: "check", Name: "Health check", Fields: checkFields(scripts), summary: sayCheck},
 		{ID: "fallback", Name: "Fallback server", Fields: fallbackFields(), summary: sayFallback},
-		{ID: "http", Name: "Protocol", Fields: httpFields(), Only: appliance.HTTP, summary: sayHTTP},
+		{ID: "http", Name: "Protocol", Fields: httpFields(), Only: []appliance.Protocol{appliance.HTTP}, summary: sayHTTP},
 		{ID: "neighbours", Name: "Source address and PROXY protocol", Fields: neighbourFields(), summary: sayNeighbours},
 		{ID: "rules", Name: "Rules", Holds: []string{"rules", "rules["}, summary: sayRules},
 		{ID: "limits", Name: "Limits and times", Fields: limitFields(), summary: sayLimits},
@@ -262,6 +262,7 @@ func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
 		if typed == "" && field.Path != "ports" && field.Kind != Check && field.hasDefault() {
 			typed = field.get(&fresh)
 		}
+		typed = f.fit(field, typed, &fresh)
 		if typed == "" && field.Path == "ports" {
 			s.Ports = nil // Validate says it
 			continue

@@ -12,9 +12,9 @@ import (
 // tlsSections are the parts of the form about encryption.
 func tlsSections() []Section {
 	return []Section{
-		{ID: "tls", Name: "TLS", Fields: tlsFields(), summary: sayTLS},
-		{ID: "https", Name: "HTTPS", Fields: httpsFields(), Only: appliance.HTTP, summary: sayHTTPS},
-		{ID: "server_tls", Name: "TLS to the real servers", Fields: serverTLSFields(), summary: sayServerTLS},
+		{ID: "tls", Name: "TLS", Fields: tlsFields(), Only: streams(), summary: sayTLS},
+		{ID: "https", Name: "HTTPS", Fields: httpsFields(), Only: []appliance.Protocol{appliance.HTTP}, summary: sayHTTPS},
+		{ID: "server_tls", Name: "TLS to the real servers", Fields: serverTLSFields(), Only: streams(), summary: sayServerTLS},
 	}
 }
 

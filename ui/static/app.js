@@ -170,6 +170,20 @@
     });
   };
 
+  // What a mode cannot have is not offered; a choice that it cannot have becomes "none", and comes back with its mode.
+  const modes = () => {
+    const mode = $('#protocol'), choices = all('select:has(option[data-not])');
+    if (!mode) return;
+    const misfit = option => option.dataset.not?.split(' ').includes(mode.value);
+    const fit = () => choices.forEach(choice => {
+      const options = all('option', choice), was = options.find(option => option.value === choice.dataset.was), now = choice.selectedOptions[0];
+      options.forEach(option => { option.disabled = misfit(option) });
+      if (was && !was.disabled && now?.value === 'none') { choice.value = was.value; delete choice.dataset.was }
+      else if (now?.disabled) { choice.dataset.was ??= now.value; choice.value = 'none' }
+    });
+    mode.addEventListener('change', fit);
+  };
+
   // Small comforts.
   const comforts = () => {
     document.addEventListener('click', event => all('details.menu-drop[open]').forEach(d => { if (!d.contains(event.target)) d.open = false }));
@@ -199,6 +213,7 @@
   search();
   filter();
   rows();
+  modes();
   comforts();
   const address = document.body.dataset.events;
   if (address && window.EventSource) live(address);
