@@ -70,3 +70,22 @@ func TestEveryFieldThatConnectionNamesIsDropped(t *testing.T) {
 		})
 	}
 }
+
+// TestAnOfferOfH2CIsIgnored: RFC 9110, 7.8. It is what Java's client sends with its first request.
+func TestAnOfferOfH2CIsIgnored(t *testing.T) {
+	for _, offer := range []string{
+		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n",
+		"HTTP2-Settings: AAMAAABk\r\nUpgrade: H2C, foo/1\r\nConnection: HTTP2-Settings\r\nConnection: keep-alive, upgrade\r\n",
+		"Connection: Upgrade\r\nUpgrade: h2c\r\n",
+	} {
+		bothWays(t, func(t *testing.T, bytewise bool) {
+			r := newRig(t)
+			feed(r.client, "POST /a HTTP/1.1\r\nHost: x\r\n"+offer+"Content-Length: 2\r\nA: 1\r\n\r\nhi", bytewise)
+			s := r.connected(0)
+			r.equal("forwarded", take(s), "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nA: 1\r\n\r\nhi")
+			feed(s, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho", bytewise)
+			r.equal("answer", take(r.client), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho")
+			r.true("the connection is kept", !r.client.Over())
+		})
+	}
+}

@@ -10,24 +10,25 @@ import (
 // requestHead is a scanned request head.
 type requestHead struct {
 	head
-	start      int // where the request line begins: behind an empty line that some old clients send
-	method     []byte
-	path       []byte // with query; empty only in absolute form
-	authority  []byte // of a target in absolute form
-	host       []byte // nil when there is none (HTTP/1.0)
-	cookie     []byte // value of the persistence cookie; nil when there is none
-	expect     bool   // Expect: 100-continue
-	wantsWS    bool   // Upgrade names websocket
-	keyWS      bool
-	versionWS  bool
-	absolute   bool
-	forwarding appliance.ForwardedFor
-	hasProto   bool // X-Forwarded-Proto came in and passes
-	cookieName string
-	ownID      bool   // an X-Request-ID of the client does not pass; to be set before scan
-	target     []byte // that a rule gives instead of path; nil: none
-	newHost    []byte // that a rule sets
-	ownFor     bool   // a rule writes X-Forwarded-For, or takes it away
+	start       int // where the request line begins: behind an empty line that some old clients send
+	method      []byte
+	path        []byte // with query; empty only in absolute form
+	authority   []byte // of a target in absolute form
+	host        []byte // nil when there is none (HTTP/1.0)
+	cookie      []byte // value of the persistence cookie; nil when there is none
+	expect      bool   // Expect: 100-continue
+	hasSettings bool   // HTTP2-Settings were there
+	wantsWS     bool   // Upgrade names websocket
+	keyWS       bool
+	versionWS   bool
+	absolute    bool
+	forwarding  appliance.ForwardedFor
+	hasProto    bool // X-Forwarded-Proto came in and passes
+	cookieName  string
+	ownID       bool   // an X-Request-ID of the client does not pass; to be set before scan
+	target      []byte // that a rule gives instead of path; nil: none
+	newHost     []byte // that a rule sets
+	ownFor      bool   // a rule writes X-Forwarded-For, or takes it away
 }
 
 // scan reads a request head at the beginning of b. forwarding and cookieName (empty: none) say what is cut out for our own use.
@@ -170,6 +171,9 @@ func (h *requestHead) field(b []byte, field request.Field, from, to int, value [
 		}
 	case request.HopByHop:
 		h.drop(from, to, field)
+		if b[from]|0x20 == 'h' {
+			return h.settings(value)
+		}
 	case request.RequestID:
 		if h.ownID {
 			h.drop(from, to, field)
@@ -195,17 +199,33 @@ func (h *requestHead) expects(from, to int, value []byte) progress {
 	return complete
 }
 
+// upgrade looks at what the client would rather speak. What is not spoken here is not passed on, and the request is served as it is (RFC 9110, 7.8): clients such as
+// Java's offer h2c with their first request. A name that only begins like h2c is none that anybody sends.
 func (h *requestHead) upgrade(list []byte) progress {
 	for len(list) > 0 {
 		var protocol []byte
 		protocol, list = nextItem(list)
 		switch {
-		case len(protocol) >= 3 && request.SameFold(protocol[:3], []byte("h2c")):
-			return h.bad("an upgrade to HTTP/2 is not served here")
+		case len(protocol) > 3 && request.SameFold(protocol[:3], []byte("h2c")):
+			return h.bad("the Upgrade is malformed")
 		case request.SameFold(protocol, []byte("websocket")):
 			h.wantsWS = true
 		}
 	}
+	return complete
+}
+
+// settings looks at HTTP2-Settings, which come with an offer of h2c: once, in base64url (RFC 7540, 3.2.1).
+func (h *requestHead) settings(value []byte) progress {
+	for _, c := range value {
+		if c != '-' && c != '_' && c != '=' && !digit(c) && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return h.bad("the HTTP2-Settings are malformed")
+		}
+	}
+	if h.hasSettings || len(value) == 0 {
+		return h.bad("the HTTP2-Settings are malformed")
+	}
+	h.hasSettings = true
 	return complete
 }
 
