@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -38,6 +39,7 @@ type facts struct {
 	Version   string                            `json:"version"`
 	Addresses map[string]string                 `json:"addresses"` // of the WebUI and the fallback page, as they were asked for
 	Health    map[string]appliance.ServerHealth `json:"health"`    // of the real servers
+	Names     map[string][]netip.Addr           `json:"names"`     // where host names of real servers lead
 	Tables    map[string][]byte                 `json:"tables"`    // persistence, by service
 }
 
@@ -111,6 +113,7 @@ func (h *heir) give(e *engine.Engine) {
 	e.Inherit(h.files[nameService])
 	delete(h.files, nameService)
 	e.Recall(h.facts.Health)
+	e.RecallNames(h.facts.Names)
 	e.RestorePersistence(h.facts.Tables)
 }
 
@@ -171,7 +174,7 @@ func (a *instance) offer(ctx context.Context) (takeover.Offer, error) {
 		Files: []takeover.File{{Name: nameLock, FD: descriptor(a.store.Lock())}, {Name: nameWebUI, FD: descriptor(a.webui)}, {Name: nameFallback, FD: descriptor(a.page.Listener())}},
 		Facts: facts{
 			Version: Version, Addresses: map[string]string{nameWebUI: a.options.webui, nameFallback: a.options.fallback},
-			Health: a.engine.Health(), Tables: a.engine.SavePersistence(),
+			Health: a.engine.Health(), Names: a.engine.Names(), Tables: a.engine.SavePersistence(),
 		},
 		Stay: release,
 		Leave: func() (any, error) {

@@ -139,7 +139,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Log: o.log, Certificates: a.vault,
+		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Log: o.log, Certificates: a.vault, Site: a.site(),
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.heir.give(a.engine)

@@ -111,7 +111,7 @@ func Fields() []Field {
 		{vs, "log", "Traffic log", "A line for each request (HTTP Mode) or session (TCP Mode): all of them, only those that did not end well, or nothing."},
 		{vs, "rules", "Rules", "Looked at from the top for each request; every rule whose conditions hold does its actions. The first answer ends them; of several pools or servers the first counts."},
 		{rs, "label", "Label", "The name shown everywhere."},
-		{rs, "address", "IP address", "The server's own address."},
+		{rs, "address", "IP address or host name", "The server's own address, or a name such as pacs1.example.org. A name is looked up again by its time to live; when it leads elsewhere new connections go there, and open ones stay. While it does not resolve the last address is used."},
 		{rs, "port", "Port", "Empty: the same port that the client came to."},
 		{rs, "weight", "Weight", "Its share: 100 is ordinary, 50 gets half. 0 gets only returning clients."},
 		{rs, "max_connections", "Maximum connections", "0 or empty: no limit."},

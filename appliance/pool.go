@@ -46,7 +46,7 @@ const (
 // Valid tells whether s is one of the states.
 func (s State) Valid() bool { return s == Online || s == Drain || s == Halt }
 
-// Host is an IP address or a host name, as typed; addresses are kept in their canonical form.
+// Host is an IP address or a host name; addresses are kept in their canonical form, names in lower case.
 type Host string
 
 // Addr returns the address and true when h is one.
@@ -60,7 +60,7 @@ func (h Host) canonical() Host {
 	if a, ok := trimmed.Addr(); ok {
 		return Host(a.String())
 	}
-	return trimmed
+	return Host(strings.ToLower(string(trimmed)))
 }
 
 // MaxWeight is the largest weight of a real server; 0 receives only clients that persistence brings.
@@ -68,9 +68,9 @@ const MaxWeight = 1000
 
 // RealServer (RIP) is one server of a pool.
 type RealServer struct {
-	ID             string `json:"id"`    // immutable, given at first commit, unique in the appliance
-	Label          string `json:"label"` // unique in the service
-	Address        Host   `json:"address"`
+	ID             string `json:"id"`                        // immutable, given at first commit, unique in the appliance
+	Label          string `json:"label"`                     // unique in the service
+	Address        Host   `json:"address"`                   // of a name: the address that it leads to, looked up again by its time to live
 	Port           uint16 `json:"port,omitempty"`            // 0: the port that the client came to
 	Weight         int    `json:"weight"`                    // 0 to MaxWeight, 100 by default
 	MaxConnections int    `json:"max_connections,omitempty"` // 0: no limit

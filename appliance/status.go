@@ -1,6 +1,9 @@
 package appliance
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Health is what we saw of a real server.
 type Health string
@@ -53,6 +56,7 @@ type ServerStatus struct {
 	Oldest             time.Time    `json:"oldest,omitzero"`     // start of the oldest open connection; zero when there is none
 	PersistenceEntries int          `json:"persistence_entries"` // clients that would come back to it
 	Check              ServerHealth `json:"check"`
+	Resolved           netip.Addr   `json:"resolved,omitzero"` // where a host name leads now; zero: the address is none, or leads nowhere
 }
 
 // ServiceHealth is the state of a whole service, in the order of urgency.

@@ -213,7 +213,7 @@ func (v *validation) servers(s *VirtualService, ids map[string]bool) {
 
 func (v *validation) server(s *VirtualService, r *RealServer) {
 	if a, ok := r.Address.Addr(); !ok {
-		v.refuse("address", "%.60q is not an IP address.", string(r.Address)).Hint = "Write it like 192.168.0.40 or fd00::40; host names are not supported yet."
+		v.serverName(r.Address)
 	} else if why := v.badServer(a); why != "" {
 		v.refuse("address", "%s", why)
 	} else if port, name, own := v.own(a, serverPorts(s, r)); own {
@@ -234,19 +234,7 @@ const maxConnections = 10_000_000
 
 // badServer says why traffic or checks must not go to a, or "".
 func (v *validation) badServer(a netip.Addr) string {
-	switch {
-	case a.Zone() != "":
-		return fmt.Sprintf("An address with a zone cannot be used; leave out %%%s.", a.Zone())
-	case a.IsUnspecified():
-		return fmt.Sprintf("%s is no server's address.", a)
-	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return fmt.Sprintf("%s is a multicast or broadcast address.", a)
-	case a.IsLinkLocalUnicast():
-		return fmt.Sprintf("%s is a link-local address; services there are the machine's own.", a)
-	case a.IsLoopback() && !v.config.Cluster.Settings.AllowLoopback:
-		return fmt.Sprintf("%s is this appliance itself; loopback servers are off (Layer 7 – Advanced, allow loopback).", a)
-	}
-	return ""
+	return RefusedServer(a, v.config.Cluster.Settings.AllowLoopback)
 }
 
 // own tells which of the appliance's own listeners a and ports lead to.

@@ -30,7 +30,9 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 		return err
 	}
 	next := e.prepare(&c, fresh, secured.services)
+	e.loopback = c.Cluster.Settings.AllowLoopback
 	for i := range next.swaps {
+		e.rename(&next.swaps[i])
 		next.swaps[i].service.running.Store(&next.swaps[i].snapshot)
 		next.swaps[i].watch()
 		for _, r := range next.swaps[i].warming {
@@ -44,6 +46,7 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
 	secured.keep()
 	e.publish(&c)
+	e.watchNames()
 	e.traffic.Configure(&c.Local)
 	e.monitor.Apply(e.running(), e.scripts)
 	next.learnHealth(e)

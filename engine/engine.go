@@ -20,6 +20,7 @@ import (
 	"evenkeel/engine/journal"
 	"evenkeel/engine/loop"
 	"evenkeel/engine/monitor"
+	"evenkeel/engine/names"
 	"evenkeel/engine/tlsterm"
 	"evenkeel/engine/traffic"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
 	LogsDir      string         // where the traffic log is kept; empty: in no file
 	ScriptsDir   string         // where the monitor writes scripts; empty: script checks fail with a sentence
+	Site         appliance.Site // the appliance's own listeners and addresses, where no host name may lead
+	Names        names.Options  // how host names are looked up; Changed is the engine's own
 	Certificates Certificates   // whom services' certificates are asked from; nil: services with TLS are refused
 	// Alert is told of what stands in the way of the traffic log, and Clear when that is over; nil: nobody is.
 	Alert func(appliance.Alert)
@@ -54,6 +57,7 @@ type Engine struct {
 	monitor *monitor.Monitor
 	signers *tlsterm.Signers
 	stapler *tlsterm.Stapler
+	names   *names.Resolver
 	ring    *tlsterm.Ring // keys of session tickets
 	traffic *traffic.Log
 	key     [32]byte      // seals cookies
@@ -71,6 +75,8 @@ type Engine struct {
 	groups   map[place]*group
 	material material
 	estate   estate
+	uses     map[string][]named // host names of what runs
+	loopback bool               // servers on loopback are allowed
 }
 
 // lane is what belongs to one loop.
@@ -112,7 +118,9 @@ func New(o Options) *Engine {
 	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
 	e.view.Store(&view{})
 	e.traffic = traffic.New(traffic.Options{Dir: o.LogsDir, Log: o.Log, Alert: o.Alert, Clear: o.Clear})
-	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged})
+	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged, Resolve: e.whereIs})
+	o.Names.Log, o.Names.Changed = o.Log, e.nameChanged
+	e.names = names.New(o.Names)
 	return e
 }
 
@@ -136,6 +144,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	checking := e.estate.checking(ctx)
 	all.Go(func() { e.runMonitor(checking) })
 	all.Go(func() { e.runObserved(ctx) })
+	all.Go(func() { e.names.Run(ctx) })
 	all.Go(func() { e.signers.Run(serving) })
 	all.Go(func() { e.stapler.Run(ctx) })
 	all.Go(func() { e.keepTickets(ctx) })

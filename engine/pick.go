@@ -91,7 +91,7 @@ func (s *shard) full(i int) bool {
 func (s *shard) healthy() int {
 	n := 0
 	for i, seat := range s.seats {
-		if s.config.RealServers[i].State == appliance.Online && !seat.server.down.Load() {
+		if s.config.RealServers[i].State == appliance.Online && !seat.server.down.Load() && s.addresses[i].IsValid() {
 			n++
 		}
 	}

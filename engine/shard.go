@@ -83,7 +83,7 @@ func (s *shard) swap(next *snapshot) {
 	}
 	for i, r := range servers {
 		s.seats[i] = r.seats[s.lane.number]
-		s.addresses[i], _ = c.RealServers[i].Address.Addr()
+		s.addresses[i] = r.address(&c.RealServers[i])
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"evenkeel/appliance"
@@ -52,6 +53,7 @@ func (e *Engine) serverStatus(r *server, c *appliance.RealServer) appliance.Serv
 			}
 		}
 	}
+	r.naming.Load().tell(string(c.Address), &out)
 	out.Connections, out.Total, out.BytesIn, out.BytesOut = int(sum.Open), sum.Total, sum.BytesIn, sum.BytesOut
 	return out
 }
@@ -61,7 +63,8 @@ func (e *Engine) Test(ctx context.Context, service appliance.VirtualService, ser
 	e.mu.Lock()
 	scripts := e.scripts
 	e.mu.Unlock()
-	probe, transcript := e.monitor.Test(ctx, service, server, scripts)
+	at := func(ctx context.Context) (netip.Addr, error) { return e.lookUp(ctx, &service, &server) }
+	probe, transcript := e.monitor.Test(ctx, service, server, scripts, at)
 	if err := ctx.Err(); err != nil && !probe.Good {
 		return probe, transcript, &appliance.Error{Kind: appliance.Unavailable, Op: "test server", Subject: server.ID, Message: "The test was broken off.", Err: err}
 	}

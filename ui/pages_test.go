@@ -335,7 +335,7 @@ func TestTextStaysText(t *testing.T) {
 
 func TestWizardChecksReviewsAndCreates(t *testing.T) {
 	r := newRig(t, rigOptions{setUp: true})
-	if status, _, body := r.post(r.client, "/lbadmin/wizard/imaging", "vip", "192.168.0.1888", "first", "server", "do", "check"); status != http.StatusUnprocessableEntity || strings.Count(body, `class="err"`) != 2 {
+	if status, _, body := r.post(r.client, "/lbadmin/wizard/imaging", "vip", "192.168.0.1888", "first", "a server", "do", "check"); status != http.StatusUnprocessableEntity || strings.Count(body, `class="err"`) != 2 {
 		t.Errorf("bad addresses: %d, %d errors", status, strings.Count(body, `class="err"`))
 	}
 	typed := []string{"vip", "192.168.0.201", "first", "192.168.0.40", "second", "192.168.0.42", "called", "VNA", "do"}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -139,5 +140,18 @@ func TestGraphLeavesGapsAndKeepsPeaks(t *testing.T) {
 	empty := view.NewGraph("c", "Open connections", nil, nil, from, from.Add(time.Hour), 10*time.Second, 5, view.SayCount)
 	if empty.Line != "" || empty.Description != "Open connections: nothing is known of this time." {
 		t.Errorf("%+v", empty)
+	}
+}
+
+func TestAServersPageSaysWhereItsNameLeads(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	service, server := r.id("HL7"), r.id("HL7", "Corepoint1")
+	if _, _, body := r.get(r.client, serverPath(service, server)); strings.Contains(body, "leads to") || !strings.Contains(body, "Corepoint1") {
+		t.Error("an address leads to another one")
+	}
+	r.engine.see(server, func(seen *appliance.ServerStatus) { seen.Resolved = netip.MustParseAddr("fd00::7") })
+	if _, _, body := r.get(r.client, serverPath(service, server)); !strings.Contains(body, "leads to fd00::7,") {
+		t.Error("the page does not say where the name leads")
 	}
 }

@@ -51,8 +51,10 @@ func (t imaging) services(beside []appliance.VirtualService) ([]appliance.Virtua
 		}
 		r := appliance.NewRealServer()
 		r.Label, r.Address = "Mach7-"+strconv.Itoa(i+1), appliance.Host(typed)
-		if _, isAddress := r.Address.Addr(); !isAddress {
-			errs = append(errs, appliance.Refuse([]string{"first", "second"}[i], "%.60q is not an IP address.", typed))
+		if why, hint := r.Address.Refused(); why != "" {
+			e := appliance.Refuse([]string{"first", "second"}[i], "%s", why)
+			e.Hint = hint
+			errs = append(errs, e)
 		}
 		servers = append(servers, r)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"evenkeel/appliance"
@@ -16,7 +17,9 @@ type attempt struct {
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	now      func() time.Time
 	scripts  *scripts
-	trace    *transcript // nil: nobody reads along
+	at       func(context.Context) (netip.Addr, error) // where the host name leads; nil: the system looks it up
+	found    netip.Addr                                // what at has said
+	trace    *transcript                               // nil: nobody reads along
 	started  time.Time
 	conn     net.Conn      // as opened; nil before
 	peer     io.ReadWriter // what the codecs talk to: conn, or TLS on it
@@ -42,6 +45,9 @@ func (a *attempt) probe(ctx context.Context) (appliance.Probe, outcome) {
 func (a *attempt) run(ctx context.Context) outcome {
 	if a.broken != "" {
 		return bad("%s", a.broken)
+	}
+	if o, ok := a.locate(ctx); !ok {
+		return o
 	}
 	switch a.kind {
 	case appliance.MonitorNone:
@@ -97,8 +103,8 @@ func (a *attempt) openOver(ctx context.Context, network string) (outcome, bool) 
 	if a.port == 0 || a.host == "" {
 		return bad("There is no port or address to check"), false
 	}
-	a.trace.say("connect to %s", a.address())
-	conn, err := a.dial(ctx, network, a.address())
+	a.trace.say("connect to %s", a.place())
+	conn, err := a.dial(ctx, network, a.place())
 	if err != nil {
 		a.trace.say("no connection: %s", inert(err.Error()))
 		return a.unopened(err), false

@@ -55,12 +55,16 @@ func openKnocker(m *Monitor) *knocker {
 	return &knocker{m: m, epoll: epoll, wake: wake, pending: map[int32]*knock{}}
 }
 
-// suits tells whether a job is one for the knocker.
-func (p *prepared) suits() (to netip.AddrPort, ok bool) {
+// suits tells whether a check is one for the knocker, and where it goes.
+func (m *Monitor) suits(e *entry) (to netip.AddrPort, ok bool) {
+	p := &e.prepared
 	if p.kind != appliance.MonitorConnect || p.broken != "" || p.port == 0 {
 		return netip.AddrPort{}, false
 	}
 	a, err := netip.ParseAddr(p.host)
+	if err != nil && m.resolve != nil {
+		a, err = m.resolve(e.id, p.host)
+	}
 	if err != nil || a.Zone() != "" {
 		return netip.AddrPort{}, false
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ type Options struct {
 	Changed    func(serverID string, h appliance.Health)                            // told of each transition, in order, one at a time, under no lock; must not block. nil: nobody
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error) // nil: the real one
 	Now        func() time.Time                                                     // nil: time.Now
+	// Resolve returns where the host name of a server leads now; it must not block. ErrNotYet says that it is not known yet, another error is why it leads nowhere, as a
+	// sentence without its dot. nil: names are looked up by the system at each probe.
+	Resolve func(serverID, name string) (netip.Addr, error)
 }
 
 // Monitor knows the health of all real servers. It is safe for concurrent use.
@@ -40,7 +44,8 @@ type Monitor struct {
 	scripts *scripts
 	wake    chan struct{} // capacity 1: the schedule changed
 	knocks  *knocker      // of Run; nil when every check has a goroutine
-	dialled bool          // Options.Dial says how connections are made
+	resolve func(serverID, name string) (netip.Addr, error)
+	dialled bool // Options.Dial says how connections are made
 
 	mu       sync.Mutex                           // guards all below
 	services map[string]*appliance.VirtualService // as they were applied last
@@ -57,7 +62,7 @@ type Monitor struct {
 // New returns a Monitor that knows no server; Run makes it probe.
 func New(options Options) *Monitor {
 	m := &Monitor{
-		log: options.Log, changed: options.Changed, dial: options.Dial, now: options.Now,
+		log: options.Log, changed: options.Changed, dial: options.Dial, now: options.Now, resolve: options.Resolve,
 		scripts: newScripts(options.ScriptsDir), wake: make(chan struct{}, 1), entries: map[string]*entry{},
 	}
 	if m.log == nil {
@@ -186,9 +191,11 @@ func (m *Monitor) CheckNow(ctx context.Context, serverID string) (appliance.Prob
 	}
 }
 
-// Test probes server once as service says and returns the result with a transcript for people, line by line. Neither needs to be saved; no health changes.
-func (m *Monitor) Test(ctx context.Context, service appliance.VirtualService, server appliance.RealServer, scripts []appliance.Script) (appliance.Probe, string) {
+// Test probes server once as service says and returns the result with a transcript for people, line by line. Neither needs to be saved; no health changes. at tells
+// where its host name leads, and may wait; nil: the system looks the name up.
+func (m *Monitor) Test(ctx context.Context, service appliance.VirtualService, server appliance.RealServer, scripts []appliance.Script, at func(context.Context) (netip.Addr, error)) (appliance.Probe, string) {
 	a := m.attempt(prepare(newJob(&service, &server, scripts)))
+	a.at = at
 	a.trace = &transcript{now: m.now, start: m.now()}
 	p, o := a.probe(ctx)
 	a.trace.verdict(o)

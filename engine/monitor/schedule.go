@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/fnv"
 	"math"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -69,10 +70,9 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 // launch starts what is due and returns how long nothing will be.
 func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Duration {
-	var knocks []*entry
+	knocks := map[*entry]netip.AddrPort{}
 	defer func() {
-		for _, e := range knocks {
-			to, _ := e.prepared.suits()
+		for e, to := range knocks {
 			m.knocks.begin(ctx, e, to)
 		}
 	}()
@@ -86,8 +86,8 @@ func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Durat
 		}
 		heap.Pop(&m.queue)
 		m.busy++
-		if _, ok := e.prepared.suits(); ok && m.knocks != nil {
-			knocks = append(knocks, e)
+		if to, ok := m.suits(e); ok && m.knocks != nil {
+			knocks[e] = to
 			continue
 		}
 		probing, cancel := context.WithCancel(ctx)
@@ -101,6 +101,9 @@ func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Durat
 func (m *Monitor) once(ctx context.Context, cancel context.CancelFunc, e *entry) {
 	defer cancel()
 	a := m.attempt(e.prepared)
+	if m.resolve != nil {
+		a.at = func(context.Context) (netip.Addr, error) { return m.resolve(e.id, e.prepared.host) }
+	}
 	p, o := a.probe(ctx)
 	m.finish(ctx, e, p, o)
 	a.end(ctx)

@@ -129,14 +129,14 @@ func (a *attempt) runScript(ctx context.Context) outcome {
 
 func (a *attempt) execute(ctx context.Context, path string) outcome {
 	var output, complaint bounded
-	command := exec.CommandContext(ctx, path, a.vip, strconv.Itoa(int(a.vipPort)), a.host, strconv.Itoa(int(a.port)))
+	command := exec.CommandContext(ctx, path, a.vip, strconv.Itoa(int(a.vipPort)), a.machine(), strconv.Itoa(int(a.port)))
 	command.Env = []string{scriptPath}
 	command.Dir = "/"
 	command.Stdout, command.Stderr = &output, &complaint
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return killGroup(command.Process.Pid) }
 	command.WaitDelay = 250 * time.Millisecond // for what it left running with its output open
-	a.trace.say("run the script with arguments %s %d %s %d", a.vip, a.vipPort, a.host, a.port)
+	a.trace.say("run the script with arguments %s %d %s %d", a.vip, a.vipPort, a.machine(), a.port)
 	err := command.Start()
 	if err != nil {
 		return unstarted(err)

@@ -30,7 +30,7 @@ func runScript(t *testing.T, dir, body string, timeout time.Duration) (appliance
 	t.Helper()
 	s, r := scripted(timeout)
 	m := New(Options{ScriptsDir: dir})
-	return m.Test(t.Context(), s, r, []appliance.Script{{ID: "s1", Label: "Probe", Body: body}})
+	return m.Test(t.Context(), s, r, []appliance.Script{{ID: "s1", Label: "Probe", Body: body}}, nil)
 }
 
 func TestScripts(t *testing.T) {
@@ -86,7 +86,7 @@ func TestScriptsNoLongerConfiguredAreRemoved(t *testing.T) {
 	m := New(Options{ScriptsDir: dir})
 	list := []appliance.Script{{ID: "s1", Label: "Probe", Body: "#!/bin/sh\nexit 0\n"}}
 	for range 2 {
-		p, _ := m.Test(t.Context(), s, r, list)
+		p, _ := m.Test(t.Context(), s, r, list, nil)
 		expect(t, p, true, "The script was content in # ms.")
 		m.Apply(nil, list)
 		if files, _ := os.ReadDir(dir); len(files) != 1 {
@@ -152,7 +152,7 @@ func TestScriptsThatCannotRun(t *testing.T) {
 	p, _ := runScript(t, "", "#!/bin/sh\n", time.Second)
 	expect(t, p, false, "This appliance has no folder for scripts.")
 	s, r := scripted(time.Second)
-	p, _ = New(Options{ScriptsDir: t.TempDir()}).Test(t.Context(), s, r, nil)
+	p, _ = New(Options{ScriptsDir: t.TempDir()}).Test(t.Context(), s, r, nil, nil)
 	expect(t, p, false, "The script of this check does not exist.")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -69,7 +69,7 @@ func try(t *testing.T, to netip.AddrPort, check appliance.Monitor) (appliance.Pr
 	r := appliance.NewRealServer()
 	r.Address = appliance.Host(to.Addr().String())
 	m := New(Options{ScriptsDir: t.TempDir()})
-	return m.Test(t.Context(), s, r, nil)
+	return m.Test(t.Context(), s, r, nil, nil)
 }
 
 // expect compares a verdict and its sentence; # in want stands for a number, * for anything.
@@ -439,10 +439,10 @@ func TestServiceFirstPortAndCheckPort(t *testing.T) {
 	r.Address = "127.0.0.1"
 	for _, c := range []struct{ check, server uint16 }{{to.Port(), 3}, {0, to.Port()}} {
 		s.Monitor.Port, r.Port = c.check, c.server
-		p, _ := m.Test(t.Context(), s, r, nil)
+		p, _ := m.Test(t.Context(), s, r, nil, nil)
 		expect(t, p, true, "Port "+strconv.Itoa(int(to.Port()))+" opened in # ms.")
 	}
 	s.Monitor.Port, r.Port = 0, 0
-	p, _ := m.Test(t.Context(), s, r, nil)
+	p, _ := m.Test(t.Context(), s, r, nil, nil)
 	expect(t, p, false, "Connection refused on port 1. The machine answers, the service does not.")
 }

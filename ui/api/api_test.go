@@ -411,7 +411,7 @@ func TestRefusalsNameFieldsOfTheObjectThatWasSent(t *testing.T) {
 		code               int
 		fields             []string
 	}{
-		"service":            {"POST", "/virtual-services", `{"label":"A","address":"0.0.0.0","ports":"9443","real_servers":[{"label":"a","address":"192.168.0.2"},{"label":"b","address":"x"}]}`, 422, []string{"real_servers[1].address", "ports"}},
+		"service":            {"POST", "/virtual-services", `{"label":"A","address":"0.0.0.0","ports":"9443","real_servers":[{"label":"a","address":"192.168.0.2"},{"label":"b","address":"x y"}]}`, 422, []string{"real_servers[1].address", "ports"}},
 		"taken port":         {"POST", "/virtual-services", `{"label":"Z","address":"192.168.0.188","ports":"6600-6700"}`, 409, []string{"ports"}},
 		"taken label":        {"POST", "/virtual-services", `{"label":" HL7 ","address":"192.168.0.189","ports":"1"}`, 409, []string{"label"}},
 		"empty":              {"POST", "/virtual-services", `{}`, 422, []string{"label", "address", "ports"}},

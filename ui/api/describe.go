@@ -224,6 +224,7 @@ ServerStatus.total: Connections since start.
 ServerStatus.bytes_in: Bytes from clients since start.
 ServerStatus.bytes_out: Bytes to clients since start.
 ServerStatus.oldest: Start of the oldest open connection; absent when there is none.
+ServerStatus.resolved: Where the server's host name leads now; absent: its address is none, or the name leads nowhere.
 ServerStatus.persistence_entries: Clients that would come back to this server.
 ServerStatus.check: What the check sees.
 ServerHealth.health: Up, down, or not yet checked.

@@ -216,7 +216,7 @@ func TestConfigurationGoesOutAndInAgain(t *testing.T) {
 	if a := q.must(200, "PUT", "/configuration", string(out.body), "If-Match", out.etag()); a.header.Get("Revision") != "1" {
 		t.Errorf("revision %s for the same again", a.header.Get("Revision"))
 	}
-	a := q.must(422, "PUT", "/configuration", strings.Replace(string(out.body), `"192.168.0.41"`, `"x"`, 1), "If-Match", "*")
+	a := q.must(422, "PUT", "/configuration", strings.Replace(string(out.body), `"192.168.0.41"`, `"x y"`, 1), "If-Match", "*")
 	if got := refused(t, a); !reflect.DeepEqual(got, []string{"virtual_services[HL7].real_servers[1].address"}) {
 		t.Errorf("%s", a.body)
 	}

@@ -21,7 +21,8 @@ type Server struct {
 	In, Out     uint64
 	Oldest      time.Time
 	Entries     int
-	Others      int // services that have a server of this label
+	Resolved    string // where its host name leads; empty: nowhere, or it has none
+	Others      int    // services that have a server of this label
 	Probes      []appliance.Probe
 	Changes     []appliance.HealthChange
 	Test        *Test

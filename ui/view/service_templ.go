@@ -1580,7 +1580,7 @@ func serverFormRow(r ServiceFormRow, e form.Errors) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = cell(r, e, "address", "IP address", r.Address, "192.168.0.40", "wide-cell").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = cell(r, e, "address", "IP address or host name", r.Address, "192.168.0.40", "wide-cell").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
