@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"io"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -47,6 +49,32 @@ func TestTrafficLogHoldsWhatTheServiceWants(t *testing.T) {
 	}
 	until(t, "the error's line", func() bool { return len(logged(r, "WEB")) == 2 })
 	if line := logged(r, "WEB")[1]; !strings.HasSuffix(line, ` end=no_server why="no server can serve the request"`) {
+		t.Error(line)
+	}
+}
+
+func TestTrafficLogHoldsWhatNoServerAnswered(t *testing.T) {
+	r := start(t, Options{Loops: 1, LogsDir: t.TempDir()})
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "kept")
+	})
+	v, clear := web(t, "WEB", serveHandler(t, h).address), web(t, "CLEAR")
+	v.HTTP.CacheSize, v.Log = 1, appliance.LogAll
+	clear.TLS.Redirect, clear.Log = appliance.RedirectFound, appliance.LogAll
+	r.apply(v, clear)
+	get(t, client(t), address(v))
+	get(t, client(t), address(v))
+	c := client(t)
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if code, _ := fetch(t, c, address(clear)); code != 302 {
+		t.Error(code)
+	}
+	until(t, "the lines", func() bool { return len(logged(r, "WEB")) == 2 && len(logged(r, "CLEAR")) == 1 })
+	if lines := logged(r, "WEB"); !strings.Contains(lines[0], " server=s0 ") || !strings.Contains(lines[1], " server=cache method=GET ") || !strings.HasSuffix(lines[1], " end=done") {
+		t.Errorf("%q", lines)
+	}
+	if line := logged(r, "CLEAR")[0]; !strings.Contains(line, " status=302 answer=own ") || !strings.HasSuffix(line, ` end=done why="the client was sent to HTTPS"`) {
 		t.Error(line)
 	}
 }

@@ -97,7 +97,7 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService, 
 			x.sent = h.all(b)
 		}
 	}
-	k.x = x
+	k.x, k.waited = x, 0
 	k.openAccount(h)
 	x.keepDecision(d)
 	if config.Scheduler.ReadsRequest() {

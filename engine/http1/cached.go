@@ -9,6 +9,7 @@ import (
 	"evenkeel/engine/cache"
 	"evenkeel/engine/compress"
 	"evenkeel/engine/request"
+	"evenkeel/engine/wire"
 )
 
 // cacheOwner is a service that keeps responses; Cache returns nil when it does not.
@@ -96,6 +97,9 @@ func (k *core) cached(b []byte, h *requestHead) (taken int, done bool) {
 	flight, waits := store.Begin(pool.key, k.now(), k.lookAgain)
 	if waits {
 		k.begun, k.search = 0, search{}
+		if k.waited == 0 {
+			k.waited = k.now()
+		}
 		k.pause()
 		return 0, true
 	}
@@ -147,8 +151,9 @@ func (h *head) joined(b []byte, lower string) []byte {
 func (k *core) give(e *cache.Entry, b []byte, h *requestHead, none []byte) bool {
 	keeps := !k.closing && k.service.Config().HTTP.KeepAlive != "close" && !h.close
 	out := append(k.pool.loop.Scratch(), "HTTP/1.1 "...)
-	unchanged := none != nil && e.Status == 200 && cache.Unchanged(none, e.ETag)
+	unchanged, status := none != nil && e.Status == 200 && cache.Unchanged(none, e.ETag), e.Status
 	if unchanged {
+		status = 304
 		out = append(out, "304 Not Modified\r\n"...)
 	} else {
 		out = append(append(strconv.AppendInt(out, int64(e.Status), 10), ' '), e.Reason...)
@@ -178,6 +183,7 @@ func (k *core) give(e *cache.Entry, b []byte, h *requestHead, none []byte) bool 
 	add(&all.Requests, 1)
 	add(&all.BytesIn, uint64(h.size))
 	add(&all.BytesOut, uint64(size))
+	k.recordKept(h, status, size)
 	k.begun, k.search = 0, search{}
 	if !keeps {
 		k.shut()
@@ -189,6 +195,16 @@ func (k *core) give(e *cache.Entry, b []byte, h *requestHead, none []byte) bool 
 		k.client.Resume()
 	}
 	return true
+}
+
+// recordKept tells of a request that was answered from what is kept; who waited for another to fetch it, waited since then.
+func (k *core) recordKept(h *requestHead, status, size int) {
+	one := wire.Record{Began: k.waited, Kept: true, Status: status, BytesIn: uint64(h.size), BytesOut: uint64(size), End: wire.EndDone}
+	if k.waited != 0 {
+		one.Why = "waited for one who asked the same"
+	}
+	k.waited = 0
+	k.recordAnswer(h, one)
 }
 
 // consider decides whether the response to the request of a flight is kept, and what is forgotten because it was written to.

@@ -29,7 +29,7 @@ func newKeeping(t *testing.T, edit ...func(*appliance.VirtualService)) (*rig, *c
 // keep begins a new client connection of the service that keeps.
 func (r *rig) keep(store *cache.Store) *wiretest.Conn {
 	r.client = r.loop.Accept(clientAddr, vipAddr)
-	r.core = New(Options{Service: &keeping{r.service, store}, Client: r.client, Idle: r.pool, Refused: func(why string) { r.reasons = append(r.reasons, why) }})
+	r.core = New(Options{Service: &keeping{r.service, store}, Client: r.client, Idle: r.pool, Recorder: &r.records, Refused: func(why string) { r.reasons = append(r.reasons, why) }})
 	r.client.Bind(r.core)
 	return r.client
 }
@@ -54,6 +54,12 @@ func TestAKeptResponseIsGivenUntilItIsStale(t *testing.T) {
 	r.true("the server was asked once", strings.Count(string(s.Sent), "GET") == 1 && r.service.picks == 1)
 	r.true("counted", r.service.counters.Requests == 5)
 	r.loop.Advance(53 * time.Second)
+	if got := told(r); !strings.Contains(got, "GET x /a  - 200 done in=28 out=89 tries=0 -1ns/-1ns/0s own=false ") || len(r.records.Records) != 5 || r.records.Records[0].Kept {
+		t.Errorf("recorded:\n%s", got)
+	}
+	for _, one := range r.records.Records[1:] {
+		r.true("kept", one.Kept && one.Server == nil && (one.Status == 200 || one.Status == 304))
+	}
 	r.keep(store)
 	feed(r.client, get, false)
 	r.true("stale: a server is asked", r.service.picks == 2)
@@ -119,12 +125,17 @@ func TestOneFetchesForAllWhoWait(t *testing.T) {
 	}
 	r.true("one asks", r.service.picks == 1)
 	waiting[0].Break(nil) // one does not wait any longer
+	r.loop.Advance(3 * time.Second)
 	r.connected(0).Arrive([]byte(kept))
 	r.loop.Advance(0)
 	for _, c := range waiting[1:] {
 		r.true("served", strings.HasSuffix(string(c.Sent), "hello"))
 	}
 	r.true("one asked", r.service.picks == 1)
+	r.true("each has its record", len(r.records.Records) == 5)
+	for _, one := range r.records.Records[1:] {
+		r.true("it says that it waited", one.Kept && one.Took(one.Ended) == 3*time.Second && one.Why == "waited for one who asked the same")
+	}
 }
 
 func TestWhoWaitsIsServedWhenTheFirstFails(t *testing.T) {

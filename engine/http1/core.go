@@ -49,6 +49,7 @@ type core struct {
 	x        *exchange // the request that is being served, nil between two
 	since    wire.Time // when the client last did something, between two requests
 	begun    wire.Time // when the first byte of an incomplete head was seen, or zero
+	waited   wire.Time // since when it waits for another who fetches the same, or zero
 	armed    wire.Time // when the client's timer fires, or zero; never later than what is due
 	search   search    // for the end of an incomplete head
 	unread   backlog   // what the client has still to take

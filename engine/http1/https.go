@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/request"
+	"evenkeel/engine/wire"
 )
 
 // hsts is the header that keeps browsers on https (RFC 6797, 6.1), made anew when the time changes: hardly ever.
@@ -43,8 +44,10 @@ func (k *core) redirect(h *requestHead, to *appliance.TLSOptions) {
 		return
 	}
 	add(&k.service.Counters().Requests, 1)
+	add(&k.service.Counters().BytesIn, uint64(h.size))
 	add(&k.service.Counters().BytesOut, uint64(len(out)))
 	k.client.Send(out)
+	k.recordAnswer(h, wire.Record{Status: status(to.Redirect), Own: true, BytesIn: uint64(h.size), BytesOut: uint64(len(out)), End: wire.EndDone, Why: "the client was sent to HTTPS"})
 	k.shut()
 }
 

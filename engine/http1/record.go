@@ -107,6 +107,24 @@ func (k *core) recordRefusal(v request.Verdict) {
 	k.recorder.Record(r)
 }
 
+// recordAnswer tells the recorder of a request that was answered without a server. one says how; who asked for what is added.
+func (k *core) recordAnswer(h *requestHead, one wire.Record) {
+	if k.recorder == nil {
+		return
+	}
+	r := k.recorder.Blank()
+	*r = one
+	r.ID, r.Ended, r.Client = k.recorder.NewID(), k.now(), k.client.Peer()
+	if r.Began == 0 {
+		r.Began = r.Ended
+	}
+	if k.recorder.Lines() {
+		k.pool.line, r.Cut = h.appendLine(k.pool.line[:0])
+		r.Line = k.pool.line
+	}
+	k.recorder.Record(r)
+}
+
 // closeAccount tells the recorder what became of the exchange.
 func (k *core) closeAccount() {
 	x := k.x

@@ -216,19 +216,11 @@ func (k *core) answerByRule(b []byte, h *requestHead, d *rules.Decision, config 
 
 // recordRule tells the traffic log of a request that the rules answered.
 func (k *core) recordRule(h *requestHead, d *rules.Decision, in, out int) {
-	if k.recorder == nil {
-		return
-	}
-	r := k.recorder.Blank()
-	*r = wire.Record{ID: k.recorder.NewID(), Began: k.now(), Ended: k.now(), Client: k.client.Peer(), Status: d.Status, Own: true, BytesIn: uint64(in), BytesOut: uint64(out), End: wire.EndDone, Why: "a rule answered the request"}
+	one := wire.Record{Status: d.Status, Own: true, BytesIn: uint64(in), BytesOut: uint64(out), End: wire.EndDone, Why: "a rule answered the request"}
 	if d.Status >= 400 {
-		r.End, r.Why = wire.EndRefused, "a rule refused the request"
+		one.End, one.Why = wire.EndRefused, "a rule refused the request"
 	}
-	if k.recorder.Lines() {
-		k.pool.line, r.Cut = h.appendLine(k.pool.line[:0])
-		r.Line = k.pool.line
-	}
-	k.recorder.Record(r)
+	k.recordAnswer(h, one)
 }
 
 // appendOwnAnswer appends the answer that a decision asks for.

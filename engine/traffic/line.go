@@ -35,9 +35,12 @@ func AppendLine(dst []byte, e *Entry) []byte {
 	dst = appendLabel(append(dst, " service="...), e.Service)
 	dst = appendAddrPort(append(dst, " client="...), e.Client)
 	dst = append(dst, " server="...)
-	if e.Server == nil {
+	switch {
+	case e.Kept:
+		dst = append(dst, "cache"...)
+	case e.Server == nil:
 		dst = append(dst, '-')
-	} else {
+	default:
 		dst = appendLabel(dst, e.Server.Label)
 		dst = appendAddrPort(append(dst, " address="...), e.Address)
 	}

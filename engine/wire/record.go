@@ -23,6 +23,7 @@ type Record struct {
 	Cut       bool           // Line holds only the beginning of the path
 	Status    int            // that the client was given; zero: none
 	Own       bool           // the appliance gave the answer, not a server
+	Kept      bool           // the answer came from what is kept of a server's earlier one
 	BytesIn   uint64
 	BytesOut  uint64
 	End       End
