@@ -26,6 +26,7 @@ func (a *instance) openPages() error {
 	var err error
 	figures := metrics.Handler(metrics.Options{Version: Version, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
 	a.ui, err = ui.New(ui.Options{
+		Traffic: lines, Statistics: a.rings,
 		Metrics:      figures,
 		Certificates: a.vault, Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,
 		Log: a.options.log, Machine: machine{a.host}.figures, Suggest: a.suggest,

@@ -137,5 +137,5 @@ func Fields() []Field {
 		{"local", "traffic_log.transport", "Transport", "TCP (octet counting), UDP (a datagram a line) or TLS. Lines that cannot be sent wait in a bounded buffer."},
 		{"local", "traffic_log.ca", "Certificate authority", "TLS: certificates in PEM that the receiver's must come from. Empty: those that the system trusts."},
 		{"local", "traffic_log.no_verify", "Accept any certificate", "TLS: the receiver is not verified. Somebody in between can read the log."},
-	}, tlsFields())
+	}, tlsFields(), questionFields())
 }

@@ -133,10 +133,14 @@ func (e *Engine) listenerAt(at netip.AddrPort) *service {
 // unheard is the explanation of a client who comes to where nobody listens.
 func (e *Engine) unheard(at netip.AddrPort) appliance.Explanation {
 	text := fmt.Sprintf("Nothing listens on %s.", at)
+	var others []string
 	for _, s := range e.view.Load().services {
 		if c := s.running.Load().config; c.Address == at.Addr().Unmap() {
-			text += fmt.Sprintf(" %s does on port %s of that address.", c.Label, c.Ports)
+			others = append(others, fmt.Sprintf("%s on port %s", c.Label, c.Ports))
 		}
+	}
+	if len(others) > 0 {
+		text += " On that address there are " + strings.Join(others, ", ") + "."
 	}
 	return appliance.Explanation{
 		Listener: at, By: appliance.ByNobody, Sentence: text, Steps: []appliance.Step{{Subject: "listener", Mark: appliance.MarkStop, Sentence: text}},

@@ -219,3 +219,56 @@ func TestExplainTellsWhatHappens(t *testing.T) {
 		t.Errorf("%d by persistence, %d by a rule: the test does not see what it should", byPersistence, byRule)
 	}
 }
+
+func TestExplainFindsWhoListens(t *testing.T) {
+	r := start(t, Options{})
+	v := tcp(t, "svc", serve(t, echo("s")).address)
+	r.apply(v)
+	client, at := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddrPort(address(v))
+	for _, q := range []appliance.Question{
+		{Listener: at}, {Service: "svc"}, {Service: "SVC"}, {Service: v.ID}, {URL: "http://" + address(v) + "/"}, {Service: "svc", Listener: at},
+	} {
+		q.Client = client
+		if x, err := r.Explain(soon(t), q); err != nil || x.ServiceID != v.ID || x.By != appliance.ByServer || x.Listener != at {
+			t.Errorf("%+v: %+v, %v", q, x, err)
+		}
+	}
+	elsewhere := netip.AddrPortFrom(at.Addr(), at.Port()+1)
+	for _, q := range []appliance.Question{{Listener: elsewhere}, {Service: "svc", Listener: elsewhere}} {
+		q.Client = client
+		if x, err := r.Explain(soon(t), q); err != nil || x.By != appliance.ByNobody || !strings.Contains(x.Sentence, "Nothing listens on "+elsewhere.String()) || !strings.Contains(x.Sentence, "svc on port") {
+			t.Errorf("%+v: %+v, %v", q, x, err)
+		}
+	}
+	if _, err := r.Explain(soon(t), appliance.Question{Service: "none", Client: client}); appliance.KindOf(err) != appliance.NotFound {
+		t.Error(err)
+	}
+	if _, err := r.Explain(soon(t), appliance.Question{Service: "svc"}); appliance.KindOf(err) != appliance.Invalid {
+		t.Error(err)
+	}
+}
+
+// TestRulesAreTriedWithTheCountsOfTheRunningService: a limit that is reached is told as reached, and trying does not count.
+func TestRulesAreTriedWithTheCountsOfTheRunningService(t *testing.T) {
+	r := start(t, Options{Loops: 1})
+	v := web(t, "site", serveHTTP(t, "s"))
+	v.Rules = []appliance.Rule{onPath("slow", "/", appliance.RuleAction{Kind: appliance.DoLimit, Requests: 2, Period: appliance.Duration(time.Hour), MaskIPv4: 32, MaskIPv6: 64})}
+	r.apply(v)
+	v = r.running()[0].Clone()
+	q := appliance.Question{Client: netip.MustParseAddr("127.0.0.1"), URL: "/"}
+	for i, want := range []int{0, 0, 429} {
+		for range 3 {
+			x, err := r.TryRules(v, nil, q)
+			if err != nil || x.Status != want {
+				t.Fatalf("behind %d requests: %+v, %v", i, x, err)
+			}
+		}
+		if status, _, _ := askFor(t, client(t), v, "h.example.org", "/"); status != max(want, 200) {
+			t.Fatalf("request %d: %d", i+1, status)
+		}
+	}
+	v.Rules[0].Then = []appliance.RuleAction{{Kind: appliance.DoRedirect, Status: 301, Value: "https://{host}{path}"}}
+	if x, err := r.TryRules(v, nil, q); err != nil || x.By != appliance.ByAppliance || !strings.Contains(x.Answer, "Location: https://127.0.0.1/") {
+		t.Errorf("other rules: %+v, %v", x, err)
+	}
+}

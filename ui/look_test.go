@@ -41,6 +41,7 @@ func TestLook(t *testing.T) {
 		"errors": r.typing(layer7+"/new", map[string]string{"#f-label": "VNA_DICOM", "#f-address": "192.168.0.1888", "#f-ports": "70000"}, "#save"),
 		"check":  r.typing(layer7+"/"+r.id("VNA_DICOM"), nil, "#check-now"), "api": r.typing(layer7+"/"+r.id("DMWL"), nil, "#show-api"), "delete": r.open(layer7 + "/" + r.id("HL7") + "/delete"),
 		"rules":   r.rulesOpen,
+		"explain": r.open(explainPath + "?virtual_service=" + r.id("HL7") + "&client=10.0.0.7&url=https%3A%2F%2Fwww.example.org%2Fimg%2Fa.png&headers=Accept%3A+*%2F*"), "explain-asks": r.open(explainPath), "trial": r.trying,
 		"scripts": r.open("/lbadmin/scripts"), "script": r.open("/lbadmin/scripts/new"), "commit": r.open("/lbadmin/commit"), "wizard": r.open("/lbadmin/wizard"), "imaging": r.open("/lbadmin/wizard/imaging"),
 		"review":  r.typing("/lbadmin/wizard/imaging", map[string]string{"#f-vip": "192.168.0.201", "#f-first": "192.168.0.40", "#f-second": "192.168.0.42"}, "#wizard-check"),
 		"history": r.open("/lbadmin/history"), "revision": r.open("/lbadmin/history/1"), "compare": r.open("/lbadmin/history/compare?from=1&to=3"), "configuration": r.open("/lbadmin/configuration"),
@@ -269,4 +270,19 @@ func (r *rig) rulesOpen(ctx context.Context) error {
 		return err
 	}
 	return chromedp.Do(ctx, chromedp.WaitReady("main"))
+}
+
+// trying tries a request against the rules of a service.
+func (r *rig) trying(ctx context.Context) error {
+	if err := r.open(layer7 + "/" + r.id("WEB"))(ctx); err != nil {
+		return err
+	}
+	const prepare = `(document.querySelector("#section-rules").open = true, document.querySelector("[name='try.client']").value = "10.0.0.7", document.querySelector("[name='try.url']").value = "/img/a.png", 1)`
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](prepare)); err != nil {
+		return err
+	}
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click("#try-rules")); err != nil {
+		return err
+	}
+	return chromedp.Do(ctx, chromedp.WaitReady("#tried"))
 }

@@ -37,7 +37,10 @@ type engine struct {
 	entries []appliance.PersistenceEntry
 	open    []appliance.Connection
 	tested  []appliance.Config
-	born    time.Time // the probes that nobody set are from then: what does not change must not look new
+
+	questions []appliance.Question // that Explain and TryRules were asked
+	rules     []appliance.Rule     // that were tried last
+	born      time.Time            // the probes that nobody set are from then: what does not change must not look new
 }
 
 func (e *engine) Check(context.Context, appliance.Config) error { return nil }

@@ -142,6 +142,7 @@ func routes() []route {
 		{post, "/lbadmin/reports/persistence", operator, clearPersistence},
 		{get, "/lbadmin/reports/audit", viewer, audit},
 		{get, graphsPath, viewer, graphs},
+		{get, explainPath, viewer, explain},
 
 		// Logs
 		{get, logsPath, viewer, trafficLog},

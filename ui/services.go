@@ -71,6 +71,8 @@ type editing struct {
 	answers map[int]answer
 	call    *view.APICall
 	open    string // a section to show
+	tried   *appliance.Explanation
+	tryErrs form.Errors
 }
 
 type answer struct {
@@ -136,6 +138,8 @@ func (e *editing) serve() error {
 	case verb == "remove", verb == "up":
 	case verb == "check":
 		e.check()
+	case verb == "try":
+		return e.tryRules()
 	case verb == "api":
 		e.showCall()
 	case verb == "overwrite":
@@ -369,6 +373,7 @@ func (e *editing) show(status int) error {
 		a := e.answers[i]
 		v.Rows = append(v.Rows, view.ServiceFormRow{Row: r, Index: i, Answer: a.probe, Note: a.note})
 	}
+	v.Trial = e.trial()
 	v.Rules, v.Pools, v.Servers = e.typed.Rules, poolChoices(&saved, e.id, e.typed.Values["protocol"]), serverChoices(e.typed.Rows)
 	return p.show(status, view.ServicePage(p.frame(title, layer7), v))
 }

@@ -56,6 +56,10 @@ type Engine interface {
 	ClearPersistence(q appliance.PersistenceQuery) int
 	// Connections lists open connections of clients.
 	Connections(ctx context.Context, q appliance.ConnectionQuery) (appliance.ConnectionList, error)
+	// Explain tells what would become of a client of the running services, without any effect.
+	Explain(ctx context.Context, q appliance.Question) (appliance.Explanation, error)
+	// TryRules tells what the rules of a service, which need not be saved, make of a request; name tells the label of an id.
+	TryRules(s appliance.VirtualService, name func(id string) string, q appliance.Question) (appliance.Explanation, error)
 	// CloseConnection asks one to end politely; kind NotFound when it is gone.
 	CloseConnection(ctx context.Context, id string) error
 }

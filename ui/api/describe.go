@@ -269,6 +269,47 @@ Connection.state: What it does now, in a few words.
 Connection.age_ns: Nanoseconds since it began, to a tenth of a second.
 Connection.bytes_in: Bytes from the client, as they went over the line.
 Connection.bytes_out: Bytes to the client, as they went over the line.
+RulesTrial.rules: The rules to try instead of the saved ones, in order; absent: the saved ones.
+RulesTrial.request: The request that they are tried with. Its service is the one of the path.
+Explanation.service_id: Id of the service that takes the client; absent when nothing listens there.
+Explanation.virtual_service: Label of that service.
+Explanation.listener: Where the client comes to.
+Explanation.served_by: Who serves it: server, fallback, appliance (it answers by itself) or nobody.
+Explanation.sentence: All of it in one sentence.
+Explanation.server_id: Id of the real server that is chosen.
+Explanation.real_server: Label of that server.
+Explanation.address: Where it is connected to.
+Explanation.reason: Why it is chosen: rule, persistence, scheduler or fallback.
+Explanation.possible: Ids of all servers that it may be: the loops of the appliance take turns by themselves, and the kernel decides which of them gets the client.
+Explanation.status: Of an answer that the appliance gives by itself.
+Explanation.steps: What is decided, in order.
+Explanation.rules: What becomes of each rule.
+Explanation.candidates: The real servers that are chosen among.
+Explanation.request: The head that the client sends.
+Explanation.sent: The head that the server gets.
+Explanation.answer: The head that the client gets.
+Explanation.given: The server's head that answer is made of.
+Step.subject: What is decided: listener, limit, proxy, tls, request, rules, persistence, servers, scheduler, sent or answer.
+Step.mark: good, note (worth knowing) or stop (here it ends).
+Step.sentence: What is decided, and why.
+RuleTrial.number: Its place in the list, 1 for the first.
+RuleTrial.label: Label of the rule.
+RuleTrial.held: Whether all its conditions hold.
+RuleTrial.sentence: What it does, or why not.
+RuleTrial.conditions: What each condition sees.
+ConditionTrial.condition: The condition in words.
+ConditionTrial.holds: Whether it holds.
+ConditionTrial.saw: What it looks at; absent: there is nothing of that name.
+Candidate.id: Id of the real server.
+Candidate.label: Label of the real server.
+Candidate.state: What is wanted of it, as running.
+Candidate.health: What is seen of it.
+Candidate.weight: Its share.
+Candidate.connections: Connections that are open on it.
+Candidate.max_connections: The most that it may have; absent: no limit.
+Candidate.backup: true: it serves only when none of the others does.
+Candidate.usable: Whether it takes new clients now.
+Candidate.sentence: How it is, for this client.
 Cleared.cleared: How many entries were forgotten.
 Alert.code: Name of the alert in the catalogue.
 Alert.severity: How urgent it is.
@@ -343,6 +384,10 @@ func exampleOf(r route) any {
 		return appliance.AuthorityUpload{Label: "client cards", Bundle: "-----BEGIN CERTIFICATE-----\n…"}
 	case reflect.TypeFor[Configuration]():
 		return Configuration{Format: configurationFormat, Cluster: appliance.Cluster{VirtualServices: []appliance.VirtualService{}}, Local: appliance.Local{Hostname: "lb1"}}
+	case reflect.TypeFor[appliance.Question]():
+		return document{"virtual_service": "WEB", "client": "10.0.0.7", "url": "https://www.example.org/img/a.png", "headers": []string{"Accept: image/png"}}
+	case reflect.TypeFor[RulesTrial]():
+		return document{"request": document{"client": "10.0.0.7", "url": "/admin"}}
 	case reflect.TypeFor[StateChange]():
 		return StateChange{State: appliance.Drain}
 	case reflect.TypeFor[NewUser]():

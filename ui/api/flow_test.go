@@ -331,7 +331,8 @@ func TestEveryRouteKeepsToItsRole(t *testing.T) {
 	p := newPlace(t)
 	rank := map[appliance.Role]int{appliance.Viewer: 1, appliance.OperatorRole: 2, appliance.Administrator: 3}
 	for _, r := range p.api.routes {
-		if r.Method != "GET" && r.Role == appliance.Viewer {
+		asks := r.Path == "/explain" || strings.HasSuffix(r.Path, "/rules/try") // POST for the sake of a body
+		if r.Method != "GET" && r.Role == appliance.Viewer && !asks {
 			t.Errorf("%s %s changes something, and a viewer may", r.Method, r.Path)
 		}
 		for role := range rank {

@@ -170,6 +170,8 @@ func object(t reflect.Type) string {
 		return "settings"
 	case reflect.TypeFor[appliance.Local]():
 		return "local"
+	case reflect.TypeFor[appliance.Question]():
+		return "question"
 	}
 	return ""
 }

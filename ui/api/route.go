@@ -160,7 +160,7 @@ func (a *API) table() []route {
 		{"Scripts and settings", a.scriptRoutes()},
 		{"Running", a.runningRoutes()},
 		{"Logs and statistics", append(a.logRoutes(), a.statisticsRoutes()...)},
-		{"Clients", a.rememberedRoutes()},
+		{"Clients", slices.Concat(a.rememberedRoutes(), a.explainRoutes())},
 		{"History", a.historyRoutes()},
 		{"Users and tokens", a.accountRoutes()},
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"evenkeel/appliance"
@@ -140,7 +141,7 @@ func (s *session) parse(args []string) error {
 			}
 			value = args[i]
 		}
-		if len(s.flags[name]) > 0 && name != "field" && name != "server" {
+		if len(s.flags[name]) > 0 && !slices.Contains([]string{"field", "server", "header", "answer"}, name) {
 			return s.misused("--%s stands twice", name)
 		}
 		s.flags[name] = append(s.flags[name], value)

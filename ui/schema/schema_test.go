@@ -192,7 +192,7 @@ func TestChoicesAreWhatValidateAccepts(t *testing.T) {
 func TestEveryFieldOfTheCatalogueExists(t *testing.T) {
 	types := map[string]reflect.Type{
 		"virtual_service": reflect.TypeFor[appliance.VirtualService](), "real_server": reflect.TypeFor[appliance.RealServer](),
-		"rule":   reflect.TypeFor[appliance.Rule](),
+		"rule": reflect.TypeFor[appliance.Rule](), "question": reflect.TypeFor[appliance.Question](),
 		"script": reflect.TypeFor[appliance.Script](), "settings": reflect.TypeFor[appliance.Settings](), "local": reflect.TypeFor[appliance.Local](),
 	}
 	for _, f := range appliance.Fields() {

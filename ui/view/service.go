@@ -19,6 +19,7 @@ type ServiceForm struct {
 	Values   form.Values
 	Rows     []ServiceFormRow
 	Rules    []form.RuleRow
+	Trial    Trial         // of the rules
 	Pools    []form.Option // what a rule may use
 	Servers  []form.Option
 	Errors   form.Errors

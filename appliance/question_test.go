@@ -12,17 +12,17 @@ func TestQuestionsAreCheckedFieldByField(t *testing.T) {
 		t.Fatal(all)
 	}
 	for field, spoil := range map[string]func(*Question){
-		"client":      func(q *Question) { q.Client = netip.Addr{} },
-		"proxy":       func(q *Question) { q.Proxy = netip.MustParseAddr("fe80::1%eth0") },
-		"listener":    func(q *Question) { q.Service = "" },
-		"method":      func(q *Question) { q.Method = "GET /" },
-		"url":         func(q *Question) { q.URL = "/a b" },
-		"tls_session": func(q *Question) { q.Session = "xy" },
-		"rdp_cookie":  func(q *Question) { q.RDP = "user" },
-		"tls_name":    func(q *Question) { q.TLSName = "a\nb" },
-		"headers":     func(q *Question) { q.Headers = []string{"X-One: 1\r\nX-Two: 2"} },
-		"cookies":     func(q *Question) { q.Cookies = "a=b\r\nX: y" },
-		"answer":      func(q *Question) { q.Answer = []string{"fine"} },
+		"client":          func(q *Question) { q.Client = netip.Addr{} },
+		"proxy":           func(q *Question) { q.Proxy = netip.MustParseAddr("fe80::1%eth0") },
+		"virtual_service": func(q *Question) { q.Service = "" },
+		"method":          func(q *Question) { q.Method = "GET /" },
+		"url":             func(q *Question) { q.URL = "/a b" },
+		"tls_session":     func(q *Question) { q.Session = "xy" },
+		"rdp_cookie":      func(q *Question) { q.RDP = "user" },
+		"tls_name":        func(q *Question) { q.TLSName = "a\nb" },
+		"headers":         func(q *Question) { q.Headers = []string{"X-One: 1\r\nX-Two: 2"} },
+		"cookies":         func(q *Question) { q.Cookies = "a=b\r\nX: y" },
+		"answer":          func(q *Question) { q.Answer = []string{"fine"} },
 	} {
 		q := good
 		spoil(&q)
