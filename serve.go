@@ -140,7 +140,8 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	}
 	a.engine = engine.New(engine.Options{
 		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Log: o.log, Certificates: a.vault, Site: a.site(),
-		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
+		Memory: connectionMemory(),
+		Alert:  func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.heir.give(a.engine)
 	a.rings = a.newRings()
@@ -150,6 +151,9 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	a.door = signin.New(door)
 	return a.openPages()
 }
+
+// connectionMemory is what connections may hold: half of what the process may have. The rest is for the kernel's buffers, tables, caches and pages.
+func connectionMemory() int64 { return int64(host.Memory() / 2) }
 
 // fallbackPage is what the operator wrote.
 func (a *instance) fallbackPage() string {

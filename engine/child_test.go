@@ -51,7 +51,8 @@ func (j *logLines) count(line string) int {
 func starve() error {
 	server := netip.MustParseAddrPort(os.Getenv("ENGINE_TEST_SERVER"))
 	var log logLines
-	e := New(Options{Loops: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	alerts := &board{}
+	e := New(Options{Loops: 1, Log: slog.New(slog.NewTextHandler(&log, nil)), Alert: alerts.raise, Clear: alerts.clear})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { _ = e.Run(ctx) }()
@@ -83,6 +84,14 @@ func starve() error {
 		if time.Since(started) > 10*time.Second {
 			return errors.New("accepting was never resumed")
 		}
+	}
+	for started := time.Now(); alerts.has(codeDescriptors); {
+		if time.Since(started) > 20*time.Second {
+			return errors.New("the alert was never taken back")
+		}
+	}
+	if alerts.raised == 0 {
+		return errors.New("operators were not told")
 	}
 	return nil
 }

@@ -36,7 +36,8 @@ type Options struct {
 	Site         appliance.Site // the appliance's own listeners and addresses, where no host name may lead
 	Names        names.Options  // how host names are looked up; Changed is the engine's own
 	Certificates Certificates   // whom services' certificates are asked from; nil: services with TLS are refused
-	// Alert is told of what stands in the way of the traffic log, and Clear when that is over; nil: nobody is.
+	Memory       int64          // bytes that connections may hold together; when they do, listeners wait. 0: any number
+	// Alert is told of what stands in the way of the traffic log or of new clients, and Clear when that is over; nil: nobody is.
 	Alert func(appliance.Alert)
 	Clear func(code string)
 	Grace time.Duration // how long connections may take to end when Run is cancelled; 0: 1.5 s
@@ -148,6 +149,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	all.Go(func() { e.signers.Run(serving) })
 	all.Go(func() { e.stapler.Run(ctx) })
 	all.Go(func() { e.keepTickets(ctx) })
+	all.Go(func() { e.watchPressure(ctx) })
 	close(e.started)
 	<-ctx.Done()
 	e.drain()
@@ -158,11 +160,20 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // ceiling is the descriptor number from which on accepting pauses: an eighth of the limit, at most 512, is left to the pages, the database and the checks.
 func ceiling() int32 {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < leastCeiling || limit.Cur > math.MaxInt32 {
+	limit := descriptorLimit()
+	if limit < leastCeiling || limit > math.MaxInt32 {
 		return 0
 	}
-	return int32(limit.Cur - min(limit.Cur/8, 512))
+	return int32(limit - min(limit/8, 512))
+}
+
+// descriptorLimit is how many descriptors the process may have; 0: that is not known.
+func descriptorLimit() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return limit.Cur
 }
 
 // leastCeiling is the limit of descriptors below which there is nothing to divide.

@@ -21,6 +21,7 @@ type flatLoop struct {
 func (l *flatLoop) Now() wire.Time   { return l.now }
 func (l *flatLoop) Scratch() []byte  { return l.scratch }
 func (l *flatLoop) Soon(t wire.Task) { t.Run() }
+func (l *flatLoop) Hold(int)         {}
 func (l *flatLoop) Dial(netip.AddrPort, wire.Core) (wire.Conn, error) {
 	l.dialed = &flatConn{}
 	return l.dialed, nil

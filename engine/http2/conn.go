@@ -45,6 +45,7 @@ type conn struct {
 	lastID      uint32
 	nextID      uint32 // of our own streams
 	turn        int    // where pump begins
+	held        int    // what the loop was told that c holds
 	more        uint8  // CONTINUATION frames of block
 
 	heard wire.Time // when something came last
@@ -144,6 +145,7 @@ func (c *conn) settle() {
 		c.sweep()
 	}
 	c.flush()
+	c.weigh()
 	c.restOrEnd()
 	if !c.state.over {
 		c.wakeBy(c.due())
@@ -301,6 +303,25 @@ func (c *conn) end(err error) {
 		c.shared.put(c.out)
 	}
 	c.streams, c.work, c.block, c.out = nil, nil, nil, nil
+	c.weigh()
+}
+
+// What a connection and each of its streams cost beside what waits in them: with the decoder's table, and with the core of a stream.
+const (
+	connCost   = 8 << 10
+	streamCost = 3 << 10
+)
+
+// weigh tells the loop what c holds: bodies that came and were not taken count, and the peer knows of them, too.
+func (c *conn) weigh() {
+	now := 0
+	if !c.state.over {
+		now = connCost + len(c.streams)*streamCost + cap(c.block) + int(connWindow-c.recvWindow-c.owed)
+	}
+	if now != c.held {
+		c.shared.loop.Hold(now - c.held)
+		c.held = now
+	}
 }
 
 // close ends the connection with a GOAWAY.

@@ -77,7 +77,15 @@ func newRig(t testing.TB) *rig {
 	r.service = &service{loop: r.loop, config: &config}
 	r.shared = NewShared(r.loop)
 	r.accept()
+	t.Cleanup(r.holdsNothing)
 	return r
+}
+
+// holdsNothing ends everything and demands that what was held was given back.
+func (r *rig) holdsNothing() {
+	if held := r.loop.End(); held != 0 {
+		r.t.Errorf("%d bytes are held for nobody", held)
+	}
 }
 
 func (r *rig) accept() {

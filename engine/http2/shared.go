@@ -21,6 +21,7 @@ func NewShared(loop wire.Loop) *Shared { return &Shared{loop: loop} }
 
 // get returns an empty buffer.
 func (p *Shared) get() []byte {
+	p.loop.Hold(bufferSize)
 	n := len(p.free)
 	if n == 0 {
 		return make([]byte, 0, bufferSize)
@@ -31,8 +32,12 @@ func (p *Shared) get() []byte {
 	return b
 }
 
-// put takes a buffer back; one that is small or has grown large is left to the collector.
+// put takes a buffer back, or nil; one that has grown large is left to the collector.
 func (p *Shared) put(b []byte) {
+	if b == nil {
+		return
+	}
+	p.loop.Hold(-bufferSize)
 	if cap(b) >= bufferSize && cap(b) <= 2*bufferSize && len(p.free) < keptBuffers {
 		p.free = append(p.free, b[:0])
 	}

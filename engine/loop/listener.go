@@ -106,7 +106,7 @@ func (n *Listener) drop() {
 }
 
 func (n *Listener) wanted() uint32 {
-	if n.full || n.loop.starved.at != 0 {
+	if n.full || n.loop.starved.at != 0 || n.loop.overfull {
 		return 0
 	}
 	return unix.EPOLLIN
@@ -124,7 +124,7 @@ func (n *Listener) update() {
 func (n *Listener) accept() {
 	for range acceptsPerTurn {
 		n.loop.current = nil
-		if n.loop.starved.at != 0 { // the last one's dial took the last descriptor
+		if n.loop.starved.at != 0 || n.loop.overfull { // the last one's dial took the last descriptor
 			return
 		}
 		a := n.origin.acceptor

@@ -48,6 +48,8 @@ type Loop struct {
 	pipes     []pipe
 	noPipes   bool // tests only: as if there were no descriptors for pipes
 	starved   starvation
+	held      int  // bytes, as Hold says
+	overfull  bool // Accepting was told to wait
 	ceiling   int32
 	events    [256]unix.EpollEvent
 	stats     Stats
@@ -62,6 +64,8 @@ type Stats struct {
 	Accepted uint64
 	Dialed   uint64
 	Starved  uint64 // times it ran out of descriptors
+	Waiting  uint64 // 1 while nothing is accepted for want of descriptors
+	Held     uint64 // bytes that connections hold now, and what the kernel needs for them
 }
 
 type slot struct {
@@ -136,7 +140,8 @@ func (l *Loop) Scratch() []byte { return l.buffers.scratch }
 func (l *Loop) Stats() Stats {
 	return Stats{
 		Turns: atomic.LoadUint64(&l.stats.Turns), Waits: atomic.LoadUint64(&l.stats.Waits), Accepted: atomic.LoadUint64(&l.stats.Accepted),
-		Dialed: atomic.LoadUint64(&l.stats.Dialed), Starved: atomic.LoadUint64(&l.stats.Starved),
+		Dialed: atomic.LoadUint64(&l.stats.Dialed), Starved: atomic.LoadUint64(&l.stats.Starved), Waiting: atomic.LoadUint64(&l.stats.Waiting),
+		Held: atomic.LoadUint64(&l.stats.Held),
 	}
 }
 
@@ -169,6 +174,7 @@ func fire(c *Conn) {
 // wait returns the number of events, after sleeping only if there is nothing else to do.
 func (l *Loop) wait() int {
 	count(&l.stats.Turns)
+	l.weigh()
 	if len(l.fresh) > 0 {
 		if l.freshTurn++; l.freshTurn > freshTurns {
 			l.register()

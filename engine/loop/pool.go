@@ -16,6 +16,7 @@ type buffers struct {
 	scratch []byte // for cores to build output in
 	small   []*chunk
 	large   []*chunk
+	used    int // bytes of chunks that connections have
 }
 
 const (
@@ -46,13 +47,17 @@ func (p *buffers) add(k *chunk, b []byte) *chunk {
 }
 
 func (p *buffers) get(size int) *chunk {
+	k := (*chunk)(nil)
 	switch {
 	case size <= smallChunk:
-		return take(&p.small, smallChunk)
+		k = take(&p.small, smallChunk)
 	case size <= largeChunk:
-		return take(&p.large, largeChunk)
+		k = take(&p.large, largeChunk)
+	default:
+		k = &chunk{b: make([]byte, 0, size)}
 	}
-	return &chunk{b: make([]byte, 0, size)}
+	p.used += cap(k.b)
+	return k
 }
 
 func take(list *[]*chunk, size int) *chunk {
@@ -72,6 +77,7 @@ func (p *buffers) put(k *chunk) {
 		return
 	}
 	k.b, k.off = k.b[:0], 0
+	p.used -= cap(k.b)
 	switch {
 	case cap(k.b) == smallChunk && len(p.small) < keptSmall:
 		p.small = append(p.small, k)

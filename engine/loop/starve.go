@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,9 +34,14 @@ func (l *Loop) starve(errno syscall.Errno) {
 	first := l.starved.at == 0
 	l.starved.at = l.now.Add(starveTime)
 	if first {
-		for _, n := range l.listeners {
-			n.update()
-		}
+		atomic.StoreUint64(&l.stats.Waiting, 1)
+		l.updateListeners()
+	}
+}
+
+func (l *Loop) updateListeners() {
+	for _, n := range l.listeners {
+		n.update()
 	}
 }
 
@@ -49,9 +55,8 @@ func (s *starvation) retry(l *Loop) {
 		return
 	}
 	s.at = 0
-	for _, n := range l.listeners {
-		n.update()
-	}
+	atomic.StoreUint64(&l.stats.Waiting, 0)
+	l.updateListeners()
 }
 
 // refill fills the reserve; false: there were not enough descriptors.

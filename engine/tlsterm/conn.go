@@ -23,6 +23,7 @@ type Conn struct {
 	in     []byte // records at hand, during Received only
 	kept   []byte // plaintext that the core was offered and did not take
 	facts  *wire.Secrecy
+	held   int // what the loop was told that c holds
 
 	hand         *handshake // nil when it is over
 	newer, older *Conn      // in listed
@@ -123,16 +124,19 @@ func (c *Conn) offer(b []byte) {
 	had := c.kept
 	c.kept = nil
 	taken := c.core.Received(c, b)
-	if c.over || taken == len(b) {
+	switch rest := b[taken:]; {
+	case c.over || len(rest) == 0:
+		if had == nil {
+			return
+		}
 		c.lane.free(had)
-		return
-	}
-	if rest := b[taken:]; len(rest) <= cap(had) {
+	case len(rest) <= cap(had):
 		c.kept = append(had[:0], rest...)
-	} else {
+	default:
 		c.lane.free(had)
 		c.kept = append(c.lane.buffer(len(rest)), rest...)
 	}
+	c.weigh()
 }
 
 // stopped looks at why there is nothing more to read.
@@ -173,6 +177,30 @@ func (c *Conn) release() {
 		h.end()
 	}
 	c.lane.out = c.lane.out[:0]
+	c.weigh()
+}
+
+// What a connection in TLS costs beside its buffers: measured with crypto/tls of Go 1.26.
+const (
+	handshakeCost = 32 << 10 // with its coroutine
+	stateCost     = 14 << 10
+)
+
+// weigh tells the loop what c holds.
+func (c *Conn) weigh() {
+	now := cap(c.kept)
+	switch {
+	case c.over:
+		now = 0
+	case c.hand == nil:
+		now += stateCost
+	case c.hand.next != nil:
+		now += handshakeCost
+	}
+	if now != c.held {
+		c.lane.loop.Hold(now - c.held)
+		c.held = now
+	}
 }
 
 // flush gives the records that were made to the connection.

@@ -127,6 +127,7 @@ func (c *Conn) shake() {
 			c.lane.begun.add(c)
 		}
 		h.next, h.stop = iter.Pull(c.coroutine)
+		c.weigh()
 	}
 	h.running = true
 	_, waits := h.next()
@@ -153,6 +154,7 @@ func (c *Conn) coroutine(yield func(struct{}) bool) {
 // shaken begins what is inside.
 func (c *Conn) shaken() {
 	c.hand = nil
+	c.weigh()
 	c.leave()
 	if c.accept == nil {
 		c.core.Connected(c)

@@ -79,6 +79,11 @@ func newPair(t testing.TB, serverConfig, clientConfig *tls.Config, signers *Sign
 		t.Fatal(err)
 	}
 	p.clientIn = p.loop.Dialed[0]
+	t.Cleanup(func() {
+		if held := p.loop.End(); held != 0 {
+			t.Errorf("%d bytes are held for nobody", held)
+		}
+	})
 	return p
 }
 

@@ -90,6 +90,9 @@ type Loop interface {
 	Scratch() []byte
 	// Soon runs t in the loop's next turn, before the loop sleeps: for what must not happen within the call at hand. A task may be given again at any time.
 	Soon(t Task)
+	// Hold notes that the connections of the loop hold so many bytes more beside what the loop itself keeps for them, or fewer when n is negative: the state of TLS, the
+	// streams of HTTP/2 and what waits in them. When all of it is too much, no more clients are accepted for a while.
+	Hold(n int)
 }
 
 // Task is what a core that stands between another core and its connection does by itself, such as offering again bytes that it kept.

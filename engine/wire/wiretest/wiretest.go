@@ -14,6 +14,7 @@ import (
 type Loop struct {
 	Dialed  []*Conn // every connection that was dialed, in order
 	DialErr error   // when set, Dial returns it once
+	Held    int     // sum of what Hold was told
 	now     wire.Time
 	conns   []*Conn
 	tasks   []wire.Task
@@ -33,6 +34,19 @@ func (l *Loop) Scratch() []byte { return l.scratch }
 
 // Soon implements wire.Loop: Settle runs the task.
 func (l *Loop) Soon(t wire.Task) { l.tasks = append(l.tasks, t) }
+
+// End breaks every connection that is open, until none is, and returns how many bytes are said to be held still.
+func (l *Loop) End() (held int) {
+	for i := 0; i < len(l.conns); i++ {
+		if c := l.conns[i]; !c.Over() {
+			c.Break(nil)
+		}
+	}
+	return l.Held
+}
+
+// Hold implements wire.Loop.
+func (l *Loop) Hold(n int) { l.Held += n }
 
 // Dial implements wire.Loop; the test calls Connect or Break on the connection.
 func (l *Loop) Dial(to netip.AddrPort, core wire.Core) (wire.Conn, error) {
