@@ -34,14 +34,19 @@ func (e *Engine) Connections(ctx context.Context, q appliance.ConnectionQuery) (
 
 // CloseConnection asks the session of one connection to end politely: at once, or behind the answer that is being given. Kind NotFound: it is gone.
 func (e *Engine) CloseConnection(ctx context.Context, id string) error {
-	var lane int
-	var number uint64
 	gone := &appliance.Error{Kind: appliance.NotFound, Op: "close connection", Subject: id, Message: "There is no such connection.", Hint: "It may have ended meanwhile."}
-	if n, err := fmt.Sscanf(id, "%d-%x", &lane, &number); n != 2 || err != nil || id != connectionID(lane, number) || lane < 0 || !e.runs() || lane >= len(e.lanes) {
+	lane, number, datagrams, ok := readID(id)
+	if !ok || !e.runs() || lane >= len(e.lanes) {
 		return gone
 	}
-	found := false
-	if err := e.lanes[lane].loop.Call(ctx, func() { found = e.lanes[lane].loop.End(number) }); err != nil {
+	found, n := false, e.lanes[lane]
+	if err := n.loop.Call(ctx, func() {
+		if datagrams {
+			found = n.clients.end(number)
+		} else {
+			found = n.loop.End(number)
+		}
+	}); err != nil {
 		return err
 	}
 	if !found {
@@ -51,6 +56,18 @@ func (e *Engine) CloseConnection(ctx context.Context, id string) error {
 }
 
 func connectionID(lane int, number uint64) string { return fmt.Sprintf("%d-%x", lane, number) }
+
+// clientID names a client of UDP Mode, which has no connection.
+func clientID(lane int, number uint64) string { return fmt.Sprintf("%d-u%x", lane, number) }
+
+// readID reads what connectionID or clientID wrote, and nothing else.
+func readID(id string) (lane int, number uint64, datagrams, ok bool) {
+	if n, err := fmt.Sscanf(id, "%d-u%x", &lane, &number); n == 2 && err == nil {
+		return lane, number, true, lane >= 0 && id == clientID(lane, number)
+	}
+	n, err := fmt.Sscanf(id, "%d-%x", &lane, &number)
+	return lane, number, false, n == 2 && err == nil && lane >= 0 && id == connectionID(lane, number)
+}
 
 // runs tells whether the loops were made.
 func (e *Engine) runs() bool {
@@ -75,23 +92,46 @@ func (e *Engine) glimpses(ctx context.Context, q appliance.ConnectionQuery, see 
 	}
 	q.Text = strings.ToLower(q.Text)
 	for _, n := range e.lanes {
-		for from := 0; from >= 0; {
-			var some []glimpse
-			if err := n.loop.Call(ctx, func() {
-				from = n.loop.Look(from, lookAt, func(s loop.Sight) {
-					if g, ok := n.glimpse(s); ok && chooses(&q, &g) {
-						some = append(some, g)
-					}
-				})
-			}); err != nil {
+		for _, look := range []func(from int, see func(glimpse)) int{n.lookAtConnections, n.lookAtClients} {
+			if err := n.glimpses(ctx, look, func(g glimpse) bool { return chooses(&q, &g) }, see); err != nil {
 				return err
-			}
-			for i := range some {
-				see(some[i])
 			}
 		}
 	}
 	return nil
+}
+
+// glimpses shows what one loop has, by short looks.
+func (n *lane) glimpses(ctx context.Context, look func(from int, see func(glimpse)) int, wanted func(glimpse) bool, see func(glimpse)) error {
+	for from := 0; from >= 0; {
+		var some []glimpse
+		err := n.loop.Call(ctx, func() {
+			from = look(from, func(g glimpse) {
+				if wanted(g) {
+					some = append(some, g)
+				}
+			})
+		})
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			see(some[i])
+		}
+	}
+	return nil
+}
+
+func (n *lane) lookAtConnections(from int, see func(glimpse)) int {
+	return n.loop.Look(from, lookAt, func(s loop.Sight) {
+		if g, ok := n.glimpse(s); ok {
+			see(g)
+		}
+	})
+}
+
+func (n *lane) lookAtClients(from int, see func(glimpse)) int {
+	return n.clients.look(from, lookAt, func(a *association) { see(a.glimpse()) })
 }
 
 func (n *lane) glimpse(s loop.Sight) (glimpse, bool) {

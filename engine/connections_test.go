@@ -201,18 +201,39 @@ func TestConnectionsOfHTTP2TellTheirStreams(t *testing.T) {
 	<-began
 	list := r.seen(appliance.ConnectionQuery{Text: "http/2, 2 streams"})
 	if list.Total != 1 || list.Connections[0].ServerID != v.RealServers[0].ID {
-		t.Errorf("%+v", r.seen(appliance.ConnectionQuery{}))
+		t.Fatalf("%+v", r.seen(appliance.ConnectionQuery{}))
 	}
+	first := list.Connections[0]
 	if list = r.seen(appliance.ConnectionQuery{Text: "127.0.0.9"}); list.Total != 1 || list.Connections[0].State != "first bytes" {
 		t.Errorf("%+v", list)
+	}
+	if err := r.CloseConnection(soon(t), first.ID); err != nil {
+		t.Error(err)
 	}
 	close(release)
 	for range 2 {
 		if err := <-done; err != nil {
-			t.Error(err)
+			t.Errorf("an open stream of a connection that is closed: %v", err)
 		}
 	}
-	until(t, "the streams to be over", func() bool { return r.seen(appliance.ConnectionQuery{Text: "http/2, idle"}).Total == 1 })
+	until(t, "the connection to end behind its streams", func() bool { return r.seen(appliance.ConnectionQuery{Text: "http/2"}).Total == 0 })
+	again := func() appliance.Connection {
+		resp, err := c.Get("http://" + address(v) + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		until(t, "an idle connection", func() bool { return r.seen(appliance.ConnectionQuery{Text: "http/2, idle"}).Total == 1 })
+		return r.seen(appliance.ConnectionQuery{Text: "http/2, idle"}).Connections[0]
+	}
+	second := again()
+	if err := r.CloseConnection(soon(t), second.ID); err != nil || second.Client == first.Client {
+		t.Errorf("%+v, %v", second, err)
+	}
+	if third := again(); third.Client == second.Client {
+		t.Error("a connection without streams was not closed")
+	}
 }
 
 func TestConnectionsInTLSSaySo(t *testing.T) {

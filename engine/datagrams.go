@@ -33,8 +33,14 @@ type association struct {
 	choice       wire.Choice
 	tried        []*wire.Server
 	first        []byte // what to send again when the server turns out not to be there; nil once one has answered
+	number       uint64 // see clients
+	began        wire.Time
 	active       wire.Time
-	heard        bool // the server has answered
+	answer       wire.Time // when a server answered first; zero: never
+	received     uint64    // from the client
+	sent         uint64    // to the client
+	failures     uint32    // servers that were not there
+	heard        bool      // the server has answered
 	gone         bool
 }
 
@@ -62,7 +68,7 @@ func (s *shard) Datagram(d *loop.Datagrams, from netip.AddrPort, to netip.Addr, 
 func (s *shard) Shut(d *loop.Datagrams) {
 	for k, a := range s.datagrams.list {
 		if k.on == d {
-			a.end()
+			a.end(wire.EndEvicted, evictedByOperator)
 		}
 	}
 }
@@ -81,7 +87,9 @@ func (s *shard) associate(k peering) *association {
 	}
 	atomic.StoreUint64(&s.counters.Total, s.counters.Total+1)
 	a := &association{peering: k, shard: s, active: s.lane.loop.Now()}
+	a.began = a.active
 	t.list[k] = a
+	s.lane.clients.enter(a)
 	k.on.Hold()
 	t.append(a)
 	if len(t.list) == 1 {
@@ -114,7 +122,7 @@ func (t *associations) giveWay() bool {
 	if len(t.list) == 0 {
 		return false
 	}
-	t.order.newer.end()
+	t.order.newer.end(wire.EndEvicted, "another client took its place")
 	return true
 }
 
@@ -122,7 +130,7 @@ func (t *associations) giveWay() bool {
 func (t *associations) evict(server *wire.Server) {
 	for _, a := range t.list {
 		if server == nil || a.server != nil && a.choice.Server == server {
-			a.end()
+			a.end(wire.EndEvicted, evictedByOperator)
 		}
 	}
 }
@@ -131,7 +139,7 @@ func (t *associations) evict(server *wire.Server) {
 func (s *shard) watchDatagrams() {
 	t, now, patience := &s.datagrams, s.lane.loop.Now(), s.config.Limits.ClientTimeout.D()
 	for len(t.list) > 0 && now.Sub(t.order.newer.active) >= patience {
-		t.order.newer.end()
+		t.order.newer.lapsed()
 	}
 	if len(t.list) > 0 {
 		s.lane.loop.At(t, t.order.newer.active.Add(patience), s.watchDatagrams)
@@ -140,6 +148,12 @@ func (s *shard) watchDatagrams() {
 
 // send gives a datagram to the client's server; one that is known not to be there is passed over for another.
 func (a *association) send(b []byte) {
+	a.received += uint64(len(b))
+	a.pass(b)
+}
+
+// pass is send for what may have been given to another server before.
+func (a *association) pass(b []byte) {
 	if a.server != nil && a.isDown() {
 		a.release()
 	}
@@ -190,6 +204,7 @@ func (a *association) connect() bool {
 			continue
 		}
 		s.Failed(choice, err)
+		a.failures++
 		a.tried = append(a.tried, choice.Server)
 	}
 }
@@ -206,6 +221,7 @@ func (a *association) port() uint16 { return a.on.Port() }
 // another leaves a server that is not there for the next one.
 func (a *association) another(err error) bool {
 	a.shard.Failed(a.choice, err)
+	a.failures++
 	a.tried = append(a.tried, a.choice.Server)
 	a.release()
 	return a.connect()
@@ -220,12 +236,17 @@ func (a *association) answered(b []byte, err error) {
 	if err != nil {
 		first := a.first
 		if a.first, a.heard = nil, false; a.another(err) && first != nil {
-			a.send(first)
+			a.pass(first)
 		}
 		return
 	}
 	a.first, a.tried, a.heard = nil, nil, true
-	s.datagrams.touch(a, s.lane.loop.Now())
+	now := s.lane.loop.Now()
+	s.datagrams.touch(a, now)
+	if a.answer == 0 {
+		a.answer = now
+	}
+	a.sent += uint64(len(b))
 	one := &a.choice.Server.Counters
 	atomic.StoreUint64(&one.BytesOut, one.BytesOut+uint64(len(b)))
 	atomic.StoreUint64(&s.counters.BytesOut, s.counters.BytesOut+uint64(len(b)))
@@ -241,12 +262,14 @@ func (a *association) release() {
 	}
 }
 
-// end forgets the client.
-func (a *association) end() {
+// end forgets the client, and tells how and why.
+func (a *association) end(end wire.End, why string) {
 	if a.gone {
 		return
 	}
 	a.gone = true
+	a.record(end, why)
+	a.shard.lane.clients.leave(a)
 	a.shard.datagrams.remove(a)
 	a.release()
 	a.on.Free()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,6 +147,67 @@ func TestDatagramsOfAFloodAreBoundedAndShutNobodyOut(t *testing.T) {
 		if n := r.Status().Services[0].Connections; n > 20 {
 			t.Fatalf("%d clients are remembered, the limit is 20", n)
 		}
+	}
+}
+
+func TestDatagramClientsAreListedClosedAndLogged(t *testing.T) {
+	server := answering(t, "127.0.0.1:0", "one")
+	mute, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	v, m, none := vip(t, appliance.UDP, "U", server.address), vip(t, appliance.UDP, "MUTE", mute.LocalAddr().(*net.UDPAddr).AddrPort()), vip(t, appliance.UDP, "NONE")
+	v.Log, m.Log, none.Log = appliance.LogAll, appliance.LogAll, appliance.LogErrors
+	none.Limits.ClientTimeout = appliance.Duration(50 * time.Millisecond)
+	r := start(t, Options{Loops: 2, LogsDir: t.TempDir()})
+	r.apply(v, m, none)
+	first, second, quiet := asking(t, address(v)), asking(t, address(v)), asking(t, address(m))
+	inquire(t, first, "hello")
+	inquire(t, second, "x")
+	for _, c := range []*net.UDPConn{quiet, asking(t, address(none))} {
+		if _, err := c.Write([]byte("log line")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "three clients in sight", func() bool {
+		return r.seen(appliance.ConnectionQuery{Service: v.ID}).Total+r.seen(appliance.ConnectionQuery{Service: m.ID}).Total == 3
+	})
+	list := r.seen(appliance.ConnectionQuery{Service: v.ID, Sort: appliance.ConnectionsByIn, Reverse: true}).Connections
+	if got := list[0]; len(list) != 2 || got.Client != first.LocalAddr().(*net.UDPAddr).AddrPort() || got.ServerID != v.RealServers[0].ID || got.State != "open" || got.BytesIn != 5 || got.BytesOut != 9 ||
+		got.Protocol != appliance.UDP || got.Local.String() != address(v) {
+		t.Errorf("%+v", list)
+	}
+	if got := r.seen(appliance.ConnectionQuery{Text: "no answer"}).Connections; len(got) != 1 || got[0].ServiceID != m.ID || got[0].BytesIn != 8 {
+		t.Errorf("%+v", got)
+	}
+	if err := r.CloseConnection(soon(t), list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{list[0].ID, "0-u", "0-u1", "0-U" + list[1].ID[3:], "9-u100000000", "-1-u100000000", list[1].ID + " "} {
+		if err := r.CloseConnection(soon(t), id); appliance.KindOf(err) != appliance.NotFound {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	until(t, "the lines", func() bool { return len(logged(r, "U")) == 1 && len(logged(r, "NONE")) == 1 })
+	if line := logged(r, "U")[0]; !strings.Contains(line, "client="+first.LocalAddr().String()+" server=s0 address="+server.address.String()+" connect=- first=") ||
+		!strings.HasSuffix(line, ` in=5 out=9 by=scheduler end=evicted why="an operator or a new configuration ended it"`) {
+		t.Error(line)
+	}
+	if line := logged(r, "NONE")[0]; !strings.Contains(line, " server=- ") || !strings.HasSuffix(line, ` in=8 out=0 end=no_server why="no server can serve the client"`) {
+		t.Error(line)
+	}
+	if got := inquire(t, first, "again"); got != "one again" {
+		t.Errorf("%q", got)
+	}
+	v.Limits.ClientTimeout = appliance.Duration(50 * time.Millisecond)
+	r.apply(v, m, none)
+	inquire(t, first, "once more")
+	until(t, "silence ends them all", func() bool {
+		return r.seen(appliance.ConnectionQuery{Service: v.ID}).Total == 0 && len(logged(r, "U")) >= 3
+	})
+	if lines := logged(r, "U"); !strings.HasSuffix(lines[len(lines)-1], " end=done") {
+		t.Errorf("%q", lines)
 	}
 }
 

@@ -89,6 +89,7 @@ type lane struct {
 	secure  *tlsterm.Lane
 	streams *http2.Shared
 	servers *http2.Servers
+	clients clients // of UDP Mode
 
 	announced uint64 // connections to servers that began with a header of the PROXY protocol
 }

@@ -85,6 +85,9 @@ func (s *shard) swap(next *snapshot) {
 		s.seats[i] = r.seats[s.lane.number]
 		s.addresses[i] = r.address(&c.RealServers[i])
 	}
+	if len(s.datagrams.list) > 0 {
+		s.watchDatagrams() // how long they may be silent may have changed
+	}
 }
 
 // Loop implements wire.Service.

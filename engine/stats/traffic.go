@@ -19,7 +19,7 @@ type Sums struct {
 	Codes   [6]uint64
 	Ends    [wire.Ends]uint64
 	Retries uint64 // servers that were tried in vain, and requests that were sent once more
-	Latency Counts // until the server's first byte (HTTP), or until it was connected (TCP)
+	Latency Counts // until the server's first byte (HTTP, UDP), or until it was connected (TCP)
 }
 
 func up(at *uint64, n uint64) {
@@ -37,7 +37,7 @@ func (t *Traffic) Add(r *wire.Record) {
 		up(&t.ends[r.End], 1)
 	}
 	up(&t.retries, uint64(r.Tries))
-	if r.Session {
+	if r.Session && r.Connected != 0 {
 		t.latency.Add(r.Took(r.Connected))
 		return
 	}
