@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"engine/tlsterm/tlstest": nil,
 	"engine/balance":         {"engine/wire"},
 	"engine/peek":            nil,
+	"engine/queue":           nil,
 	"engine/persist":         nil,
 	"engine/rings":           {"engine/stats"},
 	"engine/stats":           {"engine/wire"},

@@ -19,7 +19,7 @@ func (a *instance) samples() []metrics.Sample {
 			continue
 		}
 		sample := sampleOf(m)
-		sample.Service = s.Label
+		sample.Service, sample.Waiting = s.Label, s.Waiting
 		if m.Server != "" {
 			r, ok := s.Server(m.Server)
 			if !ok {

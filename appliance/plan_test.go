@@ -90,6 +90,7 @@ func TestEveryFieldOfTheLanguageStandsInTheCatalogue(t *testing.T) {
 	s.Monitor.GRPC = GRPCProbe{"s"}
 	s.Monitor.SMTP, s.Monitor.DNS = SMTPProbe{"a"}, DNSProbe{"a", "A", "10.0.0.1"}
 	s.Fallback.Address = netip.MustParseAddrPort("10.0.0.1:80")
+	s.Limits.Queue, s.Limits.FullLoad, s.RealServers[0].MinConnections = 1, 1, 1
 	s.RealServers[0].Port, s.RealServers[0].MaxConnections, s.RealServers[0].Encrypt = 1, 1, true
 	c.Local = Local{Hostname: "lb1", MetricsNetworks: []string{"10.0.0.0/8"}, Names: []string{"lb"}, TrafficLog: TrafficLog{true, 1, 1, "h:1", SyslogTLS, "x", true}}
 	for object, v := range map[string]any{"virtual_service": s, "real_server": s.RealServers[0], "script": Script{"x", "l", "b"}, "settings": c.Cluster.Settings, "local": c.Local} {

@@ -74,6 +74,7 @@ type RealServer struct {
 	Port           uint16 `json:"port,omitempty"`            // 0: the port that the client came to
 	Weight         int    `json:"weight"`                    // 0 to MaxWeight, 100 by default
 	MaxConnections int    `json:"max_connections,omitempty"` // 0: no limit
+	MinConnections int    `json:"min_connections,omitempty"` // with a queue: the limit at little load, which grows to MaxConnections; 0: the same at any load
 	Backup         bool   `json:"backup,omitempty"`          // serves only when none of the others does
 	State          State  `json:"state"`
 	Encrypt        bool   `json:"encrypt,omitempty"` // spoken to over TLS, as ServerTLS says

@@ -130,6 +130,11 @@ type Limits struct {
 	ConnectTimeout Duration `json:"connect_timeout"` // towards a real server
 	ClientTimeout  Duration `json:"client_timeout"`  // silence of the client
 	ServerTimeout  Duration `json:"server_timeout"`  // silence of the server
+	// Queue is how many clients may wait for a place when every real server that could serve them is at its maximum connections; 0: none.
+	Queue        int      `json:"queue,omitempty"`
+	QueueTimeout Duration `json:"queue_timeout"` // how long a client waits there
+	// FullLoad is how many must be served or wait for servers with minimum connections to have their maximum; 0: a tenth of MaxConnections.
+	FullLoad int `json:"full_load,omitempty"`
 }
 
 // NewService returns a service of that protocol with the default of every field; label, address, ports and servers are empty.
@@ -143,7 +148,7 @@ func NewService(p Protocol) VirtualService {
 		Log:         LogErrors,
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
-			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour),
+			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour), QueueTimeout: Duration(30 * time.Second),
 		},
 	}
 	s.TLS, s.ServerTLS = newTLS(), ServerTLS{Verify: true}
@@ -210,6 +215,14 @@ func (s *VirtualService) ServerPort(r *RealServer, port uint16) uint16 {
 		return r.Port
 	}
 	return port
+}
+
+// FullLoad is at how many clients, served and waiting, servers with minimum connections have their maximum.
+func (s *VirtualService) FullLoad() int64 {
+	if s.Limits.FullLoad > 0 {
+		return int64(s.Limits.FullLoad)
+	}
+	return int64(max(s.Limits.MaxConnections/10, 1))
 }
 
 // UnmarshalJSON reads a service strictly: unknown fields are refused, absent ones get the default of the named protocol (TCP when none is named).

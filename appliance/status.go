@@ -79,6 +79,7 @@ type ServiceStatus struct {
 	Health      ServiceHealth  `json:"health"`
 	Sentence    string         `json:"sentence"`    // why, in one sentence
 	Connections int            `json:"connections"` // of clients, open now
+	Waiting     int            `json:"waiting"`     // clients in the queue for a place on a real server
 	Total       uint64         `json:"total"`       // connections since start
 	Requests    uint64         `json:"requests"`    // HTTP Mode, since start
 	Refused     uint64         `json:"refused"`     // connections or requests turned away since start

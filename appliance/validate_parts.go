@@ -134,6 +134,7 @@ func (v *validation) options(s *VirtualService) {
 	v.lasts("limits.connect_timeout", s.Limits.ConnectTimeout, 10*time.Millisecond, 5*time.Minute)
 	v.lasts("limits.client_timeout", s.Limits.ClientTimeout, 10*time.Millisecond, maxDuration)
 	v.lasts("limits.server_timeout", s.Limits.ServerTimeout, 10*time.Millisecond, maxDuration)
+	v.queue(s)
 	v.oneOf("log", s.Log.Valid(), string(s.Log))
 }
 

@@ -97,10 +97,19 @@ func TestValidateNamesTheFieldAndSaysWhy(t *testing.T) {
 			s.Monitor = NewMonitor(MonitorPostgreSQL)
 			s.Monitor.PostgreSQL.User = strings.Repeat("a", 300)
 		}), svc + "check.postgresql.user", "255 bytes", Invalid},
-		"grpc service":           {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorGRPC); s.Monitor.GRPC.Service = "a\xff" }), svc + "check.grpc.service", "not valid text", Invalid},
-		"script":                 {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorScript) }), svc + "check.script", "Choose one", Invalid},
-		"limit":                  {vs(func(s *VirtualService) { s.Limits.MaxConnections = 0 }), svc + "limits.max_connections", "1 to", Invalid},
-		"timeout":                {vs(func(s *VirtualService) { s.Limits.ClientTimeout = Duration(400 * 24 * time.Hour) }), svc + "limits.client_timeout", "to 8760h", Invalid},
+		"grpc service":      {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorGRPC); s.Monitor.GRPC.Service = "a\xff" }), svc + "check.grpc.service", "not valid text", Invalid},
+		"script":            {vs(func(s *VirtualService) { s.Monitor = NewMonitor(MonitorScript) }), svc + "check.script", "Choose one", Invalid},
+		"limit":             {vs(func(s *VirtualService) { s.Limits.MaxConnections = 0 }), svc + "limits.max_connections", "1 to", Invalid},
+		"timeout":           {vs(func(s *VirtualService) { s.Limits.ClientTimeout = Duration(400 * 24 * time.Hour) }), svc + "limits.client_timeout", "to 8760h", Invalid},
+		"queue":             {vs(func(s *VirtualService) { s.Limits.Queue = -1 }), svc + "limits.queue", "0 to", Invalid},
+		"time in the queue": {vs(func(s *VirtualService) { s.Limits.QueueTimeout = 0 }), svc + "limits.queue_timeout", "10ms to", Invalid},
+		"full load":         {vs(func(s *VirtualService) { s.Limits.FullLoad = -1 }), svc + "limits.full_load", "0 to", Invalid},
+		"queue in UDP":      {vs(func(s *VirtualService) { s.Protocol, s.Limits.Queue = UDP, 5 }), svc + "limits.queue", "no queue", Invalid},
+		"minimum, no queue": {vs(func(s *VirtualService) {
+			s.RealServers[0].MinConnections, s.RealServers[0].MaxConnections = 2, 5
+		}), svc + "real_servers[0].min_connections", "need a queue", Invalid},
+		"minimum above maximum":  {vs(func(s *VirtualService) { s.Limits.Queue, s.RealServers[0].MinConnections = 5, 2 }), svc + "real_servers[0].min_connections", "not fewer", Invalid},
+		"minimum":                {vs(func(s *VirtualService) { s.RealServers[0].MinConnections = -1 }), svc + "real_servers[0].min_connections", "0 (always", Invalid},
 		"uri hash in TCP":        {vs(func(s *VirtualService) { s.Scheduler = URIHash }), svc + "scheduler", "needs HTTP Mode", Invalid},
 		"header missing":         {vs(func(s *VirtualService) { s.Protocol, s.Scheduler = HTTP, HeaderHash }), svc + "hash_header", "Write the header", Invalid},
 		"header":                 {vs(func(s *VirtualService) { s.HashHeader = "X Tenant" }), svc + "hash_header", "no space", Invalid},

@@ -52,6 +52,10 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	next.learnHealth(e)
 	for _, s := range e.services {
 		s.room()
+		s.revise()
+	}
+	for _, s := range next.retired {
+		s.dismiss()
 	}
 	return err
 }

@@ -299,6 +299,7 @@ func (e *Engine) healthChanged(id string, h appliance.Health) {
 	if was := s.down.Swap(h == appliance.Down); was && h != appliance.Down {
 		s.warm(e.now())
 	}
+	s.service.revise()
 	if h != appliance.Down {
 		return
 	}

@@ -200,6 +200,7 @@ func (s *shard) look(q wire.Query) explain.Finding {
 	if q.Rule >= 1 && q.Rule <= len(s.routes) && s.routes[q.Rule-1].pool != nil {
 		pool, own.Rule = s.routes[q.Rule-1].pool, 0
 	}
+	f.Waits, f.Ahead = q.Waits, pool.service.queue.Waiting()
 	f.Config = pool.config
 	f.Memory = pool.memoryOf(&own)
 	pool.survey(&own)

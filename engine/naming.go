@@ -81,6 +81,7 @@ func (e *Engine) lead(name string) {
 		for _, n := range e.lanes {
 			n.loop.Post(func() { use.service.shards[n.number].readdress(use.server) })
 		}
+		use.service.revise()
 		e.monitor.Hasten(use.server.id)
 	}
 }

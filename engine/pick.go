@@ -13,6 +13,14 @@ import (
 
 // Pick implements wire.Service: where a rule leads, else the server that the client had before, else one of the scheduler's choice, else the fallback.
 func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
+	c, ok := s.pick(q)
+	if q.Ticket != nil {
+		unused(q)
+	}
+	return c, ok
+}
+
+func (s *shard) pick(q *wire.Query) (wire.Choice, bool) {
 	if q.Spent {
 		return s.fallBack(q)
 	}
@@ -25,33 +33,66 @@ func (s *shard) Pick(q *wire.Query) (wire.Choice, bool) {
 // pickOwn is Pick among the service's own servers.
 func (s *shard) pickOwn(q *wire.Query) (wire.Choice, bool) {
 	s.judge()
+	s.gauge()
+	if q.Ticket != nil {
+		if c, ok := s.redeem(q); ok {
+			return c, true
+		}
+	}
 	m := s.remembered(q)
 	if m.server >= 0 {
 		if c, ok := s.choose(m.server, q, wire.ByPersistence); ok {
-			switch {
-			case m.renew:
-				s.remember(&c, q, &m)
-			case s.sealer != nil && !m.opened: // the table knew who brings no cookie
-				s.giveCookie(&c, q, &m)
-			}
-			return c, true
+			return s.returned(c, q, &m), true
+		}
+		if c, ok, waits := s.wait(q, m); waits {
+			return c, ok
 		}
 	}
 	s.survey(q)
 	for {
 		i := s.next(q)
 		if i < 0 {
-			return s.fallBack(q)
+			break
 		}
 		if c, ok := s.choose(i, q, wire.ByScheduler); ok {
-			if m.server < 0 { // a server that is only full for the moment is not forgotten
-				m.issued = time.Time{}
-				s.remember(&c, q, &m)
-			}
-			return c, true
+			return s.welcome(c, q, &m), true
 		}
 		s.pool.Seats[i].Usable = false // another loop took the last place
 	}
+	if m.server < 0 {
+		if c, ok, waits := s.wait(q, m); waits {
+			return c, ok
+		}
+	}
+	return s.fallBack(q)
+}
+
+// gauge sees how busy the service is, once for each choice.
+func (s *shard) gauge() {
+	s.crowded = s.service.queue.Waiting() > 0
+	if s.graded {
+		s.load = s.service.loadOf(s.servers) + 1
+	}
+}
+
+// returned completes the choice of the server that a client had before.
+func (s *shard) returned(c wire.Choice, q *wire.Query, m *memory) wire.Choice {
+	switch {
+	case m.renew:
+		s.remember(&c, q, m)
+	case s.sealer != nil && !m.opened: // the table knew who brings no cookie
+		s.giveCookie(&c, q, m)
+	}
+	return c
+}
+
+// welcome completes the choice of a server for who had none.
+func (s *shard) welcome(c wire.Choice, q *wire.Query, m *memory) wire.Choice {
+	if m.server < 0 { // a server that is only full for the moment is not forgotten
+		m.issued = time.Time{}
+		s.remember(&c, q, m)
+	}
+	return c
 }
 
 // judge finds out whether health counts.
@@ -81,10 +122,10 @@ func (s *shard) next(q *wire.Query) int {
 	return s.pool.Pick(q)
 }
 
-// full tells whether a server has as many connections as it may.
+// full tells whether a server has no place for who comes now: it has as many connections as it may, or others wait for the next one that is free.
 func (s *shard) full(i int) bool {
-	most := s.config.RealServers[i].MaxConnections
-	return most > 0 && s.seats[i].server.taken.Load() >= int64(most)
+	r, server := &s.config.RealServers[i], s.servers[i]
+	return r.MaxConnections > 0 && (server.taken.Load() >= placesOf(s.config, r, s.load) || s.crowded && s.service.queue.Ahead(server))
 }
 
 // healthy counts the servers that are online and not down.
@@ -131,20 +172,29 @@ func (s *shard) port(q *wire.Query) uint16 {
 	return q.Port
 }
 
-// choose takes a place on a server; false: its connections are at the limit.
+// choose takes a place on a server; false: its connections are at the limit, or others wait for it.
 func (s *shard) choose(i int, q *wire.Query, why wire.Reason) (wire.Choice, bool) {
-	r, seat := &s.config.RealServers[i], s.seats[i]
-	c := wire.Choice{Server: &seat.Server, Reason: why, Opened: s.lane.loop.Now(), Sharing: s.sharing}
-	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(r, s.port(q)))
+	r, server := &s.config.RealServers[i], s.servers[i]
 	if q.Dry {
-		return c, !s.full(i)
+		return s.choice(i, q, why), !s.full(i)
 	}
-	if taken := seat.server.taken.Add(1); r.MaxConnections > 0 && taken > int64(r.MaxConnections) { // counted without a limit too: one may be set later
-		seat.server.taken.Add(-1)
+	if r.MaxConnections > 0 && s.crowded && s.service.queue.Ahead(server) || !server.enter(placesOf(s.config, r, s.load)) {
 		return wire.Choice{}, false
 	}
-	seat.opened(c.Opened)
-	return c, true
+	return s.take(i, q, why), true
+}
+
+// take is choice, counted: a place on the server is taken.
+func (s *shard) take(i int, q *wire.Query, why wire.Reason) wire.Choice {
+	c := s.choice(i, q, why)
+	s.seats[i].opened(c.Opened)
+	return c
+}
+
+func (s *shard) choice(i int, q *wire.Query, why wire.Reason) wire.Choice {
+	c := wire.Choice{Server: &s.seats[i].Server, Reason: why, Opened: s.lane.loop.Now(), Sharing: s.sharing}
+	c.Address = netip.AddrPortFrom(s.addresses[i], s.config.ServerPort(&s.config.RealServers[i], s.port(q)))
+	return c
 }
 
 func (n *seat) opened(now wire.Time) {
@@ -180,6 +230,6 @@ func (s *shard) Release(c wire.Choice) {
 	stats.Closed(&seat.Counters)
 	seat.ages.Remove(c.Opened)
 	if seat.server != nil {
-		seat.server.taken.Add(-1)
+		seat.server.service.giveBack(seat.server)
 	}
 }

@@ -168,3 +168,10 @@ func isAre(n int) string {
 	}
 	return fmt.Sprintf("%d more are", n)
 }
+
+func waiting(n int) string {
+	if n == 1 {
+		return "1 client waits for a free place."
+	}
+	return fmt.Sprintf("%d clients wait for a free place.", n)
+}

@@ -6,6 +6,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/persist"
+	"evenkeel/engine/queue"
 	"evenkeel/engine/rules"
 	"evenkeel/engine/stats"
 	"evenkeel/engine/wire"
@@ -18,6 +19,7 @@ type service struct {
 	shards  []*shard     // one for each loop
 	open    atomic.Int64 // clients on all loops
 	waiting atomic.Bool  // some loop paused its listeners because of the limit
+	queue   queue.Queue[*server]
 }
 
 // snapshot is what a service runs with; it is never changed, only replaced.

@@ -25,6 +25,7 @@ type shard struct {
 	table        *persist.Table
 	sealer       *persist.Sealer
 	seats        []*seat
+	servers      []*server    // whose the seats are
 	addresses    []netip.Addr // of the servers, in the order of seats
 	pool         *balance.Pool
 	others       []int64 // connections on the other loops, as last looked at
@@ -45,6 +46,9 @@ type shard struct {
 	paces     []int64         // average response times of all loops, as last looked at; nil: the scheduler does not ask
 	desperate bool            // fewer servers are healthy than the minimum: health does not count
 	failing   appliance.Ports // codes that live traffic counts as failures
+	crowded   bool            // somebody waits for a place
+	graded    bool            // some server's limit depends on the load
+	load      int64           // then: how many are served or wait, as last looked at
 }
 
 var (
@@ -71,6 +75,7 @@ func (s *shard) swap(next *snapshot) {
 	s.sharing = sharingOf(c)
 	s.rekey(next)
 	s.recache()
+	s.servers, s.graded, s.load = servers, graded(c), 0
 	s.seats = make([]*seat, len(servers))
 	s.addresses = make([]netip.Addr, len(servers))
 	s.others = make([]int64, len(servers))

@@ -39,6 +39,9 @@ func (e *Engine) serviceStatus(s *service) appliance.ServiceStatus {
 		out.Servers[i].PersistenceEntries = clients[r.id]
 	}
 	out.Health, out.Sentence = judge(now.config, out.Servers)
+	if out.Waiting = int(s.queue.Waiting()); out.Waiting > 0 {
+		out.Sentence += " " + waiting(out.Waiting)
+	}
 	return out
 }
 

@@ -33,7 +33,7 @@ func (p *page) layer7(query string) view.Layer7 {
 	for _, s := range p.seenServices(query) {
 		row := view.Layer7Service{
 			Name: s.config.Label, Path: layer7 + "/" + s.config.ID, At: s.config.Address.String() + ":" + s.config.Ports.String(), State: view.ServiceState(s.seen.Health), Sentence: s.seen.Sentence,
-			Connections: s.seen.Connections, Total: s.seen.Total, Requests: s.seen.Requests, Web: s.config.Protocol == appliance.HTTP, Refused: s.seen.Refused, In: s.seen.BytesIn, Out: s.seen.BytesOut,
+			Connections: s.seen.Connections, Waiting: s.seen.Waiting, Total: s.seen.Total, Requests: s.seen.Requests, Web: s.config.Protocol == appliance.HTTP, Refused: s.seen.Refused, In: s.seen.BytesIn, Out: s.seen.BytesOut,
 		}
 		for _, r := range s.seen.Servers {
 			one := view.Layer7Server{
@@ -72,14 +72,14 @@ func (p *page) partsOfLayer7(v view.Layer7) fragments {
 // layer7List has a row for each service and each of its servers.
 func (p *page) layer7List(query string) list {
 	out := list{name: "layer7-status", columns: []string{
-		"object", "virtual_service", "real_server", "health", "state", "sentence", "since", "connections", "total", "requests", "refused", "bytes_in", "bytes_out", "last_check", "weight",
+		"object", "virtual_service", "real_server", "health", "state", "sentence", "since", "connections", "waiting", "total", "requests", "refused", "bytes_in", "bytes_out", "last_check", "weight",
 	}}
 	for _, s := range p.seenServices(query) {
 		n := &s.seen
-		out.add("virtual_service", s.config.Label, "", string(n.Health), "", n.Sentence, time.Time{}, n.Connections, n.Total, n.Requests, n.Refused, n.BytesIn, n.BytesOut, time.Time{}, "")
+		out.add("virtual_service", s.config.Label, "", string(n.Health), "", n.Sentence, time.Time{}, n.Connections, n.Waiting, n.Total, n.Requests, n.Refused, n.BytesIn, n.BytesOut, time.Time{}, "")
 		for _, r := range n.Servers {
 			last, _ := lastProbe(r)
-			out.add("real_server", s.config.Label, r.Label, string(r.Check.Health), string(r.State), r.Check.Sentence, r.Check.Since, r.Connections, r.Total, "", "", r.BytesIn, r.BytesOut, last.At, r.Weight)
+			out.add("real_server", s.config.Label, r.Label, string(r.Check.Health), string(r.State), r.Check.Sentence, r.Check.Since, r.Connections, "", r.Total, "", "", r.BytesIn, r.BytesOut, last.At, r.Weight)
 		}
 	}
 	return out

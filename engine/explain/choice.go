@@ -81,6 +81,8 @@ func (w *account) tellReturn(f *Finding) {
 		w.good("persistence", "%s, which serves it again.", by)
 	case i < 0:
 		w.note("persistence", "%s, which is gone.", by)
+	case m.Returns && f.Waits:
+		w.note("persistence", "%s, which has as many connections as it may: the client waits for it.", by)
 	case m.Returns:
 		w.note("persistence", "%s, which has as many connections as it may: another one serves this time.", by)
 	default:
@@ -171,6 +173,9 @@ func upperFirst(s string) string {
 func (w *account) tellChoice(f *Finding) {
 	c := &f.Choice
 	switch {
+	case f.Waits:
+		w.stop("scheduler", "The client waits in the queue of %s for a free place, behind %d others, for up to %s.", f.Config.Label, f.Ahead, f.Config.Limits.QueueTimeout)
+		return
 	case !f.Served && w.Service.Protocol == appliance.HTTP:
 		w.out.Status, w.out.Sent = 503, ""
 		w.stop("scheduler", "No server can serve the client, and there is no fallback: it gets 503.")

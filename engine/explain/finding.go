@@ -11,8 +11,10 @@ import (
 type Finding struct {
 	Config    *appliance.VirtualService // whose servers were chosen among: the service that listens, or the one that a rule led to
 	Choice    wire.Choice
-	Served    bool // Choice is one
-	Desperate bool // fewer servers are healthy than there must be: health does not count
+	Served    bool  // Choice is one
+	Waits     bool  // the client waits in the queue for a place
+	Ahead     int64 // so many wait already
+	Desperate bool  // fewer servers are healthy than there must be: health does not count
 	Memory    Memory
 	Seats     []Seat // of Config's servers, in order
 }

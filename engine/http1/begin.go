@@ -125,8 +125,9 @@ func (k *core) open(b []byte, h *requestHead, config *appliance.VirtualService, 
 	add(&k.service.Counters().Requests, 1)
 	x.clientAt = k.now()
 	k.recognise(b, h, &config.Persistence)
-	if k.choose(h.cookie) {
-		k.sendFirst(out)
+	x.held, x.replay = append(x.held[:0], out...), true
+	if k.choose(h.cookie) && !x.connecting {
+		k.sendHeld()
 	}
 	return taken
 }
@@ -160,14 +161,19 @@ func (x *exchange) firstBody(out, b []byte, h *requestHead, alone bool) (taken i
 	return h.size, out, complete
 }
 
-// choose picks a server and takes or opens a connection to it; when none can serve the request is refused. Each server is tried once, so that the fallback is
-// reached behind the last of them.
+// choose picks a server and takes or opens a connection to it; when none can serve, the request waits, or is refused. Each server is tried once, so that the fallback
+// is reached behind the last of them.
 func (k *core) choose(cookie []byte) bool {
 	x, q := k.x, &k.pool.query
 	for {
 		*q = wire.Query{Client: x.client, Port: k.client.Local().Port(), Cookie: cookie, Key: x.key, Tried: x.tried, Session: x.session, Secure: k.secure, Rule: x.route}
 		q.Spent = wire.IsSpent(x.dialedAt, k.now(), k.limits().ConnectTimeout.D())
+		q.Waiter, q.Ticket = k, x.stay.ticket
 		choice, ok := k.service.Pick(q)
+		if !ok && q.Waits {
+			k.wait(q.Ticket)
+			return false
+		}
 		if !ok {
 			break
 		}
@@ -189,7 +195,11 @@ func (k *core) choose(cookie []byte) bool {
 	if len(x.tried) > 0 {
 		end = wire.EndConnectFailed
 	}
-	k.refuseAs(end, request.Verdict{Status: 503, Reason: "no server can serve the request"})
+	reason := "no server can serve the request"
+	if q.Crowded {
+		reason = "every server is at its limit, and the queue is full"
+	}
+	k.refuseAs(end, request.Verdict{Status: 503, Reason: reason})
 	return false
 }
 
@@ -223,16 +233,6 @@ func (k *core) dialFailed(err error) {
 	k.failed(err)
 	if k.choose(nil) && !k.x.connecting {
 		k.proceed()
-	}
-}
-
-// sendFirst sends the head with what came with it, or keeps it until the connection is there.
-func (k *core) sendFirst(out []byte) {
-	x := k.x
-	x.held = append(x.held[:0], out...)
-	x.replay = true
-	if !x.connecting {
-		k.sendHeld()
 	}
 }
 

@@ -134,7 +134,9 @@ func (k *core) fromClient(b []byte) int {
 	}
 	k.x.in += uint64(taken)
 	if k.leftover = taken < len(b); k.leftover && k.x.clientMustWait() {
-		k.pause()
+		if !k.x.waits() {
+			k.pause()
+		}
 	} else if k.ended && k.x.up != upDone {
 		k.refuseAs(wire.EndClientClosed, request.Bad("the client closed within a request's body"))
 	}
@@ -174,6 +176,8 @@ func (k *core) clientEnded() {
 		if !k.paused {
 			k.shut()
 		}
+	case x.waits() && !k.stream: // nobody is left to wait for an answer, as far as can be told
+		k.shut()
 	case x.tunnel:
 		k.tunnelEnded(k.client)
 	case x.up != upDone && !(k.leftover && x.clientMustWait()):
@@ -264,7 +268,7 @@ func (k *core) refuse(v request.Verdict) {
 		k.abort()
 		return
 	}
-	answer := request.AppendPage(k.pool.loop.Scratch(), v.Status, x == nil || !x.isHead, k.service.Config().HTTP.ErrorPage)
+	answer := request.AppendPage(k.pool.loop.Scratch(), v, x == nil || !x.isHead, k.service.Config().HTTP.ErrorPage)
 	add(&k.service.Counters().BytesOut, uint64(len(answer)))
 	if x != nil {
 		x.account.out += uint64(len(answer))
@@ -283,6 +287,7 @@ func (k *core) drop() {
 		return
 	}
 	k.look(k.now())
+	x.leaveQueue(k.now())
 	if x.link != nil {
 		k.server().Abort()
 		x.link = nil

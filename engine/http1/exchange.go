@@ -54,6 +54,7 @@ type exchange struct {
 	upMoved, downMoved int64   // what the splices had moved when they were looked at
 	unread             backlog // what the server has still to take
 
+	stay                 stay
 	account              account
 	upChunks, downChunks chunks
 	encoder              *compress.Encoder // of the response's body; nil: it passes as it is

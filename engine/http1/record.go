@@ -139,7 +139,7 @@ func (k *core) closeAccount() {
 	*r = wire.Record{
 		ID: a.id, Began: a.began, Ended: k.now(), Connected: a.connected, FirstByte: a.firstByte, Client: k.client.Peer(),
 		Server: x.choice.Server, Address: x.choice.Address, Reason: x.choice.Reason, Tries: len(x.tried) + a.repeated, Line: a.line, Cut: a.cut,
-		Status: a.status, Own: a.own, BytesIn: a.in, BytesOut: a.out, End: a.end, Why: a.why,
+		Queued: x.stay.spent, Status: a.status, Own: a.own, BytesIn: a.in, BytesOut: a.out, End: a.end, Why: a.why,
 	}
 	a.began = 0
 	k.recorder.Record(r)

@@ -18,6 +18,8 @@ func (k *core) Tell(s *wire.Session) {
 		s.State = "idle"
 	case x.tunnel:
 		s.State = "WebSocket"
+	case x.waits():
+		s.State = "waiting in the queue"
 	case x.connecting:
 		s.State = "connecting"
 	case x.answering:

@@ -65,6 +65,11 @@ func (k *core) wokenBusy() {
 	client, server := wire.Time(limits.ClientTimeout), wire.Time(limits.ServerTimeout)
 	blocked := k.unread.queued > 0 || x.downSplice && !k.unread.empty() // the client has to move first
 	switch {
+	case x.waits():
+		if check(x.stay.until, 0) {
+			k.giveUp()
+			return
+		}
 	case x.connecting:
 		if check(x.serverAt, wire.Time(limits.ConnectTimeout)) {
 			k.server().Abort()

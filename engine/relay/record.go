@@ -18,6 +18,14 @@ func (s *session) unserved() wire.End {
 	return wire.EndNoServer
 }
 
+// why says it in a sentence.
+func why(q *wire.Query) string {
+	if q.Crowded {
+		return "every server is at its limit, and the queue is full"
+	}
+	return "no server can serve the session"
+}
+
 // silent says whose limit of silence was reached.
 func (s *session) silent() wire.End {
 	l := &s.service.Config().Limits
@@ -36,7 +44,7 @@ func (s *session) closeAccount(end wire.End, why string) {
 	r := s.recorder.Blank()
 	*r = wire.Record{
 		ID: s.recorder.NewID(), Began: a.began, Ended: s.service.Loop().Now(), Connected: a.connected, FirstByte: a.firstByte, Session: true,
-		Client: s.client.Peer(), Server: s.choice.Server, Address: s.choice.Address, Reason: s.choice.Reason, Tries: int(a.tries),
+		Client: s.client.Peer(), Server: s.choice.Server, Address: s.choice.Address, Reason: s.choice.Reason, Tries: int(a.tries), Queued: s.inQueue(),
 		BytesIn: s.up.total, BytesOut: s.down.total, End: end, Why: why,
 	}
 	s.recorder.Record(r)

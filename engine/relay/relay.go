@@ -27,6 +27,7 @@ type session struct {
 	choice   wire.Choice
 	tried    []*wire.Server
 	first    *first    // nil in services that do not look at the first bytes
+	stay     *stay     // nil: it never waited in the queue
 	trying   wire.Time // when a server was dialed first, or zero
 	dialed   wire.Time // when the server was dialed
 	active   wire.Time // when bytes last went in either direction
@@ -69,17 +70,20 @@ func New(o Options) wire.Core {
 	return s
 }
 
-// connect dials the next server; when none is left the client is closed.
+// connect dials the next server; when there is none the client waits for one, or is closed.
 func (s *session) connect() {
 	for {
-		q := wire.Query{Client: s.client.Peer(), Port: s.client.Local().Port(), Tried: s.tried}
+		q := wire.Query{Client: s.client.Peer(), Port: s.client.Local().Port(), Tried: s.tried, Waiter: s, Ticket: s.place()}
 		s.first.ask(&q)
 		q.Spent = wire.IsSpent(s.trying, s.service.Loop().Now(), s.service.Config().Limits.ConnectTimeout.D())
 		choice, ok := s.service.Pick(&q)
-		if !ok {
-			c := s.service.Counters()
-			atomic.StoreUint64(&c.Refused, c.Refused+1)
-			s.end(wire.Conn.Close, s.unserved(), "no server can serve the session")
+		switch {
+		case q.Waits:
+			s.queue(q.Ticket)
+			return
+		case !ok:
+			s.turnedAway()
+			s.end(wire.Conn.Close, s.unserved(), why(&q))
 			return
 		}
 		s.choice, s.picked = choice, true
@@ -94,6 +98,11 @@ func (s *session) connect() {
 		}
 		s.failed(err)
 	}
+}
+
+func (s *session) turnedAway() {
+	c := s.service.Counters()
+	atomic.StoreUint64(&c.Refused, c.Refused+1)
 }
 
 // failed gives back a choice that could not be reached.
@@ -213,7 +222,7 @@ func (s *session) Drained(c wire.Conn) {
 
 // Ended passes a FIN on; behind both the session is over.
 func (s *session) Ended(c wire.Conn) {
-	if s.waits() { // it leaves in the middle of its first message
+	if s.waits() || s.queued() { // it leaves in the middle of its first message, or before there is a server
 		s.end(wire.Conn.Close, wire.EndClientClosed, "the client broke off")
 		return
 	}
@@ -264,6 +273,8 @@ func (s *session) Woken(c wire.Conn) {
 	case s.waits():
 		s.first.source = true
 		s.decide()
+	case s.queued():
+		s.giveUp()
 	case c == s.server && !s.linked:
 		c.Abort()
 		s.failed(syscall.ETIMEDOUT)
@@ -311,6 +322,7 @@ func (s *session) Evict(server *wire.Server) {
 // end closes both sides in the same way, but for a server that is not connected yet, which is just dropped. A side that broke is closed already.
 func (s *session) end(closing func(wire.Conn), end wire.End, why string) {
 	s.over, s.first = true, nil
+	s.leaveQueue()
 	if s.server != nil {
 		s.watch(&s.up, s.client)
 		s.watch(&s.down, s.server)

@@ -13,6 +13,8 @@ func (s *session) Tell(to *wire.Session) {
 	switch {
 	case s.waits():
 		to.State = "first bytes"
+	case s.queued():
+		to.State = "waiting in the queue"
 	case !s.linked:
 		to.State = "connecting"
 	case s.up.ended:

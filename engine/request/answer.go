@@ -86,19 +86,20 @@ func Sentence(status int) string {
 
 // AppendAnswer appends a whole HTTP/1.1 answer that closes the connection. Without a body (for HEAD) the length of the body is said all the same.
 func AppendAnswer(dst []byte, status int, body bool) []byte {
-	return appendAnswer(dst, status, body, "text/plain", Sentence(status))
+	return appendAnswer(dst, Verdict{Status: status}, body, "text/plain", Sentence(status))
 }
 
-// AppendPage is AppendAnswer with a page of the operator's own, unless that is empty.
-func AppendPage(dst []byte, status int, body bool, page string) []byte {
+// AppendPage is AppendAnswer for a verdict, with a page of the operator's own unless that is empty.
+func AppendPage(dst []byte, v Verdict, body bool, page string) []byte {
 	if page == "" {
-		return AppendAnswer(dst, status, body)
+		return appendAnswer(dst, v, body, "text/plain", Sentence(v.Status))
 	}
-	filled := strings.NewReplacer(appliance.ErrorPageStatus, strconv.Itoa(status), appliance.ErrorPageReason, Text(status)).Replace(page)
-	return appendAnswer(dst, status, body, "text/html", filled)
+	filled := strings.NewReplacer(appliance.ErrorPageStatus, strconv.Itoa(v.Status), appliance.ErrorPageReason, Text(v.Status)).Replace(page)
+	return appendAnswer(dst, v, body, "text/html", filled)
 }
 
-func appendAnswer(dst []byte, status int, body bool, kind, text string) []byte {
+func appendAnswer(dst []byte, v Verdict, body bool, kind, text string) []byte {
+	status := v.Status
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
@@ -106,6 +107,9 @@ func appendAnswer(dst []byte, status int, body bool, kind, text string) []byte {
 	dst = append(append(append(dst, "\r\nContent-Type: "...), kind...), "; charset=utf-8\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(text)), 10)
 	dst = append(dst, "\r\nCache-Control: no-store\r\n"...)
+	if v.Retry > 0 {
+		dst = append(strconv.AppendInt(append(dst, "Retry-After: "...), int64(v.Retry), 10), "\r\n"...)
+	}
 	if status == 405 {
 		dst = append(dst, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
 	}

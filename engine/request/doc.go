@@ -7,10 +7,11 @@ package request
 type Verdict struct {
 	Status int    // HTTP status to answer with; 0: nothing is wrong
 	Reason string // for the log, one short clause without what the client sent
+	Retry  int    // with a Status: in how many seconds asking again makes sense; 0: nothing is said
 }
 
 // OK tells whether nothing is wrong.
 func (v Verdict) OK() bool { return v.Status == 0 }
 
 // Bad returns a refusal with 400.
-func Bad(reason string) Verdict { return Verdict{400, reason} }
+func Bad(reason string) Verdict { return Verdict{Status: 400, Reason: reason} }

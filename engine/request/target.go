@@ -59,7 +59,7 @@ func CheckMethod(method []byte) Verdict {
 	case !Token(method) || len(method) > 32:
 		return Bad("the method is not a token")
 	case string(method) == "CONNECT", string(method) == "TRACE":
-		return Verdict{405, "the method is not served here"}
+		return Verdict{Status: 405, Reason: "the method is not served here"}
 	}
 	return Verdict{}
 }
@@ -74,7 +74,7 @@ func SplitTarget(target []byte) (authority, path []byte, v Verdict) {
 	case target[0] == '/':
 		return nil, target, Verdict{}
 	case string(target) == "*":
-		return nil, nil, Verdict{405, "the request target * is not served here"}
+		return nil, nil, Verdict{Status: 405, Reason: "the request target * is not served here"}
 	}
 	rest := target
 	switch {

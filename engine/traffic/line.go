@@ -47,6 +47,9 @@ func AppendLine(dst []byte, e *Entry) []byte {
 	if !e.Session {
 		dst = appendRequest(dst, e.Record)
 	}
+	if e.Queued > 0 {
+		dst = appendTime(append(dst, " queued="...), e.Queued)
+	}
 	dst = appendTime(append(dst, " connect="...), e.Took(e.Connected))
 	dst = appendTime(append(dst, " first="...), e.Took(e.FirstByte))
 	dst = appendTime(append(dst, " total="...), e.Took(e.Ended))

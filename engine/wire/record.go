@@ -19,6 +19,7 @@ type Record struct {
 	Address   netip.AddrPort // of the server
 	Reason    Reason         // why that server
 	Tries     int            // servers that had failed before it
+	Queued    time.Duration  // time spent in the queue for a free place
 	Line      []byte         // method, host and path, each ended by a NUL; empty in TCP Mode and when the head could not be read
 	Cut       bool           // Line holds only the beginning of the path
 	Status    int            // that the client was given; zero: none
@@ -67,6 +68,7 @@ const (
 	EndNoServer          // no server could serve
 	EndRefused           // the appliance refused it
 	EndEvicted           // an operator or a new configuration ended it
+	EndQueueTimeout      // no place became free in time
 	endCount
 )
 
@@ -96,6 +98,8 @@ func (e End) String() string {
 		return "refused"
 	case EndEvicted:
 		return "evicted"
+	case EndQueueTimeout:
+		return "timeout_queue"
 	}
 	return "unknown"
 }

@@ -46,6 +46,12 @@ type Query struct {
 	Rule     int            // where the rules send this request: 1 for the first of the program's routes; 0: nowhere in particular
 	// Dry says that somebody only wants to know: nothing is counted, remembered or moved on, and nothing is to be released.
 	Dry bool
+	// Waiter is who asks, if it would wait for a place. Pick returns false and sets Waits when it shall: Ticket is its place in the queue then, which comes with its next
+	// question, and if that gave it a server with all further ones for the same request or session. Crowded says that as many wait already as may.
+	Waiter  Waiter
+	Ticket  Ticket
+	Waits   bool
+	Crowded bool
 }
 
 // Learner is a Service that wants to know how its choices turned out. A core tells it only if the service's persistence is of a kind that learns.

@@ -191,6 +191,7 @@ ServiceStatus.label: Label of the service.
 ServiceStatus.health: The state of the whole service.
 ServiceStatus.sentence: Why, in one sentence.
 ServiceStatus.connections: Connections of clients that are open now.
+ServiceStatus.waiting: Clients in the queue for a place on a real server.
 ServiceStatus.total: Connections since start.
 ServiceStatus.requests: Requests since start, in HTTP Mode.
 ServiceStatus.refused: Connections or requests turned away since start.

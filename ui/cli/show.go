@@ -118,10 +118,19 @@ func showService(s *session) error {
 	s.printf("\n")
 	rows := make([][]string, len(v.RealServers))
 	for i, r := range v.RealServers {
-		rows[i] = []string{r.Label, string(r.Address), none(r.Port, "same"), strconv.Itoa(r.Weight), none(r.MaxConnections, "no limit"), string(r.State), r.ID}
+		rows[i] = []string{r.Label, string(r.Address), none(r.Port, "same"), strconv.Itoa(r.Weight), places(&r), string(r.State), r.ID}
 	}
 	s.table([]string{"REAL SERVER", "IP", "PORT", "WEIGHT", "MAX CONNS", "STATE", "ID"}, rows)
 	return nil
+}
+
+// places says how many connections a server may have.
+func places(r *appliance.RealServer) string {
+	most := none(r.MaxConnections, "no limit")
+	if r.MinConnections > 0 {
+		return strconv.Itoa(r.MinConnections) + " to " + most
+	}
+	return most
 }
 
 func none[N int | uint16](n N, word string) string {

@@ -242,6 +242,9 @@ func limitFields() []Field {
 		duration("limits.connect_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ConnectTimeout }),
 		hinted(duration("limits.client_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ClientTimeout }), byMode),
 		hinted(duration("limits.server_timeout", func(s *vs) *appliance.Duration { return &s.Limits.ServerTimeout }), byMode),
+		number("limits.queue", func(s *vs) *int { return &s.Limits.Queue }),
+		duration("limits.queue_timeout", func(s *vs) *appliance.Duration { return &s.Limits.QueueTimeout }),
+		number("limits.full_load", func(s *vs) *int { return &s.Limits.FullLoad }),
 		choice("log", func(s *vs) *appliance.LogMode { return &s.Log }, options(appliance.LogErrors, appliance.LogAll, appliance.LogOff)...),
 	}
 }

@@ -22,7 +22,7 @@ func posted(f Service) url.Values {
 		out.Set(path, v)
 	}
 	for i, r := range f.Rows {
-		for name, v := range map[string]string{"id": r.ID, "label": r.Label, "address": r.Address, "port": r.Port, "weight": r.Weight, "max_connections": r.MaxConnections, "encrypt": r.Encrypt} {
+		for name, v := range map[string]string{"id": r.ID, "label": r.Label, "address": r.Address, "port": r.Port, "weight": r.Weight, "max_connections": r.MaxConnections, "min_connections": r.MinConnections, "encrypt": r.Encrypt} {
 			out.Set(RowName(i, name), v)
 		}
 	}
@@ -47,6 +47,7 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	s.Monitor.MySQL.User, s.Monitor.PostgreSQL.User = "lb1", "lb2"
 	s.Monitor.GRPC.Service = "imaging"
 	s.Persistence.Kind, s.Persistence.Timeout, s.Persistence.ClearOnDrain = appliance.PersistSourceIP, duration("timeout"), rapid.Bool().Draw(t, "clear")
+	s.Limits.Queue, s.Limits.FullLoad, s.Limits.QueueTimeout = rapid.IntRange(0, 1000).Draw(t, "queue"), rapid.IntRange(0, 1000).Draw(t, "full"), duration("queue timeout")
 	s.Limits.ClientTimeout, s.Limits.MaxConnections = duration("client timeout"), rapid.IntRange(1, 1_000_000).Draw(t, "connections")
 	if rapid.Bool().Draw(t, "fallback") {
 		s.Fallback = appliance.Fallback{Kind: appliance.FallbackServer, Address: netip.MustParseAddrPort("192.168.0.9:80")}
@@ -59,7 +60,7 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	for i := range rapid.IntRange(0, 4).Draw(t, "servers") {
 		s.RealServers = append(s.RealServers, appliance.RealServer{
 			ID: "r" + string(rune('a'+i)), Label: "Server" + string(rune('a'+i)), Address: appliance.Host(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}).String()),
-			Port: uint16(rapid.IntRange(0, 65535).Draw(t, "server port")), Weight: rapid.IntRange(0, 1000).Draw(t, "weight"), MaxConnections: rapid.IntRange(0, 99).Draw(t, "most"),
+			Port: uint16(rapid.IntRange(0, 65535).Draw(t, "server port")), Weight: rapid.IntRange(0, 1000).Draw(t, "weight"), MaxConnections: rapid.IntRange(0, 99).Draw(t, "most"), MinConnections: rapid.IntRange(0, 9).Draw(t, "least"),
 			Encrypt: rapid.Bool().Draw(t, "encrypt"),
 			State:   rapid.SampledFrom([]appliance.State{appliance.Online, appliance.Drain, appliance.Halt}).Draw(t, "state"),
 		})
@@ -131,7 +132,7 @@ func TestEveryUnreadableFieldIsNamed(t *testing.T) {
 	for path, v := range bad {
 		f.Values[path] = v
 	}
-	f.Rows = []Row{{Label: "x", Address: "10.0.0.2", Port: "0", Weight: "NaN", MaxConnections: "-"}}
+	f.Rows = []Row{{Label: "x", Address: "10.0.0.2", Port: "0", Weight: "NaN", MaxConnections: "-", MinConnections: "x"}}
 	s := appliance.NewService(appliance.TCP)
 	errs := Sort(ReadService(posted(f)).Into(&s), "", Known)
 	for path := range bad {
@@ -139,7 +140,7 @@ func TestEveryUnreadableFieldIsNamed(t *testing.T) {
 			t.Errorf("%s = %q is taken", path, bad[path])
 		}
 	}
-	for _, cell := range []string{"port", "weight", "max_connections"} {
+	for _, cell := range []string{"port", "weight", "max_connections", "min_connections"} {
 		if errs.Of(RowName(0, cell)) == "" {
 			t.Errorf("%s of the server is taken", cell)
 		}

@@ -109,7 +109,11 @@ func sayHTTP(s *vs) string {
 }
 
 func sayLimits(s *vs) string {
-	return fmt.Sprintf("%d connections, client silent for %s", s.Limits.MaxConnections, Spaced(s.Limits.ClientTimeout))
+	text := fmt.Sprintf("%d connections, client silent for %s", s.Limits.MaxConnections, Spaced(s.Limits.ClientTimeout))
+	if s.Limits.Queue > 0 {
+		text += fmt.Sprintf(", %d may wait for %s", s.Limits.Queue, Spaced(s.Limits.QueueTimeout))
+	}
+	return text
 }
 
 func setFallback(s *vs, t string) error {
@@ -139,13 +143,13 @@ func portText(p uint16) string {
 
 // Row is one real server as typed.
 type Row struct {
-	ID, Label, Address, Port, Weight, MaxConnections string
-	Encrypt                                          string // "true": to this server over TLS; empty: as the service says
-	Backup                                           bool
+	ID, Label, Address, Port, Weight, MaxConnections, MinConnections string
+	Encrypt                                                          string // "true": to this server over TLS; empty: as the service says
+	Backup                                                           bool
 }
 
 func (r Row) blank() bool {
-	return r.ID == "" && strings.TrimSpace(r.Label+r.Address+r.Port+r.MaxConnections) == "" && (r.Weight == "" || r.Weight == "100")
+	return r.ID == "" && strings.TrimSpace(r.Label+r.Address+r.Port+r.MaxConnections+r.MinConnections) == "" && (r.Weight == "" || r.Weight == "100")
 }
 
 // BlankRow is an empty real server.
@@ -170,6 +174,9 @@ func OfService(s *appliance.VirtualService) Service {
 		row.Backup = r.Backup
 		if r.MaxConnections > 0 {
 			row.MaxConnections = strconv.Itoa(r.MaxConnections)
+		}
+		if r.MinConnections > 0 {
+			row.MinConnections = strconv.Itoa(r.MinConnections)
 		}
 		if r.Encrypt {
 			row.Encrypt = "true"
@@ -205,7 +212,7 @@ func allFields(scripts []appliance.Script) []Field {
 func Known(path string) bool {
 	if strings.HasPrefix(path, "real_servers[") {
 		_, field, ok := strings.Cut(path, "].")
-		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections", "encrypt", "backup"}, field)
+		return ok && slices.Contains([]string{"label", "address", "port", "weight", "max_connections", "min_connections", "encrypt", "backup"}, field)
 	}
 	if strings.HasPrefix(path, "rules[") {
 		return knownRule(path)
@@ -234,7 +241,7 @@ func ReadService(in url.Values) Service {
 			break
 		}
 		cell := func(name string) string { return one(in, RowName(i, name), longestText) }
-		row := Row{ID: cell("id"), Label: cell("label"), Address: cell("address"), Port: cell("port"), Weight: cell("weight"), MaxConnections: cell("max_connections"), Encrypt: cell("encrypt")}
+		row := Row{ID: cell("id"), Label: cell("label"), Address: cell("address"), Port: cell("port"), Weight: cell("weight"), MaxConnections: cell("max_connections"), MinConnections: cell("min_connections"), Encrypt: cell("encrypt")}
 		row.Backup = cell("backup") == "true"
 		if !row.blank() {
 			f.Rows = append(f.Rows, row)
@@ -305,17 +312,20 @@ func (r Row) into(server *appliance.RealServer, i int) []error {
 		errs = append(errs, err)
 	}
 	server.Port, server.Backup = port, r.Backup
-	weight, most := r.Weight, r.MaxConnections
+	weight, most, least := r.Weight, r.MaxConnections, r.MinConnections
 	if strings.TrimSpace(weight) == "" {
 		weight = "100"
 	}
 	if strings.TrimSpace(most) == "" {
 		most = "0"
 	}
+	if strings.TrimSpace(least) == "" {
+		least = "0"
+	}
 	for _, cell := range []struct {
 		name, text string
 		at         *int
-	}{{"weight", weight, &server.Weight}, {"max_connections", most, &server.MaxConnections}} {
+	}{{"weight", weight, &server.Weight}, {"max_connections", most, &server.MaxConnections}, {"min_connections", least, &server.MinConnections}} {
 		if err := readNumber(RowName(i, cell.name), cell.text, func(n int) { *cell.at = n }); err != nil {
 			errs = append(errs, err)
 		}

@@ -14,6 +14,7 @@ import (
 type Sample struct {
 	Service, Server string // labels; Server is empty for the service as a whole
 	Connections     int64
+	Waiting         int    // of a service, in the queue
 	Total           uint64 // connections, or requests of a server in HTTP Mode
 	Requests        uint64
 	Refused         uint64
@@ -62,7 +63,7 @@ type collector struct {
 
 // family is the metrics of services, or of servers.
 type family struct {
-	connections, total, requests, refused, retries, in, out, responses, failures, up, weight, remembered, latency *prometheus.Desc
+	connections, waiting, total, requests, refused, retries, in, out, responses, failures, up, weight, remembered, latency *prometheus.Desc
 }
 
 func newCollector(o Options) *collector {
@@ -81,6 +82,7 @@ func newFamily(prefix, of string, labels ...string) family {
 	}
 	return family{
 		connections: one("connections", "Connections (TCP Mode) or clients (HTTP Mode) of "+of+" that are open now."),
+		waiting:     one("queue", "Clients that wait for a free place on a server of "+of+"."),
 		total:       one("connections_total", "Connections that "+of+" was given; of a server in HTTP Mode, requests."),
 		requests:    one("requests_total", "HTTP requests that "+of+" got."),
 		refused:     one("refused_total", "Connections and requests that "+of+" turned away."),
@@ -97,7 +99,7 @@ func newFamily(prefix, of string, labels ...string) family {
 }
 
 func (f *family) describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{f.connections, f.total, f.requests, f.refused, f.retries, f.in, f.out, f.responses, f.failures, f.up, f.weight, f.remembered, f.latency} {
+	for _, d := range []*prometheus.Desc{f.connections, f.waiting, f.total, f.requests, f.refused, f.retries, f.in, f.out, f.responses, f.failures, f.up, f.weight, f.remembered, f.latency} {
 		ch <- d
 	}
 }
@@ -148,6 +150,7 @@ func (f *family) collect(ch chan<- prometheus.Metric, s *Sample, labels ...strin
 	}
 	gauge(f.up, up)
 	if s.Server == "" {
+		gauge(f.waiting, float64(s.Waiting))
 		count(f.requests, s.Requests)
 		count(f.refused, s.Refused)
 		count(f.retries, s.Retries)

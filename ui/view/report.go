@@ -80,6 +80,7 @@ type Layer7Service struct {
 	State                    State
 	Connections              int
 	Total, Requests, Refused uint64
+	Waiting                  int  // in the queue
 	Web                      bool // it counts requests
 	In, Out                  uint64
 	Servers                  []Layer7Server
