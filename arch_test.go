@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"engine/traffic":         {"engine/wire"},
 	"engine/monitor":         {"engine/dicom", "engine/mllp"},
 	"engine/names":           nil,
+	"engine/agent":           nil,
 	"engine/fallback":        nil,
 	"engine/dicom":           nil,
 	"engine/mllp":            nil,

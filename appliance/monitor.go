@@ -85,6 +85,7 @@ type Monitor struct {
 	// CloseOnDown ends the open connections to a server that goes down; otherwise they stay.
 	CloseOnDown bool          `json:"close_on_down,omitempty"`
 	Observe     Observe       `json:"observe"`
+	Agent       Agent         `json:"agent"`
 	HTTP        HTTPProbe     `json:"http,omitzero"`
 	DICOM       DICOMProbe    `json:"dicom,omitzero"`
 	HL7         HL7Probe      `json:"hl7,omitzero"`
@@ -123,7 +124,7 @@ type HL7Probe struct {
 
 // NewMonitor returns a monitor of that kind with the default of every field.
 func NewMonitor(k MonitorKind) Monitor {
-	return Monitor{Kind: k, Interval: Duration(4 * time.Second), Timeout: Duration(3 * time.Second), Rise: 2, Fall: 3, Observe: newObserve()}
+	return Monitor{Kind: k, Interval: Duration(4 * time.Second), Timeout: Duration(3 * time.Second), Rise: 2, Fall: 3, Observe: newObserve(), Agent: newAgent()}
 }
 
 // UnmarshalJSON reads the object, or a bare kind such as "connect"; fields that are absent get their default.

@@ -56,6 +56,7 @@ type ServerStatus struct {
 	Oldest             time.Time    `json:"oldest,omitzero"`     // start of the oldest open connection; zero when there is none
 	PersistenceEntries int          `json:"persistence_entries"` // clients that would come back to it
 	Check              ServerHealth `json:"check"`
+	Agent              *AgentStatus `json:"agent,omitempty"`   // nil: its agent is not asked
 	Resolved           netip.Addr   `json:"resolved,omitzero"` // where a host name leads now; zero: the address is none, or leads nowhere
 }
 

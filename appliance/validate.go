@@ -220,6 +220,8 @@ func (v *validation) server(s *VirtualService, r *RealServer) {
 		v.refuse("address", "%s port %d is %s of this appliance itself.", a, port, name)
 	} else if port, name, own := v.own(a, Ports{{s.Monitor.Port, s.Monitor.Port}}); own {
 		v.refuse("address", "The check would go to %s port %d, which is %s of this appliance itself.", a, port, name)
+	} else if port, name, own := v.own(a, Ports{{s.Monitor.Agent.Port, s.Monitor.Agent.Port}}); own && s.Monitor.Agent.Enabled {
+		v.refuse("address", "The agent would be asked at %s port %d, which is %s of this appliance itself.", a, port, name)
 	}
 	if r.Weight < 0 || r.Weight > MaxWeight {
 		v.refuse("weight", "The weight is 0 to %d.", MaxWeight)

@@ -27,6 +27,7 @@ func (v *validation) monitor(s *VirtualService) {
 	v.between("check.rise", m.Rise, 1, 100)
 	v.between("check.fall", m.Fall, 1, 100)
 	v.observe(m)
+	v.agent(&m.Agent)
 	switch m.Kind {
 	case MonitorHTTP, MonitorHTTPS:
 		v.httpProbe(&m.HTTP)

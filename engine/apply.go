@@ -48,7 +48,9 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	e.publish(&c)
 	e.watchNames()
 	e.traffic.Configure(&c.Local)
-	e.monitor.Apply(e.running(), e.scripts)
+	running := e.running()
+	e.monitor.Apply(running, e.scripts)
+	e.agents.Apply(running)
 	next.learnHealth(e)
 	for _, s := range e.services {
 		s.room()
@@ -279,6 +281,7 @@ func (next *change) learnHealth(e *Engine) {
 					break
 				}
 			}
+			e.advise(s)
 		}
 	}
 }

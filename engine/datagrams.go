@@ -212,7 +212,7 @@ func (a *association) connect() bool {
 // isDown tells whether the checks have found the server down meanwhile.
 func (a *association) isDown() bool {
 	seat := a.choice.Server.Owner.(*seat)
-	return seat.server != nil && seat.server.down.Load()
+	return seat.server != nil && seat.server.isDown()
 }
 
 // port is the one of ours that the client came to.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/agent"
 	"evenkeel/engine/http1"
 	"evenkeel/engine/http2"
 	"evenkeel/engine/journal"
@@ -59,6 +60,7 @@ type Engine struct {
 	signers *tlsterm.Signers
 	stapler *tlsterm.Stapler
 	names   *names.Resolver
+	agents  *agent.Watcher
 	ring    *tlsterm.Ring // keys of session tickets
 	traffic *traffic.Log
 	key     [32]byte      // seals cookies
@@ -67,6 +69,8 @@ type Engine struct {
 	lanes   []*lane       // set before started is closed
 	view    atomic.Pointer[view]
 	seen    chan sighting // what live traffic saw, for the monitor
+
+	advising sync.Mutex // serializes what agents change
 
 	mu       sync.Mutex // serializes Apply and Check, and guards what follows
 	ended    bool       // Run is over, or almost
@@ -123,6 +127,7 @@ func New(o Options) *Engine {
 	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged, Resolve: e.whereIs})
 	o.Names.Log, o.Names.Changed = o.Log, e.nameChanged
 	e.names = names.New(o.Names)
+	e.agents = agent.New(agent.Options{Log: o.Log, Changed: e.agentChanged, Resolve: e.whereIs})
 	return e
 }
 
@@ -145,6 +150,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	checking := e.estate.checking(ctx)
 	all.Go(func() { e.runMonitor(checking) })
+	all.Go(func() { e.agents.Run(checking) })
 	all.Go(func() { e.runObserved(ctx) })
 	all.Go(func() { e.names.Run(ctx) })
 	all.Go(func() { e.signers.Run(serving) })
@@ -300,9 +306,13 @@ func (e *Engine) healthChanged(id string, h appliance.Health) {
 		s.warm(e.now())
 	}
 	s.service.revise()
-	if h != appliance.Down {
-		return
+	if h == appliance.Down {
+		e.lost(s)
 	}
+}
+
+// lost drops what is idle to a server that went down, and ends what is open if the service wants that.
+func (e *Engine) lost(s *server) {
 	for _, n := range e.lanes {
 		n.loop.Post(func() {
 			n.dropServer(&s.seats[n.number].Server)

@@ -186,10 +186,22 @@ func (e *Engine) askLoops(ctx context.Context, s *service, q wire.Query) ([]expl
 	}
 	for i := range found {
 		for k := range found[i].Seats {
-			found[i].Seats[k].Health = e.monitor.Health(found[i].Config.RealServers[k].ID)
+			e.see(&found[i].Seats[k], &found[i].Config.RealServers[k])
 		}
 	}
 	return found, nil
+}
+
+// see adds to a seat what is observed of its server.
+func (e *Engine) see(seat *explain.Seat, c *appliance.RealServer) {
+	r := e.view.Load().servers[c.ID]
+	if r == nil {
+		return
+	}
+	seen := e.serverStatus(r, c)
+	if seat.Health = seen.Check; seen.Agent != nil {
+		seat.Agent, seat.Held, seat.Advised = seen.Agent.Sentence, seen.Held(), seen.Agent.Percent != 100
+	}
 }
 
 // look tells what Pick would do, on the shard's loop.
@@ -208,7 +220,7 @@ func (s *shard) look(q wire.Query) explain.Finding {
 	for i, seat := range pool.seats {
 		p := &pool.pool.Seats[i]
 		f.Seats = append(f.Seats, explain.Seat{
-			Down: seat.server.down.Load(), Found: pool.addresses[i].IsValid(), Full: pool.full(i), Usable: p.Usable, Open: p.Open, Percent: 100 * p.Share / balance.Whole, Pace: time.Duration(p.Pace),
+			Down: seat.server.isDown(), Found: pool.addresses[i].IsValid(), Full: pool.full(i), Usable: p.Usable, Open: p.Open, Percent: 100 * p.Share / balance.Whole, Pace: time.Duration(p.Pace),
 		})
 	}
 	return f

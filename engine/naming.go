@@ -134,7 +134,7 @@ func (e *Engine) refuses(v *appliance.VirtualService, r *appliance.RealServer, a
 		return fmt.Sprintf("%s cannot be reached from the own addresses of the clients of %s.", a, v.Address)
 	}
 	used := func(port uint16) bool {
-		return port == r.Port || r.Port == 0 && v.Ports.Contains(port) || port == v.Monitor.Port
+		return port == r.Port || r.Port == 0 && v.Ports.Contains(port) || port == v.Monitor.Port || v.Monitor.Agent.Enabled && port == v.Monitor.Agent.Port
 	}
 	for _, l := range e.options.Site.Listeners {
 		if used(l.Address.Port()) && e.reaches(a, l.Address.Addr()) {

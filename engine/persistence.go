@@ -184,7 +184,7 @@ func (s *shard) returning(id string, q *wire.Query) int {
 		if seat.ID != id {
 			continue
 		}
-		if s.forgets(id) || !s.reachable(i, q) {
+		if s.forgets(id) || s.wants(i) == appliance.Halt || !s.reachable(i, q) {
 			return -1
 		}
 		return i

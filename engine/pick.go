@@ -104,10 +104,10 @@ func (s *shard) judge() {
 func (s *shard) survey(q *wire.Query) {
 	s.lookAtOthers()
 	for i, seat := range s.seats {
-		r, p := &s.config.RealServers[i], &s.pool.Seats[i]
-		p.Usable = r.State == appliance.Online && s.reachable(i, q) && !s.full(i)
+		p := &s.pool.Seats[i]
+		p.Usable = s.wants(i) == appliance.Online && s.reachable(i, q) && !s.full(i)
 		p.Open = seat.Counters.Open + s.others[i]
-		p.Share = s.shareOf(seat.server)
+		p.Share = seat.server.advised(s.shareOf(seat.server))
 		if s.paces != nil {
 			p.Pace = s.paces[i]
 		}
@@ -132,7 +132,7 @@ func (s *shard) full(i int) bool {
 func (s *shard) healthy() int {
 	n := 0
 	for i, seat := range s.seats {
-		if s.config.RealServers[i].State == appliance.Online && !seat.server.down.Load() && s.addresses[i].IsValid() {
+		if s.wants(i) == appliance.Online && !seat.server.isDown() && s.addresses[i].IsValid() {
 			n++
 		}
 	}
@@ -142,7 +142,7 @@ func (s *shard) healthy() int {
 // reachable tells whether there is a point in connecting to a server.
 func (s *shard) reachable(i int, q *wire.Query) bool {
 	seat := s.seats[i]
-	return (s.desperate || !seat.server.down.Load()) && s.addresses[i].IsValid() && (len(q.Tried) == 0 || !slices.Contains(q.Tried, &seat.Server))
+	return (s.desperate || !seat.server.isDown()) && s.addresses[i].IsValid() && (len(q.Tried) == 0 || !slices.Contains(q.Tried, &seat.Server))
 }
 
 // lookAtOthers reads how busy the servers are on other loops, and how fast, not more often than every millisecond.

@@ -63,7 +63,7 @@ func (s *service) ground() ground {
 	}
 	if least := g.config.MinimumServers; least > 0 {
 		for i, r := range g.servers {
-			if c := &g.config.RealServers[i]; c.State == appliance.Online && !r.down.Load() && r.address(c).IsValid() {
+			if c := &g.config.RealServers[i]; r.wants(c.State) == appliance.Online && !r.isDown() && r.address(c).IsValid() {
 				least--
 			}
 		}
@@ -75,7 +75,7 @@ func (s *service) ground() ground {
 // serves tells whether a server takes clients: those that come back to it, or new ones.
 func (g *ground) serves(i int, returning bool) bool {
 	r := g.servers[i]
-	return takes(g.config, i, returning) && (g.desperate || !r.down.Load()) && r.address(&g.config.RealServers[i]).IsValid()
+	return r.takes(g.config, i, returning) && (g.desperate || !r.isDown()) && r.address(&g.config.RealServers[i]).IsValid()
 }
 
 // places is the limit of a server now; 0: none.

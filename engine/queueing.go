@@ -64,7 +64,7 @@ func (s *shard) redeem(q *wire.Query) (wire.Choice, bool) {
 	if i >= 0 && !s.addresses[i].IsValid() { // a host name may lead somewhere now, of which this loop was not told yet
 		s.addresses[i] = r.address(&s.config.RealServers[i])
 	}
-	if i < 0 || !s.reachable(i, q) || !takes(s.config, i, t.Own == r) {
+	if i < 0 || !s.reachable(i, q) || !r.takes(s.config, i, t.Own == r) {
 		s.service.giveBack(r)
 		return wire.Choice{}, false
 	}
@@ -75,13 +75,16 @@ func (s *shard) redeem(q *wire.Query) (wire.Choice, bool) {
 	return s.welcome(s.take(i, q, wire.ByScheduler), q, &m), true
 }
 
-// takes tells whether the operator wants a server to have clients: those that come back to it, or new ones.
-func takes(c *appliance.VirtualService, i int, returning bool) bool {
-	r := &c.RealServers[i]
-	if returning {
-		return r.State == appliance.Online || r.State == appliance.Drain && !c.Persistence.ClearOnDrain
+// takes tells whether the operator, and its agent, want a server to have clients: those that come back to it, or new ones.
+func (r *server) takes(c *appliance.VirtualService, i int, returning bool) bool {
+	config := &c.RealServers[i]
+	switch want := r.wants(config.State); {
+	case want == appliance.Halt:
+		return false
+	case !returning:
+		return want == appliance.Online && config.Weight > 0
 	}
-	return r.State == appliance.Online && r.Weight > 0
+	return config.State == appliance.Online || !c.Persistence.ClearOnDrain
 }
 
 // wait has a client wait for a place: on the server that it had before, or on any that takes it. waits is false when it shall not, since it does not want to or as many
@@ -135,7 +138,7 @@ func (s *shard) wait(q *wire.Query, m memory) (c wire.Choice, ok, waits bool) {
 // fullForNow tells whether there is a server that would serve the client if it were not for its limit.
 func (s *shard) fullForNow(q *wire.Query) bool {
 	for i := range s.seats {
-		if takes(s.config, i, false) && s.reachable(i, q) && s.config.RealServers[i].MaxConnections > 0 {
+		if s.servers[i].takes(s.config, i, false) && s.reachable(i, q) && s.config.RealServers[i].MaxConnections > 0 {
 			return true
 		}
 	}

@@ -95,7 +95,7 @@ func (s *shard) routed(q *wire.Query) (c wire.Choice, decided, ok bool) {
 		c, ok = to.pool.pickOwn(&own)
 		q.Ticket, q.Waits, q.Crowded = own.Ticket, own.Waits, own.Crowded
 		return c, true, ok
-	case to.seat > 0 && s.config.RealServers[to.seat-1].State == appliance.Online && s.reachable(to.seat-1, q):
+	case to.seat > 0 && s.wants(to.seat-1) == appliance.Online && s.reachable(to.seat-1, q):
 		s.gauge()
 		c, ok = s.choose(to.seat-1, q, wire.ByRule)
 		return c, ok, ok

@@ -16,7 +16,7 @@ func judge(c *appliance.VirtualService, servers []appliance.ServerStatus) (appli
 	case len(servers) == 0:
 		return without(c, "There is no real server")
 	case n.online == 0:
-		return appliance.ServiceDrained, drained(c, servers)
+		return appliance.ServiceDrained, drained(c, servers, n)
 	case len(n.down) > 0 && n.online-len(n.down) < c.MinimumServers:
 		return appliance.ServiceDegraded, fmt.Sprintf("%s; because fewer than %d are healthy, all that are online are used again.", failing(n), c.MinimumServers)
 	case len(n.down) == n.online:
@@ -29,8 +29,12 @@ func judge(c *appliance.VirtualService, servers []appliance.ServerStatus) (appli
 		return appliance.ServiceUnknown, "The first checks are still under way; clients are served meanwhile."
 	case n.unknown > 0:
 		return appliance.ServiceUp, fmt.Sprintf("%d of %d real servers are up, the others are being checked.", n.up, n.online)
+	case n.off > 0 && n.held > 0:
+		return appliance.ServiceUp, fmt.Sprintf("%s; %s drained or halted by an operator, %s kept back by its agent.", everyUp(n.online), isAre(n.off), isAre(n.held))
 	case n.off > 0:
 		return appliance.ServiceUp, fmt.Sprintf("%s; %s drained or halted by an operator.", everyUp(n.online), isAre(n.off))
+	case n.held > 0:
+		return appliance.ServiceUp, fmt.Sprintf("%s; %s kept back by its agent.", everyUp(n.online), isAre(n.held))
 	}
 	return appliance.ServiceUp, everyUp(n.online) + "."
 }
@@ -38,7 +42,8 @@ func judge(c *appliance.VirtualService, servers []appliance.ServerStatus) (appli
 // tally is the servers of a service by how they are.
 type tally struct {
 	up, unknown int
-	off         int      // drained or halted
+	off         int      // drained or halted by an operator
+	held        int      // kept back by their agents
 	online      int      // all others
 	regular     int      // online, not down, and no backup
 	backups     []string // labels of those that are online and not down
@@ -51,6 +56,10 @@ func countServers(c *appliance.VirtualService, servers []appliance.ServerStatus)
 		s := &servers[i]
 		if s.State != appliance.Online {
 			n.off++
+			continue
+		}
+		if s.Held() && s.Check.Health != appliance.Down {
+			n.held++
 			continue
 		}
 		switch s.Check.Health {
@@ -68,7 +77,7 @@ func countServers(c *appliance.VirtualService, servers []appliance.ServerStatus)
 			n.regular++
 		}
 	}
-	n.online = len(servers) - n.off
+	n.online = len(servers) - n.off - n.held
 	return n
 }
 
@@ -80,10 +89,21 @@ func failing(n tally) string {
 	return areDown(n.down)
 }
 
+// kept says who keeps servers back.
+func (n tally) kept() string {
+	switch {
+	case n.held == 0:
+		return "drained or halted by an operator"
+	case n.off == 0:
+		return "kept back by its agent"
+	}
+	return "drained or halted by an operator, or kept back by its agent"
+}
+
 // withoutRegular says why only backups are left.
 func withoutRegular(n tally) string {
 	if len(n.down) == 0 {
-		return "Every server that is no backup is drained or halted by an operator"
+		return "Every server that is no backup is " + n.kept()
 	}
 	return areDown(n.down)
 }
@@ -109,12 +129,12 @@ func without(c *appliance.VirtualService, why string) (appliance.ServiceHealth, 
 	return appliance.ServiceDown, why + "; clients are disconnected at once."
 }
 
-func drained(c *appliance.VirtualService, servers []appliance.ServerStatus) string {
+func drained(c *appliance.VirtualService, servers []appliance.ServerStatus, n tally) string {
 	open := 0
 	for i := range servers {
 		open += servers[i].Connections
 	}
-	text := "Every real server is drained or halted by an operator"
+	text := "Every real server is " + n.kept()
 	if open > 0 {
 		text += fmt.Sprintf("; %s still open", connections(open))
 	}

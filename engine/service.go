@@ -41,6 +41,7 @@ type server struct {
 	// warmSince is when the slow start began, on the clock of the loops; 0: it has its whole share.
 	warmSince atomic.Int64
 	failures  atomic.Pointer[failures] // nil: live traffic is not observed
+	advice    atomic.Pointer[advice]   // of its agent; nil: it is not asked
 	naming    atomic.Pointer[naming]   // nil: its address is no host name
 	seats     []*seat                  // one for each loop
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/ui/view"
@@ -63,6 +64,9 @@ func (p *page) serverRow(s *appliance.VirtualService, r *appliance.RealServer, s
 		newest := probes[len(probes)-1]
 		row.Note, row.NoteAt, row.Said = brief(s.Monitor.Kind)+" "+view.Took(newest.Took)+",", newest.At, newest.Sentence
 	}
+	if matters(status) {
+		row.Note, row.NoteAt, row.Said = status.Agent.Sentence, time.Time{}, status.Agent.Sentence
+	}
 	row.Ticks = ticks(status.Check.Probes)
 	if stored != nil {
 		if saved := stored.Server(r.ID); saved == nil {
@@ -104,6 +108,11 @@ func (p *page) note(s appliance.ServerStatus) (text string, safe bool) {
 		return "not checked yet", false
 	}
 	return s.Check.Sentence, false
+}
+
+// matters tells whether a server is shown with what its agent says: it changes something, or is not heard.
+func matters(s appliance.ServerStatus) bool {
+	return s.State == appliance.Online && s.Agent != nil && s.Check.Health != appliance.Down && (s.Agent.State != "" || s.Agent.Percent != 100 || s.Agent.At.IsZero())
 }
 
 // brief names a check where there is little room.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"html"
 	"io"
 	"math"
 	"net/http"
@@ -140,6 +141,29 @@ func TestGraphLeavesGapsAndKeepsPeaks(t *testing.T) {
 	empty := view.NewGraph("c", "Open connections", nil, nil, from, from.Add(time.Hour), 10*time.Second, 5, view.SayCount)
 	if empty.Line != "" || empty.Description != "Open connections: nothing is known of this time." {
 		t.Errorf("%+v", empty)
+	}
+}
+
+func TestPagesSayWhatAnAgentSays(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	service, server := r.id("HL7"), r.id("HL7", "Corepoint1")
+	for _, c := range []struct {
+		agent    appliance.AgentStatus
+		overview string // the state's word, or the sentence
+	}{
+		{appliance.AgentStatus{Sentence: "The agent says drain (<b>backup</b>).", At: time.Now(), Percent: 100, State: appliance.Drain}, "Agent: drain"},
+		{appliance.AgentStatus{Sentence: "The agent says maint.", At: time.Now(), Percent: 100, State: appliance.Halt}, "Agent: maint"},
+		{appliance.AgentStatus{Sentence: "The agent says 75%.", At: time.Now(), Percent: 75}, "The agent says 75%."},
+	} {
+		r.engine.see(server, func(seen *appliance.ServerStatus) { seen.Agent = &c.agent })
+		want := html.EscapeString(c.agent.Sentence)
+		if _, _, body := r.get(r.client, serverPath(service, server)); !strings.Contains(body, want) || strings.Contains(body, "<b>backup") {
+			t.Errorf("the page does not say %s", want)
+		}
+		if _, _, body := r.get(r.client, "/lbadmin/?open="+service); !strings.Contains(body, c.overview) || !strings.Contains(body, want) {
+			t.Errorf("the overview does not say %s with %s", c.overview, want)
+		}
 	}
 }
 

@@ -45,6 +45,9 @@ func (p *page) server(serviceID, serverID string) (view.Server, error) {
 		Connections: observed.Connections, Total: observed.Total, In: observed.BytesIn, Out: observed.BytesOut, Oldest: observed.Oldest,
 		Entries: observed.PersistenceEntries, Healthy: observed.Check.Health, Others: len(p.usesOf(r.Label)),
 	}
+	if observed.Agent != nil && runs {
+		out.Agent = observed.Agent.Sentence
+	}
 	if observed.Resolved.IsValid() {
 		out.Resolved = observed.Resolved.String()
 	}

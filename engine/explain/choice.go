@@ -109,8 +109,12 @@ func (w *account) state(f *Finding, i int) string {
 		return "halted by an operator"
 	case r.State == appliance.Drain:
 		return "drained by an operator: only clients that return are served"
+	case !s.Found && s.Health.Sentence != "":
+		return "it has no address: " + strings.TrimSuffix(s.Health.Sentence, ".")
 	case !s.Found:
 		return "its name has no address"
+	case s.Held:
+		return "kept back by its agent: " + strings.TrimSuffix(s.Agent, ".")
 	case s.Down && f.Desperate:
 		return fmt.Sprintf("down, but used again because fewer than %d servers are healthy", f.Config.MinimumServers)
 	case s.Down && s.Health.Sentence != "":
@@ -121,6 +125,8 @@ func (w *account) state(f *Finding, i int) string {
 		return fmt.Sprintf("it has as many connections as it may, %d", r.MaxConnections)
 	case r.Weight == 0:
 		return "weight 0: only clients that return are served"
+	case s.Advised:
+		return fmt.Sprintf("takes new clients with %d %% of its weight: %s", s.Percent, strings.TrimSuffix(s.Agent, "."))
 	case s.Percent < 100:
 		return fmt.Sprintf("it came a moment ago: %d %% of its weight count", s.Percent)
 	}

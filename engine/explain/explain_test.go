@@ -88,6 +88,20 @@ func TestSentences(t *testing.T) {
 			site(), Finding{Seats: []Seat{{Found: true}, {}}}, appliance.Question{}, appliance.ByNobody,
 			[]string{"None of the 2 real servers of WEB takes new clients.", "Its name has no address.", "No server can serve the client, and there is no fallback: it gets 503."},
 		},
+		"agents keep one back and slow one down, and a name leads nowhere": {
+			site(func(v *appliance.VirtualService) {
+				v.RealServers = append(v.RealServers, appliance.RealServer{ID: "id-C", Label: "C", Weight: 100, State: appliance.Online})
+			}), Finding{
+				Served: true, Choice: chosen("id-B", wire.ByScheduler), Seats: []Seat{
+					{Found: true, Held: true, Agent: "The agent says drain (backup)."}, {Found: true, Usable: true, Percent: 75, Advised: true, Agent: "The agent says 75%."},
+					{Health: appliance.ServerHealth{Sentence: "The name c.example does not resolve: there is no such name."}},
+				},
+			}, appliance.Question{}, appliance.ByServer,
+			[]string{
+				"Kept back by its agent: The agent says drain (backup).", "Takes new clients with 75 % of its weight: The agent says 75%.",
+				"It has no address: The name c.example does not resolve: there is no such name.",
+			},
+		},
 		"the page serves": {
 			site(), Finding{Served: true, Choice: wire.Choice{Server: &wire.Server{ID: "fallback"}, Fallback: true, Reason: wire.ByFallback, Address: netip.MustParseAddrPort("127.0.0.1:9081")}}, appliance.Question{}, appliance.ByFallback,
 			[]string{"No real server can serve the client: the appliance's own page at 127.0.0.1:9081 does."},

@@ -36,9 +36,12 @@ type Memory struct {
 type Seat struct {
 	Health  appliance.ServerHealth
 	Down    bool
-	Found   bool // its name has an address
-	Full    bool // as many connections as it may have
-	Usable  bool // for new clients
+	Found   bool   // its name has an address
+	Agent   string // what its agent says; empty: it is not asked
+	Held    bool   // the agent keeps clients away
+	Advised bool   // the agent has another part than the whole of the weight count
+	Full    bool   // as many connections as it may have
+	Usable  bool   // for new clients
 	Open    int64
 	Percent int // of its weight that counts now
 	Pace    time.Duration

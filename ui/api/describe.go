@@ -44,6 +44,8 @@ func grouped(owner, path string) string {
 		return "How the real servers are checked: an object, or only the kind, such as \"connect\"."
 	case "check.observe":
 		return "How live traffic takes a server down."
+	case "check.agent":
+		return "How the agents of the real servers are asked."
 	case "check.http":
 		return "Of a check over HTTP or HTTPS."
 	case "check.dicom":
@@ -225,6 +227,12 @@ ServerStatus.total: Connections since start.
 ServerStatus.bytes_in: Bytes from clients since start.
 ServerStatus.bytes_out: Bytes to clients since start.
 ServerStatus.oldest: Start of the oldest open connection; absent when there is none.
+ServerStatus.agent: What the server's agent says; absent: it is not asked.
+AgentStatus.sentence: What the agent has said and what counts, in one sentence.
+AgentStatus.at: When the agent said the last that counts; absent: nothing counts.
+AgentStatus.percent: How much of the weight counts, in percent.
+AgentStatus.state: drain or halt when the agent keeps clients away; absent: it does not.
+AgentStatus.down: The agent says that the server does not work.
 ServerStatus.resolved: Where the server's host name leads now; absent: its address is none, or the name leads nowhere.
 ServerStatus.persistence_entries: Clients that would come back to this server.
 ServerStatus.check: What the check sees.

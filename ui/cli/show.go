@@ -41,7 +41,7 @@ func showStatus(s *session) error {
 		rows = append(rows, []string{v.Label, at[0], at[1], string(v.Health), "", strconv.Itoa(v.Connections), v.Sentence})
 		for _, r := range v.Servers {
 			at := places[r.ID]
-			rows = append(rows, []string{"  " + r.Label, at[0], at[1], serverWord(r), strconv.Itoa(r.Weight), strconv.Itoa(r.Connections), r.Check.Sentence})
+			rows = append(rows, []string{"  " + r.Label, at[0], at[1], serverWord(r), strconv.Itoa(r.Weight), strconv.Itoa(r.Connections), reason(r)})
 		}
 	}
 	for _, v := range saved {
@@ -69,11 +69,21 @@ func placesOf(saved []appliance.VirtualService) map[string][2]string {
 	return out
 }
 
+// reason says why a server is as it is: what its check sees, and what its agent says.
+func reason(r appliance.ServerStatus) string {
+	if r.Agent == nil || r.Agent.Down {
+		return r.Check.Sentence
+	}
+	return strings.TrimSpace(r.Check.Sentence + " " + r.Agent.Sentence)
+}
+
 // serverWord is the state of a server in words: what we see, and what the operator wants when that is not online.
 func serverWord(r appliance.ServerStatus) string {
 	word := string(cmp.Or(r.Check.Health, appliance.Unknown))
 	if r.State != appliance.Online {
 		word += ", " + string(r.State)
+	} else if r.Held() {
+		word += ", " + string(r.Agent.State) + " by its agent"
 	}
 	return word
 }

@@ -142,7 +142,24 @@ func checkFields(scripts []appliance.Script) []Field {
 	}
 	list = append(list, protocolFields()...)
 	list = append(list, with(choice("check.script", func(s *vs) *string { return &s.Monitor.Script }, choices...), "script"))
-	return append(list, cadenceFields()...)
+	return append(append(list, cadenceFields()...), agentFields()...)
+}
+
+// agentFields lists what counts with every check and without one.
+func agentFields() []Field {
+	return []Field{
+		check("check.agent.enabled", func(s *vs) *bool { return &s.Monitor.Agent.Enabled }),
+		{
+			Path: "check.agent.port", Kind: Number, Example: "3333",
+			get: func(s *vs) string { return portText(s.Monitor.Agent.Port) },
+			set: func(s *vs, t string) (err error) {
+				s.Monitor.Agent.Port, err = readPort("check.agent.port", t)
+				return err
+			},
+		},
+		text("check.agent.send", "nothing", func(s *vs) *string { return &s.Monitor.Agent.Send }),
+		number("check.agent.misses", func(s *vs) *int { return &s.Monitor.Agent.Misses }),
+	}
 }
 
 // protocolFields lists the options of the checks that speak one application's protocol.

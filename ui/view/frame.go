@@ -108,6 +108,10 @@ func ServerState(s appliance.ServerStatus) State {
 		return State{"drain", "Draining"}
 	case s.State == appliance.Drain:
 		return State{"drain", "Drained"}
+	case s.Held() && s.Agent.State == appliance.Halt && s.Check.Health != appliance.Down:
+		return State{"halt", "Agent: maint"}
+	case s.Held() && s.Check.Health != appliance.Down:
+		return State{"drain", "Agent: drain"}
 	case s.Check.Health == appliance.Up:
 		return State{"up", "Up"}
 	case s.Check.Health == appliance.Down:

@@ -21,6 +21,7 @@ type Server struct {
 	In, Out     uint64
 	Oldest      time.Time
 	Entries     int
+	Agent       string // what its agent says; empty: it is not asked
 	Resolved    string // where its host name leads; empty: nowhere, or it has none
 	Others      int    // services that have a server of this label
 	Probes      []appliance.Probe
