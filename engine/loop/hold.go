@@ -10,7 +10,7 @@ func (l *Loop) Hold(n int) { l.held += n }
 
 // weigh publishes what connections hold, once a turn and only when it differs.
 func (l *Loop) weigh() {
-	if now := uint64(max(0, l.held+l.buffers.used+l.conns*connectionCost)); now != l.stats.Held { // this loop alone writes it
+	if now := uint64(max(0, l.held+l.buffers.used+l.conns*connectionCost+l.piped*pipeSize)); now != l.stats.Held { // this loop alone writes it
 		atomic.StoreUint64(&l.stats.Held, now)
 	}
 }

@@ -46,6 +46,7 @@ type Loop struct {
 	freshTurn int     // turns since the oldest of them waits
 	buffers   buffers
 	pipes     []pipe
+	piped     int  // pipes that have bytes in them
 	noPipes   bool // tests only: as if there were no descriptors for pipes
 	starved   starvation
 	held      int  // bytes, as Hold says

@@ -1,6 +1,10 @@
 package loop
 
-import "golang.org/x/sys/unix"
+import (
+	"math/bits"
+
+	"golang.org/x/sys/unix"
+)
 
 // chunk is a queue of bytes: b[off:] waits.
 type chunk struct {
@@ -14,17 +18,22 @@ func (k *chunk) waiting() []byte { return k.b[k.off:] }
 type buffers struct {
 	shared  []byte // to read into
 	scratch []byte // for cores to build output in
-	small   []*chunk
-	large   []*chunk
+	free    [chunkClasses][]*chunk
 	used    int // bytes of chunks that connections have
 }
 
+// Chunks are of 4, 8, 16, 32 or 64 KiB, so that what waits for thousands of slow peers takes not much more memory than it is long; 1 MiB of free ones is kept of each.
 const (
-	smallChunk = 4 << 10
-	largeChunk = 64 << 10
-	keptSmall  = 256 // free chunks that are kept
-	keptLarge  = 64
+	leastChunk   = 4 << 10
+	chunkClasses = 5
+	chunksKept   = 1 << 20
 )
+
+// classOf returns which chunks have room for size bytes: leastChunk << classOf.
+func classOf(size int) int { return bits.Len(uint(max(0, size-1) / leastChunk)) }
+
+// oneRead is the most that is read at once: what the receiver does not take has to wait here.
+const oneRead = 32 << 10
 
 // add appends b to k, which may be nil, and returns the queue.
 func (p *buffers) add(k *chunk, b []byte) *chunk {
@@ -48,12 +57,9 @@ func (p *buffers) add(k *chunk, b []byte) *chunk {
 
 func (p *buffers) get(size int) *chunk {
 	k := (*chunk)(nil)
-	switch {
-	case size <= smallChunk:
-		k = take(&p.small, smallChunk)
-	case size <= largeChunk:
-		k = take(&p.large, largeChunk)
-	default:
+	if i := classOf(size); i < chunkClasses {
+		k = take(&p.free[i], leastChunk<<i)
+	} else {
 		k = &chunk{b: make([]byte, 0, size)}
 	}
 	p.used += cap(k.b)
@@ -78,11 +84,8 @@ func (p *buffers) put(k *chunk) {
 	}
 	k.b, k.off = k.b[:0], 0
 	p.used -= cap(k.b)
-	switch {
-	case cap(k.b) == smallChunk && len(p.small) < keptSmall:
-		p.small = append(p.small, k)
-	case cap(k.b) == largeChunk && len(p.large) < keptLarge:
-		p.large = append(p.large, k)
+	if i := classOf(cap(k.b)); i < chunkClasses && cap(k.b) == leastChunk<<i && len(p.free[i]) < chunksKept/cap(k.b) {
+		p.free[i] = append(p.free[i], k)
 	}
 }
 
@@ -92,9 +95,21 @@ type pipe struct{ r, w int32 }
 const (
 	pipeSize  = 256 << 10
 	keptPipes = 32
+	mostPipes = 256 // with bytes in them, which slow receivers can make last; beyond it bytes are copied
 )
 
 func (l *Loop) getPipe() (pipe, bool) {
+	if l.piped >= mostPipes {
+		return pipe{}, false
+	}
+	p, ok := l.readyPipe()
+	if ok {
+		l.piped++
+	}
+	return p, ok
+}
+
+func (l *Loop) readyPipe() (pipe, bool) {
 	if n := len(l.pipes); n > 0 {
 		p := l.pipes[n-1]
 		l.pipes = l.pipes[:n-1]
@@ -109,10 +124,17 @@ func (l *Loop) getPipe() (pipe, bool) {
 }
 
 func (l *Loop) putPipe(p pipe) {
+	l.piped--
 	if len(l.pipes) < keptPipes {
 		l.pipes = append(l.pipes, p)
 		return
 	}
+	p.close()
+}
+
+// dropPipe closes a pipe with bytes in it.
+func (l *Loop) dropPipe(p pipe) {
+	l.piped--
 	p.close()
 }
 

@@ -46,7 +46,8 @@ func (c *Conn) readOnce() bool {
 			return false
 		}
 	}
-	n, errno := sysRead(c.fd, buf[have:])
+	room := buf[have:min(have+oneRead, len(buf))]
+	n, errno := sysRead(c.fd, room)
 	switch {
 	case errno == unix.EAGAIN:
 		c.flags &^= isReadable
@@ -65,7 +66,7 @@ func (c *Conn) readOnce() bool {
 		return false
 	}
 	c.received += uint64(n)
-	if have+n < len(buf) && c.flags&hasHangup == 0 {
+	if n < len(room) && c.flags&hasHangup == 0 {
 		c.flags &^= isReadable // a short read: the next bytes bring an edge
 	}
 	c.offer(buf[:have+n])

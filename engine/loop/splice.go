@@ -49,7 +49,7 @@ func (c *Conn) endSplice() {
 		return
 	}
 	if s.inPipe > 0 {
-		s.pipe.close()
+		c.loop.dropPipe(s.pipe)
 	}
 	s.to.feeder, c.splice = nil, nil
 }
@@ -118,7 +118,7 @@ func (c *Conn) fillPipe() (n int, goOn bool) {
 	}
 	p, ok := c.loop.getPipe()
 	if !ok {
-		return c.copyOnce(min(want, readSize))
+		return c.copyOnce(min(want, oneRead))
 	}
 	n, errno := sysSplice(c.fd, p.w, want)
 	if n > 0 && errno == 0 {
