@@ -231,6 +231,7 @@ func TestConnectionsOfHTTP2TellTheirStreams(t *testing.T) {
 	if err := r.CloseConnection(soon(t), second.ID); err != nil || second.Client == first.Client {
 		t.Errorf("%+v, %v", second, err)
 	}
+	until(t, "a connection without streams to end", func() bool { return r.seen(appliance.ConnectionQuery{Text: "http/2"}).Total == 0 })
 	if third := again(); third.Client == second.Client {
 		t.Error("a connection without streams was not closed")
 	}

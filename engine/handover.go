@@ -89,7 +89,7 @@ func (e *Engine) Forget() {
 }
 
 // Leave is the end of accepting for a process whose listeners another one holds now: they are no longer watched, then closed here, so what waits in their queues is
-// the other's. Connections go on; HTTP clients are told with their next answer to come again, idle ones keep their time. Servers are not checked any more, and
+// the other's. Connections go on; HTTP/1 clients are told with their next answer to come again, idle ones keep their time, and HTTP/2 clients are told at once. Servers are not checked any more, and
 // nothing can be applied. Run goes on until its context ends.
 func (e *Engine) Leave(ctx context.Context) error {
 	if err := e.ready(ctx); err != nil {
@@ -106,17 +106,26 @@ func (e *Engine) Leave(ctx context.Context) error {
 		parting[s] = s.running.Load().parting()
 		s.running.Store(parting[s])
 	}
-	return e.onAll(func(n *lane) {
+	err := e.onAll(func(n *lane) {
 		for _, g := range groups {
 			for _, l := range g.listeners[n.number] {
 				l.Leave()
 			}
 		}
 		for s, next := range parting {
-			s.shards[n.number].listeners = nil
+			s.shards[n.number].listeners, s.shards[n.number].leaving = nil, true
 			s.shards[n.number].swap(next)
 		}
 	})
+	if err != nil {
+		return err
+	}
+	for _, n := range e.lanes {
+		if err := n.leave(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parting returns the snapshot with which the sessions of a process that leaves end one after the other.

@@ -1,17 +1,28 @@
 package engine
 
 import (
+	"bufio"
+	"crypto/tls"
+	"io"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/tlsterm/tlstest"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 )
 
 // heirOf returns a running engine that took the listeners of r over, as another process does.
 func heirOf(t *testing.T, r *rig, loops int, list ...appliance.VirtualService) *rig {
+	t.Helper()
+	return heirWith(t, r, Options{Loops: loops}, list...)
+}
+
+func heirWith(t *testing.T, r *rig, o Options, list ...appliance.VirtualService) *rig {
 	t.Helper()
 	var fds []int
 	for _, fd := range r.Listeners() {
@@ -21,7 +32,7 @@ func heirOf(t *testing.T, r *rig, loops int, list ...appliance.VirtualService) *
 		}
 		fds = append(fds, own)
 	}
-	next := start(t, Options{Loops: loops})
+	next := start(t, o)
 	next.Inherit(fds)
 	next.Recall(r.Health())
 	next.apply(list...)
@@ -58,6 +69,81 @@ func TestHeirServesWhatTheProcessBeforeHeldAndThatOneKeepsItsClients(t *testing.
 		}
 		r = next
 	}
+}
+
+func TestWebClientsOfAProcessThatLeftMoveOverBehindTheirAnswers(t *testing.T) {
+	ca := tlstest.NewAuthority(t, "CA")
+	issued := ca.Issue("a.test")
+	release, began := make(chan struct{}), make(chan struct{}, 1)
+	clear, w := clear2(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			began <- struct{}{}
+			<-release
+		}
+		_, _ = io.WriteString(rw, "answer")
+	}))
+	secure := web(t, "TLS", w.address)
+	secure.TLS.Certificates = []string{issued.ID}
+	options := Options{Loops: 2, Certificates: keep(issued)}
+	r := start(t, options)
+	r.apply(clear, secure)
+
+	busy, _ := client2(t)
+	idle := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"}}, Timeout: 20 * time.Second}
+	defer idle.CloseIdleConnections()
+	old := dial(t, address(clear))
+	ask := func() *http.Response {
+		t.Helper()
+		if _, err := io.WriteString(old, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(old), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp
+	}
+	fetch := func(c *http.Client, at string) {
+		t.Helper()
+		resp, err := c.Get(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "answer" {
+			t.Fatalf("%q, %v", b, err)
+		}
+	}
+	fetch(idle, "https://"+address(secure))
+	if ask().Close {
+		t.Fatal("HTTP/1 is not kept alive")
+	}
+	slow := make(chan error, 1)
+	go func() {
+		resp, err := busy.Get("http://" + address(clear) + "/slow")
+		if err == nil {
+			_, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		slow <- err
+	}()
+	<-began
+	next := heirWith(t, r, options, clear, secure)
+	until(t, "the idle client of HTTP/2 is gone", func() bool { return r.status(secure.ID).Connections == 0 })
+	fetch(busy, "http://"+address(clear))
+	fetch(idle, "https://"+address(secure))
+	if n := next.status(clear.ID).Requests + next.status(secure.ID).Requests; n != 2 {
+		t.Errorf("the heir has served %d of 2 requests", n)
+	}
+	close(release)
+	if err := <-slow; err != nil {
+		t.Errorf("the stream that was open: %v", err)
+	}
+	if !ask().Close {
+		t.Error("an idle client of HTTP/1 was not told to come again")
+	}
+	until(t, "everybody has left", func() bool { return r.status(clear.ID).Connections == 0 })
 }
 
 func TestDatagramSocketOfAProcessThatLeftIsClosedBehindItsLastClient(t *testing.T) {

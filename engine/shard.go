@@ -36,6 +36,7 @@ type shard struct {
 	counters     wire.Counters
 	traffic      stats.Traffic
 	listeners    []ear
+	leaving      bool      // another process has the listeners
 	quietTill    wire.Time // no refusal is logged before
 	secrecy      *secrecy
 	sharing      wire.Sharing // of connections to the servers

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"strings"
 
 	"evenkeel/appliance"
@@ -39,10 +40,31 @@ func (s *shard) http1(c wire.Conn, secure, stream bool) wire.Core {
 
 // http2 returns the core of a client that speaks HTTP/2 from its first byte: every stream is a client of HTTP/1 to all that follows.
 func (s *shard) http2(c wire.Conn, secure bool) wire.Core {
-	return http2.New(http2.Options{
+	core := http2.New(http2.Options{
 		Shared: s.lane.streams, Client: c, Config: s.Config, Refused: s.refused,
 		New: func(stream wire.Conn) wire.Core { return s.http1(stream, secure, true) },
 	})
+	if s.leaving {
+		leave(core)
+	}
+	return core
+}
+
+// leave has a client whose connection can carry more requests send them to the process that took over.
+func leave(core wire.Core) {
+	if l, leaves := core.(wire.Leaver); leaves {
+		l.Leave()
+	}
+}
+
+// leave tells every client of the loop.
+func (n *lane) leave(ctx context.Context) error {
+	for from := 0; from >= 0; {
+		if err := n.loop.Call(ctx, func() { from = n.loop.Tell(from, lookAt, leave) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropServer keeps no connection to a server that is not in use, and lets no new request use one that is.

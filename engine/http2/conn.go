@@ -11,12 +11,11 @@ import (
 
 // What we allow a peer.
 const (
-	maxStreams    = 128       // at the same time
-	streamWindow  = 256 << 10 // bytes of one stream that may wait for a server or a client
-	connWindow    = 1 << 20   // of all streams of a connection together
-	flushFrom     = 64 << 10  // frames are collected until the end of the turn, or until they are so many
-	queueLimit    = 1 << 20   // a peer that lets so many bytes wait and asks for more is closed
-	drainPatience = time.Second
+	maxStreams    = 128              // at the same time
+	streamWindow  = 256 << 10        // bytes of one stream that may wait for a server or a client
+	connWindow    = 1 << 20          // of all streams of a connection together
+	flushFrom     = 64 << 10         // frames are collected until the end of the turn, or until they are so many
+	queueLimit    = 1 << 20          // a peer that lets so many bytes wait and asks for more is closed
 	flushPatience = 30 * time.Second // for what waits in a stream whose core is done with it
 	closePatience = 2 * time.Second  // for the end of a stream that we have ended
 )
@@ -165,25 +164,6 @@ func (c *conn) sweep() {
 	c.streams = kept
 }
 
-// restOrEnd closes a connection that has no stream and gets none, and otherwise notes since when it has none.
-func (c *conn) restOrEnd() {
-	if len(c.streams) > 0 {
-		c.state.idle = false
-		return
-	}
-	if c.state.final || c.state.draining || c.state.bye {
-		c.close(noError)
-		return
-	}
-	if !c.state.idle {
-		c.state.idle = true
-		c.since = c.now()
-	}
-	if cap(c.streams) > 16 {
-		c.streams = nil
-	}
-}
-
 // Run implements wire.Task: the turn that soon asked for.
 func (c *conn) Run() {
 	c.state.asked = false
@@ -324,30 +304,6 @@ func (c *conn) weigh() {
 	}
 }
 
-// close ends the connection with a GOAWAY.
-func (c *conn) close(code errorCode) {
-	if c.state.over {
-		return
-	}
-	c.room()
-	c.out = appendGoAway(c.out, c.lastID, code)
-	out := c.out
-	c.state.over = true
-	if c.outer != nil {
-		c.outer.Send(out)
-		c.outer.Close()
-	}
-	c.end(syscall.ECONNRESET)
-}
-
-// fail closes the connection because of what the peer did.
-func (c *conn) fail(code errorCode, reason string) {
-	if !c.state.over {
-		c.role.refused(reason)
-	}
-	c.close(code)
-}
-
 // charge takes n from the budget; false: the connection was closed.
 func (c *conn) charge(n int32, reason string) bool {
 	if c.budget.spend(c.now(), n) {
@@ -355,48 +311,6 @@ func (c *conn) charge(n int32, reason string) bool {
 	}
 	c.fail(enhanceYourCalm, reason)
 	return false
-}
-
-// retire keeps new streams from a connection to a server.
-func (c *conn) retire() {
-	c.state.final = true
-	c.role.retired(c)
-}
-
-// Evict implements wire.Core: the streams that use the server end politely; all, and then the connection, when server is nil.
-func (c *conn) Evict(server *wire.Server) {
-	if c.state.over {
-		return
-	}
-	c.enter()
-	if server == nil && !c.state.draining {
-		c.drain()
-	}
-	for i := 0; i < len(c.streams) && !c.state.over; i++ {
-		if s := c.streams[i]; !s.is(isOver) {
-			s.core.Evict(server)
-		}
-	}
-	c.leave()
-}
-
-// drain announces the end (RFC 9113, 6.8): first without a number, so that what is on its way is still served; the last number follows when the peer has answered a PING.
-func (c *conn) drain() {
-	c.state.draining, c.since = true, c.now()
-	c.room()
-	c.out = appendGoAway(c.out, largestWindow, noError)
-	c.out = append(appendHead(c.out, 8, framePing, 0, 0), drainPing...)
-}
-
-const drainPing = "evenkeel"
-
-// drained is the second half of drain.
-func (c *conn) drained() {
-	if c.state.draining && !c.state.final {
-		c.state.final = true
-		c.room()
-		c.out = appendGoAway(c.out, c.lastID, noError)
-	}
 }
 
 // Connected implements wire.Core.

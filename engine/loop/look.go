@@ -44,6 +44,21 @@ func (l *Loop) Look(from, n int, see func(Sight)) (next int) {
 	return end
 }
 
+// Tell calls f with the core of each accepted connection among n descriptors, beginning with from, and returns where the next call begins; -1: that was all. It is called
+// on the loop. A core that panics loses its connection.
+func (l *Loop) Tell(from, n int, f func(wire.Core)) (next int) {
+	end := min(from+n, len(l.slots))
+	for i := from; i < end; i++ {
+		if c := l.slots[i].conn; c != nil && c.origin != nil && c.core != nil {
+			l.guard(func() { l.current = c; f(c.core) })
+		}
+	}
+	if end >= len(l.slots) {
+		return -1
+	}
+	return end
+}
+
 // End asks the session of a connection to end politely; one that is being closed is closed at once. False: there is no such connection. It is called on the loop.
 func (l *Loop) End(number uint64) bool {
 	fd := uint32(number)

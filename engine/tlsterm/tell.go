@@ -14,3 +14,12 @@ func (c *Conn) Tell(s *wire.Session) {
 		t.Tell(s)
 	}
 }
+
+var _ wire.Leaver = (*Conn)(nil)
+
+// Leave implements wire.Leaver: it asks the core inside.
+func (c *Conn) Leave() {
+	if l, leaves := c.core.(wire.Leaver); leaves && !c.over {
+		l.Leave()
+	}
+}

@@ -15,3 +15,9 @@ type Teller interface {
 	// Tell completes s. It changes nothing of the session, and costs no system call.
 	Tell(s *Session)
 }
+
+// Leaver is a Core whose client may ask for more beside what is under way. A core that stands around another passes it on.
+type Leaver interface {
+	// Leave has the client ask for more over another connection: what is under way goes on, and this connection ends behind it.
+	Leave()
+}
