@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"engine/compress":        {"engine/request"},
 	"engine/http1":           {"engine/wire", "engine/request", "engine/compress", "engine/cache", "engine/rules"},
 	"engine/explain":         {"engine/wire", "engine/http1", "engine/rules", "engine/peek", "engine/proxyproto", "engine/request"},
+	"engine/history":         nil,
 	"engine/http2":           {"engine/wire", "engine/request"},
 	"engine/relay":           {"engine/wire", "engine/peek"},
 	"engine/rules":           {"engine/request"},

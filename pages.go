@@ -20,13 +20,13 @@ func (a *instance) openPages() error {
 	probes := prober{a.engine}
 	lines := trafficLines{a.engine.TrafficLog()}
 	a.api = api.New(api.Options{
-		Traffic: lines, Statistics: a.rings,
+		Traffic: lines, Statistics: a.rings, History: a.history,
 		Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log,
 	})
 	var err error
 	figures := metrics.Handler(metrics.Options{Version: Version, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
 	a.ui, err = ui.New(ui.Options{
-		Traffic: lines, Statistics: a.rings,
+		Traffic: lines, Statistics: a.rings, History: a.history,
 		Metrics:      figures,
 		Certificates: a.vault, Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,
 		Log: a.options.log, Machine: machine{a.host}.figures, Suggest: a.suggest,

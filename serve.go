@@ -24,6 +24,7 @@ import (
 	"evenkeel/appliance/host"
 	"evenkeel/engine"
 	"evenkeel/engine/fallback"
+	"evenkeel/engine/history"
 	"evenkeel/engine/rings"
 	"evenkeel/store"
 	"evenkeel/ui"
@@ -93,6 +94,7 @@ type instance struct {
 	options  serveOptions
 	store    *store.Store
 	rings    *rings.Rings
+	history  *history.History
 	engine   *engine.Engine
 	host     *host.Host
 	control  *control.Control
@@ -139,12 +141,12 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Log: o.log, Certificates: a.vault, Site: a.site(),
+		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
 		Memory: connectionMemory(),
 		Alert:  func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.heir.give(a.engine)
-	a.rings = a.newRings()
+	a.rings, a.history = a.newRings(), a.newHistory()
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
 	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Site: a.site(), Log: o.log})
 	door.Store, door.Log = a.store, o.log
@@ -275,6 +277,7 @@ func (a *instance) runParts(whole context.Context) error {
 	a.aside(ctx, group, "watch over certificates", func(ctx context.Context) error { return a.vault.Run(ctx, a.control) })
 	a.aside(ctx, group, "WebUI", a.serveWebUI)
 	a.aside(ctx, group, "statistics", a.rings.Run)
+	a.aside(ctx, group, "history of health changes", a.history.Run)
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)
 	})

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/history"
 	"evenkeel/engine/rings"
 	"evenkeel/engine/traffic"
 )
@@ -13,6 +14,15 @@ import (
 func (a *instance) newRings() *rings.Rings {
 	return rings.New(rings.Options{
 		Path: filepath.Join(a.options.dir, "statistics.rings"), Source: a.engine.Measure, Log: a.options.log,
+		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
+	})
+}
+
+// newHistory returns the history of health changes, in a file beside that of the statistics.
+func (a *instance) newHistory() *history.History {
+	return history.New(history.Options{
+		Path: filepath.Join(a.options.dir, "statistics.changes"), Source: a.engine.Status, Log: a.options.log,
+		Watch: func() (<-chan struct{}, func()) { return a.control.Watch() },
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 }

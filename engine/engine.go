@@ -32,6 +32,7 @@ type Options struct {
 	Loops        int            // event loops; 0: one for each processor
 	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
+	Noticed      func()         // told that the health of a server changed; must not wait. nil: nobody is
 	LogsDir      string         // where the traffic log is kept; empty: in no file
 	ScriptsDir   string         // where the monitor writes scripts; empty: script checks fail with a sentence
 	Site         appliance.Site // the appliance's own listeners and addresses, where no host name may lead
@@ -306,6 +307,9 @@ func (e *Engine) healthChanged(id string, h appliance.Health) {
 		s.warm(e.now())
 	}
 	s.service.revise()
+	if e.options.Noticed != nil {
+		e.options.Noticed()
+	}
 	if h == appliance.Down {
 		e.lost(s)
 	}

@@ -56,7 +56,7 @@ func menu(path string, admin bool) []view.MenuGroup {
 		{Icon: "cluster", Name: "Cluster Configuration", Entries: cluster},
 		{Icon: "maintenance", Name: "Maintenance", Entries: entries{{Name: "Passwords", Path: "/lbadmin/passwords"}, {Name: "Fallback Page", Path: fallbackPath}}},
 		{Icon: "view", Name: "View Configuration", Entries: entries{{Name: "Running and saved", Path: "/lbadmin/configuration"}, {Name: "History", Path: "/lbadmin/history"}}},
-		{Icon: "reports", Name: "Reports", Entries: entries{{Name: "Layer 7 status", Path: layer7StatusPath}, {Name: "Current connections", Path: connectionsPath}, {Name: "Persistence table", Path: persistencePath}, {Name: "Graphs", Path: graphsPath}, {Name: "Explain", Path: explainPath}, {Name: "Audit", Path: "/lbadmin/reports/audit"}}},
+		{Icon: "reports", Name: "Reports", Entries: entries{{Name: "Layer 7 status", Path: layer7StatusPath}, {Name: "Current connections", Path: connectionsPath}, {Name: "Persistence table", Path: persistencePath}, {Name: "Graphs", Path: graphsPath}, {Name: "Availability", Path: availabilityPath}, {Name: "Health changes", Path: healthChangesPath}, {Name: "Explain", Path: explainPath}, {Name: "Audit", Path: "/lbadmin/reports/audit"}}},
 		{Icon: "logs", Name: "Logs", Entries: entries{{Name: "Layer 7", Path: logsPath}}},
 	}
 	for i := range list {

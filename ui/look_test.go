@@ -33,6 +33,7 @@ func TestLook(t *testing.T) {
 		return "Did you mean 192.168.0.188? It is free in 192.168.0.0/24 on eth0."
 	}})
 	browser := newBrowser(t, r, 30*time.Minute)
+	kept(r)
 	paint(r)
 	r.web()
 	pages := map[string]func(context.Context) error{
@@ -40,7 +41,8 @@ func TestLook(t *testing.T) {
 		"chosen": r.ticking, "draining": r.open(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA2"))), "limit": r.typing(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")), map[string]string{"#limit": "soon"}, "#drain-limit button"), "label": r.open("/lbadmin/servers?label=VNA2"), "services": r.open(layer7), "new": r.open(layer7 + "/new"), "modify": r.open(layer7 + "/" + r.id("VNA_DICOM")),
 		"errors": r.typing(layer7+"/new", map[string]string{"#f-label": "VNA_DICOM", "#f-address": "192.168.0.1888", "#f-ports": "70000"}, "#save"),
 		"check":  r.typing(layer7+"/"+r.id("VNA_DICOM"), nil, "#check-now"), "api": r.typing(layer7+"/"+r.id("DMWL"), nil, "#show-api"), "delete": r.open(layer7 + "/" + r.id("HL7") + "/delete"),
-		"rules":   r.rulesOpen,
+		"rules":        r.rulesOpen,
+		"availability": r.open(availabilityPath + "?period=week"), "health-changes": r.open(healthChangesPath),
 		"explain": r.open(explainPath + "?virtual_service=" + r.id("HL7") + "&client=10.0.0.7&url=https%3A%2F%2Fwww.example.org%2Fimg%2Fa.png&headers=Accept%3A+*%2F*"), "explain-asks": r.open(explainPath), "trial": r.trying,
 		"scripts": r.open("/lbadmin/scripts"), "script": r.open("/lbadmin/scripts/new"), "commit": r.open("/lbadmin/commit"), "wizard": r.open("/lbadmin/wizard"), "imaging": r.open("/lbadmin/wizard/imaging"),
 		"review":  r.typing("/lbadmin/wizard/imaging", map[string]string{"#f-vip": "192.168.0.201", "#f-first": "192.168.0.40", "#f-second": "192.168.0.42"}, "#wizard-check"),

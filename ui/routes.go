@@ -142,6 +142,8 @@ func routes() []route {
 		{post, "/lbadmin/reports/persistence", operator, clearPersistence},
 		{get, "/lbadmin/reports/audit", viewer, audit},
 		{get, graphsPath, viewer, graphs},
+		{get, availabilityPath, viewer, availabilityReport},
+		{get, healthChangesPath, viewer, healthChanges},
 		{get, explainPath, viewer, explain},
 
 		// Logs

@@ -104,6 +104,7 @@ type Options struct {
 	Machine      func(ctx context.Context) (Machine, error) // nil: the figures of the machine are not shown
 	Traffic      TrafficLog                                 // nil: no traffic log is kept
 	Statistics   Statistics                                 // nil: nothing is kept over time
+	History      History                                    // nil: no history of health is kept
 	// Metrics answers under /metrics; nil: nothing does.
 	Metrics http.Handler
 	// Suggest says in one sentence which address was probably meant, or nothing; nil: no suggestions.

@@ -319,6 +319,29 @@ Candidate.max_connections: The most that it may have; absent: no limit.
 Candidate.backup: true: it serves only when none of the others does.
 Candidate.usable: Whether it takes new clients now.
 Candidate.sentence: How it is, for this client.
+Availability.virtual_service: Id of the service.
+Availability.virtual_service_label: Label of the service.
+Availability.period: hour, day, week, month or year, up to now.
+Availability.known_ns: Nanoseconds of the period of which is known how the service was.
+Availability.down_ns: Nanoseconds of them in which no real server served.
+Availability.longest_ns: The longest outage, within the period.
+Availability.percent: How much of what is known it was up, 0 to 100; -1: nothing is known.
+Availability.outages: When it was not, the newest first.
+Outage.virtual_service: Id of the service.
+Outage.virtual_service_label: Label of the service as it was then.
+Outage.from: When it began.
+Outage.to: When it ended; absent: it goes on.
+Outage.lasted_ns: How long it lasted, or lasts until now.
+Outage.state: What it began with: down, fallback or drained.
+Outage.sentence: Why it began.
+HealthEvent.id: Grows with each change.
+HealthEvent.at: When it changed.
+HealthEvent.virtual_service: Id of the service.
+HealthEvent.virtual_service_label: Label of the service as it was then.
+HealthEvent.real_server: Id of the real server; absent: the service as a whole changed.
+HealthEvent.real_server_label: Label of the real server as it was then.
+HealthEvent.state: What it became: up or down; online, drain or halt by an operator; of a service one of its states, or removed.
+HealthEvent.sentence: Why, in one sentence.
 Cleared.cleared: How many entries were forgotten.
 Alert.code: Name of the alert in the catalogue.
 Alert.severity: How urgent it is.

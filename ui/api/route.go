@@ -159,7 +159,7 @@ func (a *API) table() []route {
 		{"Certificates", slices.Concat(a.certificateRoutes(), a.signingRoutes(), a.authorityRoutes())},
 		{"Scripts and settings", a.scriptRoutes()},
 		{"Running", a.runningRoutes()},
-		{"Logs and statistics", append(a.logRoutes(), a.statisticsRoutes()...)},
+		{"Logs and statistics", slices.Concat(a.logRoutes(), a.statisticsRoutes(), a.healthRoutes())},
 		{"Clients", slices.Concat(a.rememberedRoutes(), a.explainRoutes())},
 		{"History", a.historyRoutes()},
 		{"Users and tokens", a.accountRoutes()},

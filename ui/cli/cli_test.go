@@ -121,7 +121,7 @@ func start(ctx context.Context, dir string) (stop func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	a := api.New(api.Options{Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
+	a := api.New(api.Options{Statistics: memory{}, History: memory{}, Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- api.Socket(ctx, dir, a.ConsoleHandler(), nil) }()

@@ -191,6 +191,8 @@ func expectation(s *Schema) string {
 		return "A list belongs here, in [ ]."
 	case Truth:
 		return "true or false belongs here."
+	case Fraction:
+		return "A number belongs here."
 	case Whole:
 		if s.Max < 1<<31 {
 			return fmt.Sprintf("A whole number from %d to %d belongs here.", s.Min, s.Max)

@@ -244,7 +244,7 @@ func (s *Schema) Paths() []string {
 
 // Reads tells whether a value of that form is read.
 func (s *Schema) Reads(f Form) bool {
-	if s.Form == f || s.Form == Free {
+	if s.Form == f || s.Form == Free || s.Form == Fraction && f == Whole {
 		return true
 	}
 	for _, also := range s.Also {
