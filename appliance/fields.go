@@ -116,7 +116,7 @@ func Fields() []Field {
 		{vs, "limits.queue_timeout", "Time in the queue", "Who has waited for so long gets 503 with Retry-After in HTTP Mode; in TCP Mode the connection is closed."},
 		{vs, "limits.full_load", "Full load", "For real servers with minimum connections: when so many clients are served or wait, each has its maximum. 0 or empty: a tenth of the maximum connections of the service."},
 		{vs, "log", "Traffic log", "A line for each request (HTTP Mode) or session (TCP Mode): all of them, only those that did not end well, or nothing."},
-		{vs, "rules", "Rules", "Looked at from the top for each request; every rule whose conditions hold does its actions. The first answer ends them; of several pools or servers the first counts."},
+		{vs, "rules", "Rules", "Looked at from the top for each request (HTTP Mode) or session (TCP Mode, UDP Mode); every rule whose conditions hold does its actions. The first answer ends them; of several pools or servers the first counts. In TCP Mode with a condition on the TLS name, clients whose TLS passes through are waited for up to 2 s until they have said it; who says none has an empty one."},
 		{rs, "label", "Label", "The name shown everywhere."},
 		{rs, "address", "IP address or host name", "The server's own address, or a name such as pacs1.example.org. A name is looked up again by its time to live; when it leads elsewhere new connections go there, and open ones stay. While it does not resolve the last address is used."},
 		{rs, "port", "Port", "Empty: the same port that the client came to."},

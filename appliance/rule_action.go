@@ -63,6 +63,11 @@ func (k RuleActionKind) String() string {
 	return verb + " " + side + " header"
 }
 
+// In tells whether rules of that mode can do k.
+func (k RuleActionKind) In(p Protocol) bool {
+	return p == HTTP || k == DoDeny || k == DoPool || k == DoServer || k == DoLimit && p == TCP
+}
+
 // OnHeader tells whether k edits a header.
 func (k RuleActionKind) OnHeader() bool { return strings.HasSuffix(string(k), "_header") }
 

@@ -9,7 +9,7 @@ import (
 // Subject is what a condition looks at.
 type Subject string
 
-// The subjects. Sources and TLS names are known in TCP Mode too; everything else is HTTP Mode's.
+// The subjects. Sources are known in every mode, TLS names in TCP Mode too; everything else is HTTP Mode's.
 const (
 	SubjectPath   Subject = "path"     // without the query, percent-decoded, without //, /./ and /../: what the servers take it for
 	SubjectHost   Subject = "host"     // without its port, in lower case
@@ -28,6 +28,11 @@ func Subjects() []Subject {
 
 // Valid tells whether s is one of the subjects.
 func (s Subject) Valid() bool { return slices.Contains(Subjects(), s) }
+
+// In tells whether rules of that mode can look at s.
+func (s Subject) In(p Protocol) bool {
+	return p == HTTP || s == SubjectSource || s == SubjectTLS && p == TCP
+}
 
 // String returns the name on the pages.
 func (s Subject) String() string {

@@ -48,3 +48,41 @@ func TestRulesThatCannotWorkAreRefusedAtTheirField(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatRulesCanDoInEachMode: in TCP Mode there is a source and a name in TLS, in UDP Mode a source alone.
+func TestWhatRulesCanDoInEachMode(t *testing.T) {
+	when := func(s Subject, value string) Rule {
+		return Rule{When: []Condition{{Subject: s, Operator: OpEqual, Value: value}}, Then: []RuleAction{{Kind: DoDeny, Status: 403}}}
+	}
+	limit := Rule{Then: []RuleAction{{Kind: DoLimit, Requests: 3, Period: Duration(1e9)}}}
+	for _, c := range []struct {
+		mode Protocol
+		rule Rule
+		want string
+	}{
+		{TCP, when(SubjectSource, "10.0.0.0/8"), ""},
+		{TCP, when(SubjectTLS, "a.example.org"), ""},
+		{TCP, limit, ""},
+		{TCP, when(SubjectPath, "/a"), "TCP Mode knows nothing of the path"},
+		{TCP, Rule{Then: []RuleAction{{Kind: DoRedirect, Value: "/"}}}, "In TCP Mode a rule can deny, use a pool, use a server or limit the rate."},
+		{UDP, when(SubjectSource, "10.0.0.0/8"), ""},
+		{UDP, when(SubjectTLS, "a.example.org"), "UDP Mode knows nothing of the TLS server name"},
+		{UDP, limit, "In UDP Mode a rule can deny, use a pool or use a server."},
+		{HTTP, when(SubjectTLS, "a.example.org"), ""},
+		{HTTP, limit, ""},
+	} {
+		c.rule.ID, c.rule.Label = "rule", "R"
+		s := NewService(c.mode)
+		s.ID, s.Label, s.Address, s.Ports, s.Rules = "site", "S", netip.MustParseAddr("10.0.0.1"), Ports{{80, 80}}, []Rule{c.rule}
+		config := Config{Cluster: Cluster{VirtualServices: []VirtualService{s}}}
+		config.Cluster.Normalize()
+		err := Validate(config, Site{})
+		if text := ""; err != nil {
+			if text = ErrorsOf(err)[0].Text(); c.want == "" || !strings.Contains(text, c.want) {
+				t.Errorf("%s, %s: %s", c.mode, c.rule.Conditions(), text)
+			}
+		} else if c.want != "" {
+			t.Errorf("%s, %s → %s was let through", c.mode, c.rule.Conditions(), c.rule.Actions(nil))
+		}
+	}
+}

@@ -105,8 +105,8 @@ func (v *validation) condition(s *VirtualService, c *Condition) {
 	v.oneOf("subject", c.Subject.Valid(), string(c.Subject))
 	v.oneOf("operator", c.Operator.Valid(), string(c.Operator))
 	switch {
-	case s.Protocol != HTTP && c.Subject.Valid() && c.Subject != SubjectSource:
-		v.refuse("subject", "TCP Mode knows the client's address only; a condition on the %s needs HTTP Mode.", c.Subject)
+	case c.Subject.Valid() && !c.Subject.In(s.Protocol):
+		v.refuse("subject", "%s knows nothing of the %s; that needs HTTP Mode.", s.Protocol, c.Subject)
 	case c.Subject.Named() && !validToken.MatchString(c.Name):
 		v.refuse("name", "Write the name of the %s: letters, digits and signs such as - and _, no space.", c.Subject)
 	case c.Subject == SubjectQuery && (len(c.Name) > 128 || !visible(c.Name)):
@@ -166,8 +166,12 @@ func oneLine(s string) bool {
 }
 
 func (v *validation) action(s *VirtualService, a *RuleAction) {
-	if s.Protocol != HTTP && a.Kind.Valid() && a.Kind != DoDeny && a.Kind != DoPool && a.Kind != DoServer {
-		v.refuse("do", "In TCP Mode a rule can deny, use a pool or use a server.")
+	if a.Kind.Valid() && !a.Kind.In(s.Protocol) {
+		what := "deny, use a pool, use a server or limit the rate"
+		if s.Protocol == UDP {
+			what = "deny, use a pool or use a server"
+		}
+		v.refuse("do", "In %s a rule can %s.", s.Protocol, what)
 		return
 	}
 	if (len(a.Value) > maxRuleText || !oneLine(a.Value)) && a.Kind.Valid() {

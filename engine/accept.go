@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"evenkeel/appliance"
@@ -30,5 +31,11 @@ func (s *shard) plain(c wire.Conn) wire.Core {
 	if s.config.Protocol == appliance.HTTP {
 		return s.web(c)
 	}
-	return relay.New(relay.Options{Service: s, Client: c, Recorder: s})
+	o := relay.Options{Service: s, Client: c, Recorder: s}
+	if inside, secure := c.(wire.Secured); secure {
+		o.TLSName = strings.ToLower(inside.Secrecy().ServerName)
+	} else {
+		o.ReadName = s.readsName()
+	}
+	return relay.New(o)
 }

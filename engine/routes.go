@@ -79,7 +79,7 @@ func (next *change) reroute(n *lane) {
 
 // routed chooses where a rule sends the request. decided is false when no rule says anything, or when the server that it names cannot serve: then the others do.
 func (s *shard) routed(q *wire.Query) (c wire.Choice, decided, ok bool) {
-	if s.config.Protocol != appliance.HTTP && s.program != nil {
+	if s.config.Protocol != appliance.HTTP && s.program != nil && !q.Ruled {
 		if !s.decide(q) {
 			return wire.Choice{}, true, false
 		}
@@ -103,14 +103,23 @@ func (s *shard) routed(q *wire.Query) (c wire.Choice, decided, ok bool) {
 	return wire.Choice{}, false, false
 }
 
+// readsName tells whether the rules want the server name of clients whose TLS passes through, so that their first bytes must be waited for.
+func (s *shard) readsName() bool { return s.program.Asks(appliance.SubjectTLS) }
+
 // decide runs the rules of TCP Mode on a client; false: it is turned away.
 func (s *shard) decide(q *wire.Query) bool {
 	if s.evaluator == nil {
 		s.evaluator = &rules.Evaluator{}
 	}
-	r := rules.OfConnection(q.Client.Addr(), q.Port)
+	r := rules.OfConnection(q.Client.Addr(), q.Port, q.TLSName)
 	d := s.evaluator.Run(s.program, &r, int64(s.lane.loop.Now()), q.Dry)
-	q.Rule = d.Route
+	q.Rule, q.Ruled = d.Route, true
+	switch {
+	case d.Retry > 0:
+		q.Refusal = "the client's source connects more often than a rule allows"
+	case d.Status != 0:
+		q.Refusal = "a rule refused the session"
+	}
 	return d.Status == 0
 }
 

@@ -107,9 +107,9 @@ func (w *account) previewAnswer(v *http1.Preview) {
 
 // readSession is readHTTP of TCP Mode and UDP Mode, where nothing is sent on but what the client sends.
 func (w *account) readSession() bool {
-	w.query = wire.Query{Client: w.client, Port: w.Local.Port(), Dry: true}
+	w.query = wire.Query{Client: w.client, Port: w.Local.Port(), TLSName: strings.ToLower(w.asked()), Dry: true}
 	if w.Program != nil {
-		r := rules.OfConnection(w.client.Addr(), w.Local.Port())
+		r := rules.OfConnection(w.client.Addr(), w.Local.Port(), w.query.TLSName)
 		d, trace := new(rules.Evaluator).Explain(w.Program, &r, int64(w.Now))
 		w.tellRules(&trace, d.Status)
 		if d.Status != 0 {

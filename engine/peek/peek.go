@@ -141,23 +141,6 @@ func vector(b []byte, size int) (value, rest []byte, ok bool) {
 
 // speaks13 looks through the extensions, which may be absent, for the one of versions.
 func speaks13(b []byte, has func([]byte) bool) (yes, ok bool) {
-	if len(b) == 0 {
-		return false, true
-	}
-	list, rest, ok := vector(b, 2)
-	if !ok || len(rest) > 0 {
-		return false, false
-	}
-	for len(list) > 0 {
-		if len(list) < 2 {
-			return false, false
-		}
-		kind := binary.BigEndian.Uint16(list)
-		var value []byte
-		if value, list, ok = vector(list[2:], 2); !ok {
-			return false, false
-		}
-		yes = yes || kind == versions && has(value)
-	}
-	return yes, true
+	ok = eachExtension(b, func(kind uint16, value []byte) { yes = yes || kind == versions && has(value) })
+	return yes && ok, ok
 }

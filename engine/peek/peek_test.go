@@ -185,7 +185,7 @@ func TestRDPRequests(t *testing.T) {
 
 func FuzzPeek(f *testing.F) {
 	client, server := hellos(f, tls.VersionTLS13)
-	for _, b := range [][]byte{client, server, hello("0123", 0, 43, 0, 3, 2, 3, 4), request("Cookie: mstshash=jdoe\r\n"), request("Cookie: msts=3640205228.15629.0000\r\n")} {
+	for _, b := range [][]byte{client, server, inPieces(client, 40), hello("0123", 0, 43, 0, 3, 2, 3, 4), request("Cookie: mstshash=jdoe\r\n"), request("Cookie: msts=3640205228.15629.0000\r\n")} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -194,6 +194,9 @@ func FuzzPeek(f *testing.F) {
 			if v != Found && (h.Session != nil || h.TLS13) || len(h.Session) > 32 || v == More && len(b) > Limit+recordHead {
 				t.Errorf("%+v %d", h, v)
 			}
+		}
+		if name, v := ServerName(b); v != Found && name != "" || len(name) > longestName || strings.ContainsFunc(name, notInName) {
+			t.Errorf("%q %d", name, v)
 		}
 		r, v := RDP(b)
 		if len(r.User) > maxUser || v == More && len(b) > maxRequest {

@@ -10,9 +10,11 @@ import (
 	"evenkeel/engine/wire"
 )
 
-// first is what the first bytes of a session showed, in services whose persistence looks at them; other sessions have none, nor has one that needs it no more.
+// first is what the first bytes of a session showed, in services whose persistence or whose rules look at them; other sessions have none, nor has one that needs it no more.
 type first struct {
 	kind    appliance.PersistenceKind
+	named   bool           // the server name is wanted, and known when it is not waited for
+	name    string         // that the client asks for by TLS
 	waiting bool           // for the client's first bytes: no server is chosen yet
 	source  bool           // the client showed nothing by which it could be told from others: its address counts
 	session []byte         // see wire.Query
@@ -27,12 +29,18 @@ const (
 )
 
 // wait has the session wait for the client's first bytes if its service looks at them.
-func (s *session) wait() bool {
+func (s *session) wait(o *Options) bool {
 	kind := s.service.Config().Persistence.Kind
 	if kind != appliance.PersistTLSSession && kind != appliance.PersistRDPCookie {
+		kind = appliance.PersistNone
+	}
+	if kind == appliance.PersistNone && !o.ReadName {
+		if o.TLSName != "" {
+			s.first = &first{kind: kind, name: o.TLSName}
+		}
 		return false
 	}
-	s.first = &first{kind: kind, waiting: true}
+	s.first = &first{kind: kind, named: o.ReadName, name: o.TLSName, waiting: true}
 	s.client.WakeAt(s.active.Add(peekPatience))
 	return true
 }
@@ -43,7 +51,14 @@ func (s *session) waits() bool { return s.first != nil && s.first.waiting }
 func (s *session) show(b []byte) {
 	f := s.first
 	verdict := peek.None
+	if f.named {
+		if f.name, verdict = peek.ServerName(b); verdict == peek.More {
+			return
+		}
+	}
 	switch {
+	case f.kind == appliance.PersistNone:
+		verdict = peek.Found
 	case f.kind == appliance.PersistTLSSession:
 		var h peek.Hello
 		h, verdict = peek.ClientHello(b)
@@ -72,7 +87,7 @@ func (s *session) decide() {
 // ask completes a question for a server.
 func (f *first) ask(q *wire.Query) {
 	if f != nil {
-		q.Session, q.Route, q.BySource = f.session, f.route, f.source
+		q.Session, q.Route, q.BySource, q.TLSName = f.session, f.route, f.source, f.name
 	}
 }
 

@@ -11,7 +11,10 @@ type account struct {
 }
 
 // unserved says why there is no server.
-func (s *session) unserved() wire.End {
+func (s *session) unserved(q *wire.Query) wire.End {
+	if q.Refusal != "" {
+		return wire.EndRefused
+	}
 	if s.account.tries > 0 {
 		return wire.EndConnectFailed
 	}
@@ -20,6 +23,9 @@ func (s *session) unserved() wire.End {
 
 // why says it in a sentence.
 func why(q *wire.Query) string {
+	if q.Refusal != "" {
+		return q.Refusal
+	}
 	if q.Crowded {
 		return "every server is at its limit, and the queue is full"
 	}

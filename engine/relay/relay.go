@@ -16,6 +16,8 @@ type Options struct {
 	Client  wire.Conn
 	// Recorder is told of the session when it is over; nil: nobody is.
 	Recorder wire.Recorder
+	TLSName  string // the server name that the client asked for by TLS which ended before; empty: none
+	ReadName bool   // the server name is to be read from the client's first bytes, for the rules
 }
 
 // session is one client and its server. While it waits it holds nothing but itself.
@@ -34,6 +36,8 @@ type session struct {
 	held     int       // bytes that the peers had not acknowledged when silence was last looked at
 	up, down stream
 	account  account
+	rule     int32 // as the rules decided, for wire.Query
+	ruled    bool
 	picked   bool // to be released
 	linked   bool // the server is connected
 	over     bool
@@ -63,7 +67,7 @@ const (
 func New(o Options) wire.Core {
 	s := &session{service: o.Service, recorder: o.Recorder, client: o.Client, active: o.Service.Loop().Now()}
 	s.account.began = s.active
-	if !s.wait() {
+	if !s.wait(&o) {
 		s.client.Pause()
 		s.connect()
 	}
@@ -75,15 +79,17 @@ func (s *session) connect() {
 	for {
 		q := wire.Query{Client: s.client.Peer(), Port: s.client.Local().Port(), Tried: s.tried, Waiter: s, Ticket: s.place()}
 		s.first.ask(&q)
+		q.Rule, q.Ruled = int(s.rule), s.ruled
 		q.Spent = wire.IsSpent(s.trying, s.service.Loop().Now(), s.service.Config().Limits.ConnectTimeout.D())
 		choice, ok := s.service.Pick(&q)
+		s.rule, s.ruled = int32(q.Rule), q.Ruled
 		switch {
 		case q.Waits:
 			s.queue(q.Ticket)
 			return
 		case !ok:
 			s.turnedAway()
-			s.end(wire.Conn.Close, s.unserved(), why(&q))
+			s.end(wire.Conn.Close, s.unserved(&q), why(&q))
 			return
 		}
 		s.choice, s.picked = choice, true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"evenkeel/appliance"
@@ -50,8 +51,12 @@ type action struct {
 
 // Compile returns the program of a service's rules, or nil when none is switched on. The counts of limits that stand unchanged in old, which may be nil, are kept.
 // It fails only for rules that Validate refuses.
+// Routes that old had keep their numbers, because requests may be under way that were given one.
 func Compile(list []appliance.Rule, old *Program) (*Program, error) {
 	p := &Program{}
+	if old != nil && len(old.routes) < mostRoutes {
+		p.routes = slices.Clone(old.routes)
+	}
 	for i := range list {
 		r := &list[i]
 		if r.Disabled {
@@ -86,6 +91,16 @@ func (p *Program) Routes() []Route {
 		return nil
 	}
 	return p.routes
+}
+
+// mostRoutes is how many routes a program takes over: more than the rules of a service can have, so that it forgets only what is long gone.
+const mostRoutes = 16 * appliance.MaxRules
+
+// Asks tells whether a rule looks at the subject. A nil program asks nothing.
+func (p *Program) Asks(s appliance.Subject) bool {
+	return p != nil && slices.ContainsFunc(p.rules, func(r rule) bool {
+		return slices.ContainsFunc(r.when, func(c condition) bool { return c.subject == s })
+	})
 }
 
 func compileCondition(c *appliance.Condition) (condition, error) {

@@ -21,8 +21,10 @@ type Request struct {
 	Secure  bool   // it came by TLS
 }
 
-// OfConnection is what is known of a client in TCP Mode and UDP Mode.
-func OfConnection(source netip.Addr, port uint16) Request { return Request{Source: source, Port: port} }
+// OfConnection is what is known of a client in TCP Mode and UDP Mode; tlsName as in Request.
+func OfConnection(source netip.Addr, port uint16, tlsName string) Request {
+	return Request{Source: source, Port: port, TLSName: tlsName}
+}
 
 // split returns the path and the query with its question mark.
 func (r *Request) split() (path, query []byte) {

@@ -351,3 +351,32 @@ func FuzzRun(f *testing.F) {
 		}
 	})
 }
+
+// TestRoutesKeepTheirNumbers: who was routed before an Apply may still be on its way behind it.
+func TestRoutesKeepTheirNumbers(t *testing.T) {
+	to := func(id string) appliance.Rule {
+		return appliance.Rule{ID: id, Then: []appliance.RuleAction{{Kind: appliance.DoPool, Pool: id}}}
+	}
+	first, _ := Compile([]appliance.Rule{to("a"), to("b")}, nil)
+	second, _ := Compile([]appliance.Rule{to("c"), to("b")}, first)
+	if got := second.Routes(); len(got) != 3 || got[0].Pool != "a" || got[1].Pool != "b" || got[2].Pool != "c" {
+		t.Errorf("%+v", got)
+	}
+	if d := new(Evaluator).Run(second, &Request{}, 1, false); d.Route != 3 {
+		t.Errorf("route %d", d.Route)
+	}
+	if d := new(Evaluator).Run(first, &Request{}, 1, false); d.Route != 1 {
+		t.Errorf("route %d", d.Route)
+	}
+}
+
+func TestAProgramSaysWhatItAsks(t *testing.T) {
+	name := appliance.Rule{When: []appliance.Condition{{Subject: appliance.SubjectTLS, Operator: appliance.OpPresent}}, Then: []appliance.RuleAction{{Kind: appliance.DoDeny, Status: 403}}}
+	asks, _ := Compile([]appliance.Rule{name}, nil)
+	name.When[0].Subject = appliance.SubjectSource
+	name.When[0].Value = "10.0.0.0/8"
+	other, _ := Compile([]appliance.Rule{name}, nil)
+	if !asks.Asks(appliance.SubjectTLS) || other.Asks(appliance.SubjectTLS) || (*Program)(nil).Asks(appliance.SubjectTLS) {
+		t.Error(asks.Asks(appliance.SubjectTLS), other.Asks(appliance.SubjectTLS))
+	}
+}

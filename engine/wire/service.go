@@ -44,6 +44,10 @@ type Query struct {
 	BySource bool           // what the client showed does not tell it from others; its address counts instead
 	Secure   bool           // the client came by TLS
 	Rule     int            // where the rules send this request: 1 for the first of the program's routes; 0: nowhere in particular
+	TLSName  string         // in TCP Mode: the server name that the client asks for by TLS, in lower case; empty: none, or nobody looked
+	// Ruled says that Rule is what the rules of TCP Mode said of this session when Pick was asked first: they look at each once. Refusal is why they turn it away.
+	Ruled   bool
+	Refusal string
 	// Dry says that somebody only wants to know: nothing is counted, remembered or moved on, and nothing is to be released.
 	Dry bool
 	// Waiter is who asks, if it would wait for a place. Pick returns false and sets Waits when it shall: Ticket is its place in the queue then, which comes with its next

@@ -68,7 +68,7 @@ func rulesEditor(s ServiceForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<p class=\"dim\">Looked at from the top for each request. A rule acts when all its conditions hold; the first redirect or refusal ends them, and the first pool or server counts.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<p class=\"dim\">Looked at from the top for each request or session. A rule acts when all its conditions hold; the first redirect or refusal ends them, and the first pool or server counts.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
