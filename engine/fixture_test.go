@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ENGINE_TEST_CHILD") != "" {
 		os.Exit(child(os.Getenv("ENGINE_TEST_CHILD")))
 	}
+	if err := prepareNamespace(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	before := descriptors()
 	code := m.Run()
 	if code == 0 {

@@ -151,10 +151,10 @@ func (e *Engine) refuses(v *appliance.VirtualService, r *appliance.RealServer, a
 
 // reaches tells whether who connects to a comes to what listens on at.
 func (e *Engine) reaches(a, at netip.Addr) bool {
-	if at = at.Unmap(); !at.IsUnspecified() {
-		return a == at
+	if !appliance.Collides(a, at) { // a wildcard of IPv4 does not listen on addresses of IPv6
+		return false
 	}
-	if a.IsLoopback() || slices.Contains(e.options.Site.Addresses, a) {
+	if !at.IsUnspecified() || a.IsLoopback() || slices.Contains(e.options.Site.Addresses, a) {
 		return true
 	}
 	for local := range e.groups {

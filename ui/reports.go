@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -65,14 +66,14 @@ func (p *page) hits(words []string) []view.Hit {
 	saved := p.ui.Control.Saved().Config.Cluster
 	for i := range saved.VirtualServices {
 		s := &saved.VirtualServices[i]
-		at := s.Address.String() + ":" + s.Ports.String()
+		at := net.JoinHostPort(s.Address.String(), s.Ports.String())
 		add(view.Hit{Kind: "Virtual service", Name: s.Label, Path: layer7 + "/" + s.ID, Note: at}, s.Label+" "+at)
 	}
 	for i := range saved.VirtualServices {
 		s := &saved.VirtualServices[i]
 		for k := range s.RealServers {
 			r := &s.RealServers[k]
-			at := string(r.Address) + ":" + portOf(s, r)
+			at := net.JoinHostPort(string(r.Address), portOf(s, r))
 			add(view.Hit{Kind: "Real server", Name: r.Label + " of " + s.Label, Path: serverPath(s.ID, r.ID), Note: at}, r.Label+" "+at)
 		}
 	}

@@ -15,7 +15,12 @@ import (
 // nameServer answers each datagram with those that answer makes of it, and returns its address.
 func nameServer(t *testing.T, answer func(query []byte) [][]byte) netip.AddrPort {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return nameServerOn(t, "127.0.0.1:0", answer)
+}
+
+func nameServerOn(t *testing.T, at string, answer func(query []byte) [][]byte) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(at)))
 	if err != nil {
 		t.Fatal(err)
 	}

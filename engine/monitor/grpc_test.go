@@ -21,7 +21,14 @@ import (
 // grpcServer is an HTTP/2 server in clear; it returns its address.
 func grpcServer(t *testing.T, handler http.HandlerFunc) netip.AddrPort {
 	t.Helper()
+	return grpcServerOn(t, "127.0.0.1:0", handler)
+}
+
+func grpcServerOn(t *testing.T, at string, handler http.HandlerFunc) netip.AddrPort {
+	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
+	_ = server.Listener.Close()
+	server.Listener = listen(t, at)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"evenkeel/appliance"
@@ -14,14 +16,17 @@ import (
 
 func jsonNumber(text string) json.Number { return json.Number(text) }
 
-// parseServer reads LABEL=ADDRESS or LABEL=ADDRESS:PORT; an IPv6 address with a port stands in brackets.
+// parseServer reads LABEL=ADDRESS or LABEL=ADDRESS:PORT, where the address may be a host name; an IPv6 address with a port stands in brackets.
 func (s *session) parseServer(text string) (map[string]any, error) {
 	label, address, hasAddress := strings.Cut(text, "=")
 	if !hasAddress || label == "" || address == "" {
 		return nil, s.misused("--server is written LABEL=ADDRESS or LABEL=ADDRESS:PORT, not %q", text)
 	}
-	if at, err := netip.ParseAddrPort(address); err == nil {
-		return map[string]any{"label": label, "address": at.Addr().String(), "port": at.Port()}, nil
+	if _, err := netip.ParseAddr(address); err != nil {
+		host, port, err := net.SplitHostPort(address)
+		if number, wrong := strconv.ParseUint(port, 10, 16); err == nil && wrong == nil && number > 0 {
+			return map[string]any{"label": label, "address": host, "port": number}, nil
+		}
 	}
 	return map[string]any{"label": label, "address": address}, nil
 }

@@ -29,12 +29,25 @@ func posted(f Service) url.Values {
 	return out
 }
 
+// anyAddress is one of either family.
+func anyAddress(t *rapid.T, name string) netip.Addr {
+	if last := rapid.Byte().Draw(t, name); last&1 == 0 {
+		return netip.AddrFrom4([4]byte{10, 0, 0, last})
+	}
+	return netip.MustParseAddr(rapid.SampledFrom([]string{"::1", "fd00::188", "2001:db8::ffff:1", "fd00:1:2:3:4:5:6:7"}).Draw(t, name+" of IPv6"))
+}
+
 func anyService(t *rapid.T) appliance.VirtualService {
 	s := appliance.NewService(rapid.SampledFrom([]appliance.Protocol{appliance.TCP, appliance.HTTP}).Draw(t, "protocol"))
 	duration := func(name string) appliance.Duration {
 		return appliance.Duration(time.Duration(rapid.IntRange(1, 90_000_000).Draw(t, name)) * time.Millisecond)
 	}
-	s.Label, s.Address = "Service", netip.AddrFrom4([4]byte{10, 0, 0, rapid.Byte().Draw(t, "address")})
+	s.Label, s.Address = "Service", anyAddress(t, "address")
+	s.SourceAddress.Addr = anyAddress(t, "source address")
+	for range rapid.IntRange(0, 2).Draw(t, "trusted") {
+		a := anyAddress(t, "proxy")
+		s.ProxyProtocol.Trusted = append(s.ProxyProtocol.Trusted, netip.PrefixFrom(a, rapid.IntRange(1, a.BitLen()).Draw(t, "bits")))
+	}
 	s.Ports = appliance.Ports{{First: uint16(rapid.IntRange(1, 60000).Draw(t, "port"))}}
 	s.Ports[0].Last = s.Ports[0].First + uint16(rapid.IntRange(0, 100).Draw(t, "ports"))
 	s.Scheduler = rapid.SampledFrom(appliance.Schedulers()).Draw(t, "scheduler")
@@ -50,7 +63,7 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	s.Limits.Queue, s.Limits.FullLoad, s.Limits.QueueTimeout = rapid.IntRange(0, 1000).Draw(t, "queue"), rapid.IntRange(0, 1000).Draw(t, "full"), duration("queue timeout")
 	s.Limits.ClientTimeout, s.Limits.MaxConnections = duration("client timeout"), rapid.IntRange(1, 1_000_000).Draw(t, "connections")
 	if rapid.Bool().Draw(t, "fallback") {
-		s.Fallback = appliance.Fallback{Kind: appliance.FallbackServer, Address: netip.MustParseAddrPort("192.168.0.9:80")}
+		s.Fallback = appliance.Fallback{Kind: appliance.FallbackServer, Address: netip.AddrPortFrom(anyAddress(t, "fallback address"), 80)}
 	}
 	s.TLS.Certificates = rapid.SampledFrom([][]string{{}, {"b", "a"}}).Draw(t, "certificates")
 	s.TLS.Ciphers = rapid.SampledFrom([][]string{{}, appliance.TLSCiphers()[2:4]}).Draw(t, "ciphers")
@@ -59,7 +72,7 @@ func anyService(t *rapid.T) appliance.VirtualService {
 	s.ServerTLS = appliance.ServerTLS{Enabled: rapid.Bool().Draw(t, "re-encrypt"), Verify: rapid.Bool().Draw(t, "verify server"), SNI: "pacs.example.org", CA: "d"}
 	for i := range rapid.IntRange(0, 4).Draw(t, "servers") {
 		s.RealServers = append(s.RealServers, appliance.RealServer{
-			ID: "r" + string(rune('a'+i)), Label: "Server" + string(rune('a'+i)), Address: appliance.Host(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}).String()),
+			ID: "r" + string(rune('a'+i)), Label: "Server" + string(rune('a'+i)), Address: rapid.SampledFrom([]appliance.Host{"10.1.0.1", "fd00::40", "pacs1.example.org", "pacs1."}).Draw(t, "server"),
 			Port: uint16(rapid.IntRange(0, 65535).Draw(t, "server port")), Weight: rapid.IntRange(0, 1000).Draw(t, "weight"), MaxConnections: rapid.IntRange(0, 99).Draw(t, "most"), MinConnections: rapid.IntRange(0, 9).Draw(t, "least"),
 			Encrypt: rapid.Bool().Draw(t, "encrypt"),
 			State:   rapid.SampledFrom([]appliance.State{appliance.Online, appliance.Drain, appliance.Halt}).Draw(t, "state"),
@@ -77,7 +90,7 @@ func TestAFormSentAsItCameChangesNothing(t *testing.T) {
 		if errs := ReadService(posted(OfService(&s))).Into(&back); len(errs) > 0 {
 			t.Fatal(errs)
 		}
-		if diff := cmp.Diff(s, back, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(s, back, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 			t.Fatal(diff)
 		}
 	})

@@ -299,13 +299,21 @@ func (f Field) hasDefault() bool {
 	return f.Kind == Duration || f.Kind == Number || slices.Contains([]string{"tls.min_version", "tls.client_auth", "tls.redirect"}, f.Path) || f.Path == "persistence.cookie_name" || f.Path == "check.observe.codes" || f.Path == "persistence.application_cookie" || f.Path == "fallback.kind"
 }
 
+// labelOf makes a label out of an address.
+func labelOf(h appliance.Host) string {
+	text := string(h)
+	if a, ok := h.Addr(); ok {
+		text = a.String()
+	}
+	return strings.Trim(strings.ReplaceAll(text, ":", "."), ".")
+}
+
 func (r Row) into(server *appliance.RealServer, i int) []error {
 	errs := make([]error, 0, 3)
 	server.Encrypt = r.Encrypt == "true"
 	server.Label, server.Address = strings.TrimSpace(r.Label), appliance.Host(strings.TrimSpace(r.Address))
 	if server.Label == "" {
-		server.Label = string(server.Address)
-		server.Label = strings.ReplaceAll(server.Label, ":", ".")
+		server.Label = labelOf(server.Address)
 	}
 	port, err := readPort(RowName(i, "port"), r.Port)
 	if err != nil {
