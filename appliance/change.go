@@ -28,6 +28,7 @@ type Committed struct {
 	Plan      Plan     // the difference to the configuration before
 	Unchanged bool     // nothing differed: no revision was made
 	Config    Config   // as saved now, or as it would be after a try
+	Warnings  []string // what an action means that its operator may not want
 }
 
 // Act is an operator's action on one live real server.

@@ -38,6 +38,8 @@ func (c *Control) Act(ctx context.Context, o appliance.Origin, acts []Act) (Comm
 		return result, nil
 	}
 	if moves {
+		status := c.engine.Status()
+		result.Warnings = appliance.LastServers(&running.config.Cluster, &status, acts)
 		if err := c.perform(ctx, running.config, v.running.config); err != nil {
 			c.log.Error("action refused", "operator", o.Operator, "error", err)
 			c.audit(ctx, appliance.AuditEntry{Origin: o, Action: "act", Outcome: "refused", Detail: result.Plan.Summary() + ": " + sentence(err)})

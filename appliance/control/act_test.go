@@ -187,3 +187,18 @@ func TestActWorksWhateverElseIsWrong(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 }
+
+func TestActWarnsWhenTheLastServerIsDrained(t *testing.T) {
+	b := newBench(t)
+	b.commit(imaging)
+	b.apply()
+	if done := b.act(drain("id2")); len(done.Warnings) != 0 {
+		t.Errorf("another serves: %q", done.Warnings)
+	}
+	if done := b.act(drain("id3")); len(done.Warnings) != 1 || done.Warnings[0] != "Corepoint2 was the last server that takes new clients of HL7: they are turned away now." {
+		t.Errorf("%q", done.Warnings)
+	}
+	if done := b.act(drain("id3")); len(done.Warnings) != 0 {
+		t.Errorf("again: %q", done.Warnings)
+	}
+}

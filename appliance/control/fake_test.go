@@ -48,7 +48,18 @@ func (e *fakeEngine) Apply(ctx context.Context, c appliance.Config) error {
 	return nil
 }
 
-func (e *fakeEngine) Status() appliance.Status { return appliance.Status{At: time.Unix(7, 0)} }
+// Status sees every running server up.
+func (e *fakeEngine) Status() appliance.Status {
+	out := appliance.Status{At: time.Unix(7, 0)}
+	for _, s := range e.running.Cluster.VirtualServices {
+		seen := appliance.ServiceStatus{ID: s.ID, Label: s.Label}
+		for _, r := range s.RealServers {
+			seen.Servers = append(seen.Servers, appliance.ServerStatus{ID: r.ID, Label: r.Label, State: r.State, Weight: r.Weight, Check: appliance.ServerHealth{Health: appliance.Up}})
+		}
+		out.Services = append(out.Services, seen)
+	}
+	return out
+}
 
 // fakeHost owns addresses of 10.0.0.0/8.
 type fakeHost struct {

@@ -258,6 +258,7 @@ StateChange.weight: Its share, 0 to 1000; absent: as before.
 ServerState.state: What is wanted of the server, as saved.
 ServerState.weight: Its share, as saved.
 ServerState.running: What is seen of it; absent when it does not run yet.
+ServerState.warnings: In the answer to a change: that this was the last server which takes new clients, for instance.
 PersistenceEntry.virtual_service: Id of the service.
 PersistenceEntry.real_server: Id of the real server that the client comes back to.
 PersistenceEntry.kind: By what the client is known: address, cookie, tls or rdp.

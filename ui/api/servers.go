@@ -21,6 +21,8 @@ type ServerState struct {
 	State   appliance.State         `json:"state"`
 	Weight  int                     `json:"weight"`
 	Running *appliance.ServerStatus `json:"running,omitempty"`
+	// Warnings follow a change: what it means for the clients.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Trial is the answer of a real server to one check.
@@ -239,7 +241,9 @@ func act(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.give(http.StatusOK, c.stateOf(s.ID, r))
+	now := c.stateOf(s.ID, r)
+	now.Warnings = done.Warnings
+	return c.give(http.StatusOK, now)
 }
 
 func testServer(c *call) error {

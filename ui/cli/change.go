@@ -216,6 +216,8 @@ type serverState struct {
 	State   appliance.State         `json:"state"`
 	Weight  int                     `json:"weight"`
 	Running *appliance.ServerStatus `json:"running"`
+
+	Warnings []string `json:"warnings"`
 }
 
 func stateTo(state string) func(*session) error {
@@ -269,6 +271,9 @@ func (s *session) act(want map[string]any) error {
 		s.printf(" Clients that would still come back to it: %d.", now.Running.PersistenceEntries)
 	}
 	s.printf("\n")
+	for _, warning := range now.Warnings {
+		s.printf("Warning: %s\n", inert(warning))
+	}
 	return nil
 }
 
