@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"engine/proxyproto":      nil,
 	"engine/bench/cmd":       {"engine", "engine/bench"},
 	"engine/bench":           {"engine"},
-	"engine/proof":           {"engine", "engine/wire/wiretest", "engine/tlsterm/tlstest"},
+	"engine/proof":           {"engine", "engine/fallback", "engine/wire/wiretest", "engine/tlsterm/tlstest"},
 	"store":                  nil,
 	"story":                  {"engine/wire/wiretest"},
 	"ui":                     nil,

@@ -12,7 +12,9 @@ const maxInterim = 16
 func (k *core) fromServer(b []byte) int {
 	x := k.x
 	x.answered, x.replay = true, false
-	x.serverAt = k.now()
+	if x.search == (search{}) { // a head that has begun must be complete in time: its drips are no progress
+		x.serverAt = k.now()
+	}
 	if x.copies {
 		k.sendDown(b)
 		return len(b)

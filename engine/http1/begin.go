@@ -60,7 +60,7 @@ type search struct {
 	looked int32 // no end was found before here
 }
 
-// worth tells whether scanning can tell something new: the end of the head has come, or it has doubled.
+// worth tells whether scanning can tell something new: the end of the head has come, it has doubled, or it is too large.
 func (s *search) worth(b []byte) bool {
 	if len(b) >= int(s.rescan) {
 		return true
@@ -70,7 +70,9 @@ func (s *search) worth(b []byte) bool {
 	return bytes.Contains(fresh, []byte("\n\r\n")) || bytes.Contains(fresh, []byte("\n\n"))
 }
 
-func (s *search) incomplete(b []byte) { s.rescan, s.looked = int32(2*len(b)), int32(len(b)) }
+func (s *search) incomplete(b []byte) {
+	s.rescan, s.looked = int32(min(2*len(b), MaxHead+1)), int32(len(b))
+}
 
 // waitForHead starts the slow-header guard.
 func (k *core) waitForHead(b []byte, config *appliance.VirtualService) {

@@ -46,7 +46,7 @@ type exchange struct {
 	passed   int64          // of a body until close
 	in, out  uint64         // bytes not yet counted
 	clientAt wire.Time      // when the client last made progress
-	serverAt wire.Time      // when the server last made progress, or began to owe
+	serverAt wire.Time      // when the server last made progress, or began to owe; a head is one piece of progress
 	sentAt   wire.Time      // when the head was sent
 	dialedAt wire.Time      // when a server was dialed first, or zero
 	evictBy  wire.Time      // when the grace of an eviction ends, or zero

@@ -165,3 +165,40 @@ func TestDrippingHeadIsScannedWhenItHasDoubled(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 }
+
+// TestAHeadInDripsIsNoProgress: a server that sends a byte now and then holds a client no longer than a silent one.
+func TestAHeadInDripsIsNoProgress(t *testing.T) {
+	for _, first := range []string{"HTTP/1.1 200 OK\r\nX-A: ", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nX-A: "} {
+		r := newRig(t, patience)
+		r.client.Arrive([]byte(get))
+		r.connected(0)
+		r.loop.Advance(15 * time.Second)
+		r.server(0).Arrive([]byte(first))
+		for range 19 {
+			r.loop.Advance(time.Second)
+			r.server(0).Arrive([]byte("b"))
+		}
+		r.true("the time begins with the head", !r.client.Over())
+		r.loop.Advance(2 * time.Second)
+		r.true("it ends", r.server(0).Aborted && strings.Contains(strings.Join(r.reasons, ""), "did not answer in time"))
+		r.balanced()
+	}
+}
+
+// TestAHeadWithoutEndIsRefusedBehindItsLimit: it is not waited for until it has doubled, which the driver would not let it.
+func TestAHeadWithoutEndIsRefusedBehindItsLimit(t *testing.T) {
+	line := "X-A: " + strings.Repeat("b", 1017) + "\r\n"
+	head := strings.Repeat(line, 40)
+	r := newRig(t)
+	r.client.Arrive([]byte("GET / HTTP/1.1\r\nHost: x\r\n" + head))
+	r.true("not yet too large", !r.client.Over())
+	r.client.Arrive([]byte(strings.Repeat(line, 10)))
+	r.refusedWith("431")
+
+	r = newRig(t)
+	r.client.Arrive([]byte(get))
+	r.connected(0).Arrive([]byte("HTTP/1.1 200 OK\r\n" + head))
+	r.true("not yet too large", !r.client.Over())
+	r.server(0).Arrive([]byte(strings.Repeat(line, 10)))
+	r.refusedWith("502")
+}
