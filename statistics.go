@@ -7,15 +7,26 @@ import (
 	"evenkeel/appliance"
 	"evenkeel/engine/history"
 	"evenkeel/engine/rings"
+	"evenkeel/engine/stats"
 	"evenkeel/engine/traffic"
+	"evenkeel/engine/wire"
 )
 
 // newRings returns the statistics over time, in a file of the data folder.
 func (a *instance) newRings() *rings.Rings {
 	return rings.New(rings.Options{
-		Path: filepath.Join(a.options.dir, "statistics.rings"), Source: a.engine.Measure, Log: a.options.log,
+		Path: filepath.Join(a.options.dir, "statistics.rings"), Source: a.measures, Log: a.options.log,
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
+}
+
+// measures are what the engine has counted, and how busy the machine is.
+func (a *instance) measures() []stats.Measure {
+	out := a.engine.Measure()
+	if m, known := a.ui.MachineSeen(); known {
+		out = append(out, stats.Measure{Service: appliance.MachineSeries, Counters: wire.Counters{Open: int64(1e6 * m.CPU)}, Up: -1})
+	}
+	return out
 }
 
 // newHistory returns the history of health changes, in a file beside that of the statistics.

@@ -16,6 +16,9 @@ type Point struct {
 	Up          float64       `json:"up"`          // share of the time in which it served; -1: not known
 }
 
+// MachineSeries is under which name, instead of a service's id, the statistics keep what the machine did: Connections is the busy share of its cores, in millionths.
+const MachineSeries = "0-machine"
+
 // Period is how far back statistics are shown.
 type Period string
 

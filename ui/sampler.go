@@ -8,7 +8,8 @@ import (
 	"evenkeel/appliance"
 )
 
-// The graphs of the overview come from memory: a sample every ten seconds, the last hour of the whole, the last fifteen minutes of each service.
+// The graphs of the overview come from memory: a sample every ten seconds, the last hour of the whole, the last fifteen minutes of each service. At the start they are
+// recalled from the statistics, so that a restart does not empty them.
 const (
 	sampleEvery   = 10 * time.Second
 	wholeSamples  = 360

@@ -160,6 +160,7 @@ func (u *UI) Run(ctx context.Context) error {
 	defer sampling.Stop()
 	defer pulse.Stop()
 	defer u.live.end()
+	u.recall()
 	u.sample(ctx)
 	for {
 		select {

@@ -116,11 +116,15 @@ func (e *entry) decode(b []byte) error {
 	if e.seen == 0 {
 		return nil
 	}
-	if !validID.Match(service) || len(server) > 0 && !validID.Match(server) {
+	e.key = key{string(service), string(server)}
+	if !e.valid() {
 		return errDamaged
 	}
-	e.key = key{string(service), string(server)}
 	return nil
+}
+
+func (k key) valid() bool {
+	return validID.MatchString(k.service) && (k.server == "" || validID.MatchString(k.server))
 }
 
 // place returns where a series stands, making room for it if need be; -1: there is none. today counts days since 1970.
@@ -130,6 +134,9 @@ func (f *file) place(k key, today uint32) (int, error) {
 			return i, nil
 		}
 		return i, f.enter(i, k, today)
+	}
+	if !k.valid() { // it would not be read again
+		return -1, nil
 	}
 	chosen := -1
 	for i := range f.entries {

@@ -38,6 +38,7 @@ type Rings struct {
 
 	mu    sync.Mutex // guards what follows
 	file  *file      // nil while it cannot be opened
+	over  bool       // Run has ended
 	fault string     // that was told
 }
 
@@ -78,6 +79,7 @@ func (r *Rings) Run(ctx context.Context) error {
 func (r *Rings) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.over = true
 	if r.file != nil {
 		r.file.open.Close()
 		r.file = nil
@@ -238,7 +240,7 @@ func (r *Rings) foldSeries(series int, finer, coarse level, first, last uint32) 
 func (r *Rings) Points(service, server string, period appliance.Period) (points []appliance.Point, kept bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.file == nil {
+	if r.over || r.ensure(r.options.Now()) != nil { // Run tells what is wrong with the file
 		return nil, true, nil
 	}
 	series, kept := r.file.places[key{service, server}]

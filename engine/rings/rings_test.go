@@ -94,12 +94,8 @@ func TestRingsOverThreeDaysAndARestart(t *testing.T) {
 		run(36 * time.Hour)
 		w.up = 0
 		time.Sleep(time.Hour) // it was off
-		r := run(36 * time.Hour)
-		file, err := openFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.file = file
+		run(36 * time.Hour)
+		r := New(Options{Path: path, Source: w.measure}) // what is kept can be asked for before anything is counted
 		defer r.close()
 		week, _, _ := r.Points("web", "", appliance.LastWeek)
 		up, down := 0, 0
@@ -233,4 +229,35 @@ func TestServicesComeBeforeServersAndTheFileStaysWithinItsBound(t *testing.T) {
 	if i < 0 || err != nil {
 		t.Errorf("place %d, %v", i, err)
 	}
+}
+
+// TestTheMachineHasASeriesOfItsOwn: its name is one that the file can hold, and what it cannot hold is not written, so that a restart finds the file good.
+func TestTheMachineHasASeriesOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "rings")
+		open := func() *Rings {
+			return New(Options{Path: path, Alert: func(a appliance.Alert) { t.Errorf("%+v", a) }, Source: func() []stats.Measure {
+				busy, odd := stats.Measure{Service: appliance.MachineSeries, Up: -1}, stats.Measure{Service: ".odd name"}
+				busy.Open = 250_000
+				return []stats.Measure{busy, odd}
+			}})
+		}
+		for range 2 {
+			r := open()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if err := r.Run(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+		r := open()
+		defer r.close()
+		points, kept, err := r.Points(appliance.MachineSeries, "", appliance.LastHour)
+		if err != nil || !kept || len(points) < 8 || points[0].Connections < 249_000 || points[0].Connections > 251_000 || points[0].Up != -1 {
+			t.Errorf("%+v %v %v", points, kept, err)
+		}
+		if _, kept, _ := r.Points(".odd name", "", appliance.LastHour); kept {
+			t.Error("an odd name is kept")
+		}
+	})
 }
