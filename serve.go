@@ -254,6 +254,7 @@ func (a *instance) hostname() string {
 func (a *instance) run(ctx context.Context, ready ...func(context.Context) error) error {
 	if a.heir == nil {
 		a.restoreTables()
+		a.restoreNames()
 	}
 	whole, ctx := errgroup.WithContext(ctx)
 	whole.Go(func() error { return a.engine.Run(ctx) })

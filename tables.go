@@ -40,7 +40,7 @@ func (a *instance) restoreTables() {
 	a.engine.RestorePersistence(saved)
 }
 
-// saveTables writes the persistence tables now and then, and once more at the end.
+// saveTables writes the persistence tables, and where host names lead, now and then, and once more at the end.
 func (a *instance) saveTables(ctx context.Context) error {
 	tick := time.NewTicker(saveTablesEvery)
 	defer tick.Stop()
@@ -62,6 +62,7 @@ func (a *instance) writeTables() {
 	if err := a.writeTablesFile(); err != nil {
 		a.options.log.Warn("persistence tables not saved", "component", "main", "error", err)
 	}
+	a.writeNames()
 }
 
 func (a *instance) writeTablesFile() error {

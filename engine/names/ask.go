@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	patience = 2 * time.Second // for one answer of one name server
-	tries    = 2               // of all name servers, one after the other
-	mostLong = 16              // aliases (CNAME) behind each other
-	udpSize  = 1232            // that answers may have without being fragmented
+	patience = 2 * time.Second        // for one answer of one name server
+	grace    = 500 * time.Millisecond // for the other family, behind an address of one
+	tries    = 2                      // of all name servers, one after the other
+	mostLong = 16                     // aliases (CNAME) behind each other
+	udpSize  = 1232                   // that answers may have without being fragmented
 )
 
 // finding is what one lookup brought.
@@ -69,12 +70,18 @@ func (r *Resolver) ask(ctx context.Context, name string) finding {
 	return failed
 }
 
-// both asks for IPv4 and IPv6 addresses at the same time.
+// both asks for IPv4 and IPv6 addresses at the same time. Behind an address of one family the other is not waited for long: there are networks that drop such questions.
 func (r *Resolver) both(ctx context.Context, name string, config *resolvConf) finding {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var all sync.WaitGroup
 	var found [2]finding
 	for i, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		all.Go(func() { found[i] = r.question(ctx, name, kind, config) })
+		all.Go(func() {
+			if found[i] = r.question(ctx, name, kind, config); found[i].failure == "" {
+				time.AfterFunc(grace, cancel)
+			}
+		})
 	}
 	all.Wait()
 	four, six := found[0], found[1]

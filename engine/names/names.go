@@ -8,6 +8,7 @@ package names
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -134,11 +135,12 @@ func (r *Resolver) Lookup(ctx context.Context, name string) Answer {
 	return f.after(Answer{}, time.Now())
 }
 
-// Known returns the addresses of every watched name, for Recall of a later process.
+// Known returns the addresses of every name that is watched or was recalled, for Recall of a later process.
 func (r *Resolver) Known() map[string][]netip.Addr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[string][]netip.Addr{}
+	maps.Copy(out, r.known)
 	for name, e := range r.entries {
 		if len(e.answer.Addresses) > 0 {
 			out[name] = e.answer.Addresses

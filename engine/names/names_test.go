@@ -287,6 +287,21 @@ func TestTheFilesOfTheSystemAreReadAgainWhenTheyChange(t *testing.T) {
 	})
 }
 
+func TestAFamilyThatIsNotAnsweredDoesNotHoldTheOtherUp(t *testing.T) {
+	for _, silent := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		synctest.Test(t, func(t *testing.T) {
+			z := &zone{}
+			z.set("x.example. 10 IN A 10.0.0.1", "x.example. 10 IN AAAA fd00::1")
+			z.fail(silent, -1)
+			began := time.Now()
+			a := New(options(t, z)).Lookup(t.Context(), "x.example")
+			if want := map[uint16]string{dns.TypeA: "fd00::1", dns.TypeAAAA: "10.0.0.1"}[silent]; texts(a) != want || a.Failure != "" || time.Since(began) != grace {
+				t.Errorf("%+v within %s", a, time.Since(began))
+			}
+		})
+	}
+}
+
 func TestWatchForgetsAndRecallRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &zone{}
