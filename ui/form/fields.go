@@ -106,7 +106,7 @@ func firstFields() []Field {
 
 func balanceFields() []Field {
 	return []Field{
-		choice("scheduler", func(s *vs) *appliance.Scheduler { return &s.Scheduler }, options(appliance.Schedulers()...)...),
+		fitting(choice("scheduler", func(s *vs) *appliance.Scheduler { return &s.Scheduler }, options(appliance.Schedulers()...)...), schedulerFits),
 		with(text("hash_header", "X-Tenant", func(s *vs) *string { return &s.HashHeader }), "header_hash"),
 		with(number("hash_load", func(s *vs) *int { return &s.HashLoad }), "source_hash uri_hash header_hash"),
 		choice("mode", func(s *vs) *appliance.ModeOfUse { return &s.Mode },
@@ -211,9 +211,9 @@ func messageField() Field {
 
 func fallbackFields() []Field {
 	return []Field{
-		choice("fallback.kind", func(s *vs) *appliance.FallbackKind { return &s.Fallback.Kind },
+		fitting(choice("fallback.kind", func(s *vs) *appliance.FallbackKind { return &s.Fallback.Kind },
 			Option{"", "as usual: own page in HTTP Mode, none in TCP Mode"}, Option{string(appliance.FallbackNone), "none: closed at once"},
-			Option{string(appliance.FallbackPage), "the appliance's own page (HTTP Mode)"}, Option{string(appliance.FallbackServer), "another server"}),
+			Option{string(appliance.FallbackPage), "the appliance's own page (HTTP Mode)"}, Option{string(appliance.FallbackServer), "another server"}), fallbackFits),
 		with(Field{
 			Path: "fallback.address", Kind: Text, Example: "192.168.0.9:80",
 			get: func(s *vs) string {

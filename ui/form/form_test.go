@@ -119,11 +119,14 @@ func TestAModeIsOfferedOnlyWhatItCanHave(t *testing.T) {
 	for _, c := range []struct{ path, option, misfits string }{
 		{"check.kind", "connect", "udp"}, {"check.kind", "grpc", "udp"}, {"check.kind", "dns", ""}, {"check.kind", "script", ""}, {"check.kind", "none", ""},
 		{"persistence.kind", "source_ip", ""}, {"persistence.kind", "http_cookie", "tcp udp"}, {"persistence.kind", "rdp_cookie", "http udp"}, {"persistence.kind", "last_successful", "udp"},
-		{"scheduler", "least_connections", ""},
+		{"scheduler", "least_connections", ""}, {"scheduler", "uri_hash", "tcp udp"}, {"fallback.kind", "page", "tcp udp"}, {"fallback.kind", "", ""},
 	} {
 		if got := choices[c.path].Misfits(c.option); got != c.misfits {
 			t.Errorf("%s %s: not in %q, want %q", c.path, c.option, got, c.misfits)
 		}
+	}
+	if got := SubjectMisfits("path") + "/" + SubjectMisfits("tls_name") + "/" + SubjectMisfits("source") + "/" + DeedMisfits("redirect") + "/" + DeedMisfits("deny"); got != "tcp udp/udp//tcp udp/" {
+		t.Errorf("rules: %s", got)
 	}
 	f := NewService(1)
 	f.Values["protocol"], f.Values["label"], f.Values["address"], f.Values["ports"] = "udp", "DNS", "10.0.0.1", "53"

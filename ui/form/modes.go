@@ -18,13 +18,33 @@ func (f Field) Misfits(option string) string {
 	if f.fits == nil {
 		return ""
 	}
+	return misfits(func(p appliance.Protocol) bool { return f.fits(option, p) })
+}
+
+func misfits(fits func(appliance.Protocol) bool) string {
 	var out []string
 	for _, p := range []appliance.Protocol{appliance.TCP, appliance.HTTP, appliance.UDP} {
-		if !f.fits(option, p) {
+		if !fits(p) {
 			out = append(out, string(p))
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// SubjectMisfits returns the modes in which a rule cannot look at a subject, and DeedMisfits those in which it cannot do something, as Misfits does.
+func SubjectMisfits(subject string) string { return misfits(appliance.Subject(subject).In) }
+
+// DeedMisfits is for what a rule does what SubjectMisfits is for what it looks at.
+func DeedMisfits(deed string) string { return misfits(appliance.RuleActionKind(deed).In) }
+
+// schedulerFits tells whether a service knows by what the scheduler chooses.
+func schedulerFits(scheduler string, p appliance.Protocol) bool {
+	return p == appliance.HTTP || !appliance.Scheduler(scheduler).ReadsRequest()
+}
+
+// fallbackFits tells whether clients of a service could read what the fallback says.
+func fallbackFits(kind string, p appliance.Protocol) bool {
+	return p == appliance.HTTP || appliance.FallbackKind(kind) != appliance.FallbackPage
 }
 
 // checkFits tells whether a kind of check says something about a service: nothing that speaks TCP does about one in UDP Mode.

@@ -35,13 +35,16 @@ const (
 	mostParts = 17
 )
 
-// BlankRule is an empty rule with a condition and an action to fill in.
-func BlankRule() RuleRow {
-	return RuleRow{When: []ConditionRow{BlankCondition()}, Then: []ActionRow{BlankAction()}}
+// BlankRule is an empty rule of a service in that mode, with a condition and an action to fill in.
+func BlankRule(mode string) RuleRow {
+	return RuleRow{When: []ConditionRow{BlankCondition(mode)}, Then: []ActionRow{BlankAction()}}
 }
 
-// BlankCondition is an empty condition.
-func BlankCondition() ConditionRow {
+// BlankCondition is an empty condition of a service in that mode.
+func BlankCondition(mode string) ConditionRow {
+	if appliance.Protocol(mode) != appliance.HTTP {
+		return ConditionRow{Subject: string(appliance.SubjectSource), How: string(appliance.OpEqual)}
+	}
 	return ConditionRow{Subject: string(appliance.SubjectPath), How: string(appliance.OpBegins)}
 }
 
@@ -148,7 +151,7 @@ func (f *Service) PressRule(button string) bool {
 	}
 	if part[0] == "rule" && part[1] == "add" {
 		if len(f.Rules) < mostRules-1 {
-			f.Rules = append(f.Rules, BlankRule())
+			f.Rules = append(f.Rules, BlankRule(f.Values["protocol"]))
 		}
 		return true
 	}
@@ -164,7 +167,7 @@ func (f *Service) PressRule(button string) bool {
 			f.Rules[i-1], f.Rules[i] = f.Rules[i], f.Rules[i-1]
 		}
 	case "when add":
-		r.When = append(r.When, BlankCondition())
+		r.When = append(r.When, BlankCondition(f.Values["protocol"]))
 	case "then add":
 		r.Then = append(r.Then, BlankAction())
 	case "when remove":

@@ -170,7 +170,7 @@
     });
   };
 
-  // What a mode cannot have is not offered; a choice that it cannot have becomes "none", and comes back with its mode.
+  // What a mode cannot have is not offered; a choice that it cannot have becomes none or the first that it can have, and comes back with its mode. Rules stay as they are.
   const modes = () => {
     const mode = $('#protocol'), choices = all('select:has(option[data-not])');
     if (!mode) return;
@@ -178,8 +178,10 @@
     const fit = () => choices.forEach(choice => {
       const options = all('option', choice), was = options.find(option => option.value === choice.dataset.was), now = choice.selectedOptions[0];
       options.forEach(option => { option.disabled = misfit(option) });
-      if (was && !was.disabled && now?.value === 'none') { choice.value = was.value; delete choice.dataset.was }
-      else if (now?.disabled) { choice.dataset.was ??= now.value; choice.value = 'none' }
+      const free = options.find(option => option.value === 'none') ?? options.find(option => !option.disabled);
+      if (choice.closest('#rules')) return;
+      if (was && !was.disabled && now === free) { choice.value = was.value; delete choice.dataset.was }
+      else if (now?.disabled && free) { choice.dataset.was ??= now.value; free.selected = true }
     });
     mode.addEventListener('change', fit);
   };

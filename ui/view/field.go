@@ -20,10 +20,25 @@ func forAttribute(values string) templ.Attributes {
 	return templ.Attributes{"data-for": values}
 }
 
-// misfits says in which modes an option cannot be chosen, for the style sheet and the script.
-func misfits(field form.Field, option string) templ.Attributes {
-	if modes := field.Misfits(option); modes != "" {
-		return templ.Attributes{"data-not": modes}
+// ruleMisfits is misfits for the choices of a rule.
+func ruleMisfits(class, option string) templ.Attributes {
+	switch class {
+	case "c-subject":
+		return notIn(form.SubjectMisfits(option))
+	case "c-do":
+		return notIn(form.DeedMisfits(option))
 	}
 	return nil
+}
+
+// misfits says in which modes an option cannot be chosen, for the style sheet and the script.
+func misfits(field form.Field, option string) templ.Attributes {
+	return notIn(field.Misfits(option))
+}
+
+func notIn(modes string) templ.Attributes {
+	if modes == "" {
+		return nil
+	}
+	return templ.Attributes{"data-not": modes}
 }
