@@ -2,6 +2,7 @@ package proof
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -95,8 +96,11 @@ func askOften(address string, n int) (took pace, err error) {
 		if err != nil {
 			return took, err
 		}
-		if _, err := io.Copy(io.Discard, a.Body); err != nil || a.StatusCode != http.StatusOK {
-			return took, fmt.Errorf("%s, %w", a.Status, err)
+		if _, err := io.Copy(io.Discard, a.Body); err != nil {
+			return took, err
+		}
+		if a.StatusCode != http.StatusOK {
+			return took, errors.New(a.Status)
 		}
 		took = append(took, time.Since(began))
 	}
