@@ -2,11 +2,9 @@ package proof
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -92,15 +90,8 @@ func askOften(address string, n int) (took pace, err error) {
 		if _, err := io.WriteString(c, "GET /small HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			return took, err
 		}
-		a, err := http.ReadResponse(in, nil)
-		if err != nil {
+		if err := wellAnswered(in); err != nil {
 			return took, err
-		}
-		if _, err := io.Copy(io.Discard, a.Body); err != nil {
-			return took, err
-		}
-		if a.StatusCode != http.StatusOK {
-			return took, errors.New(a.Status)
 		}
 		took = append(took, time.Since(began))
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,10 +55,11 @@ type vitals struct {
 	Status   appliance.Status
 	Said     map[string]int // log lines
 	Alerts   map[string]string
+	Applied  int
 }
 
 // beSubject is the engine in a process of its own, so that what it uses can be told from what its clients and servers use. It reads an order and then a byte for each
-// time that it is to tell its vitals.
+// time that it is to tell its vitals; '+' has it apply changed configurations fifty times a second from then on, '-' no more.
 func beSubject() error {
 	in := bufio.NewReader(os.Stdin)
 	text, err := in.ReadBytes('\n')
@@ -81,13 +83,17 @@ func beSubject() error {
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	err = e.Apply(ctx, o.Config)
+	restless := &editor{engine: e, config: o.Config}
 	for err == nil {
-		if err = json.NewEncoder(os.Stdout).Encode(j.vitals(e)); err == nil {
-			_, err = in.ReadByte()
+		if err = json.NewEncoder(os.Stdout).Encode(j.vitals(e, restless.applied)); err == nil {
+			var what byte
+			what, err = in.ReadByte()
+			err = errors.Join(err, restless.told(what))
 		}
 	}
+	_ = restless.told('-')
 	stop()
-	if ended := <-done; ended != nil || err != io.EOF {
+	if ended := <-done; ended != nil || !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%v, %w", ended, err)
 	}
 	return nil
@@ -124,7 +130,7 @@ func (j *journal) clear(code string) {
 	delete(j.alerts, code)
 }
 
-func (j *journal) vitals(e *engine.Engine) vitals {
+func (j *journal) vitals(e *engine.Engine, applied int) vitals {
 	runtime.GC()
 	runtime.GC() // what the first one let go of
 	var m runtime.MemStats
@@ -134,7 +140,7 @@ func (j *journal) vitals(e *engine.Engine) vitals {
 	used := resources()
 	v := vitals{
 		Heap: m.HeapAlloc + m.StackInuse, Files: used.files, Routines: used.routines, CPU: time.Duration(u.Utime.Nano() + u.Stime.Nano()), Status: e.Status(),
-		Said: map[string]int{}, Alerts: map[string]string{},
+		Said: map[string]int{}, Alerts: map[string]string{}, Applied: applied,
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -203,7 +209,12 @@ func (s *subject) read() (v vitals) {
 // vitals asks how the engine is.
 func (s *subject) vitals() vitals {
 	s.t.Helper()
-	if _, err := s.in.Write([]byte{'?'}); err != nil {
+	return s.tell('?')
+}
+
+func (s *subject) tell(what byte) vitals {
+	s.t.Helper()
+	if _, err := s.in.Write([]byte{what}); err != nil {
 		s.t.Fatal(err)
 	}
 	return s.read()
