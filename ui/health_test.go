@@ -14,7 +14,7 @@ import (
 // years is a history: HL7 fell over twice, and is down; VNA_DICOM was drained once.
 type years struct{ r *rig }
 
-func (y years) events() []appliance.HealthEvent {
+func (y *years) events() []appliance.HealthEvent {
 	now, hl7, vna := time.Now().UTC().Truncate(time.Second), y.r.id("HL7"), y.r.id("VNA_DICOM")
 	return []appliance.HealthEvent{
 		{ID: 1, At: now.Add(-8 * 24 * time.Hour), ServiceID: hl7, Service: "HL7", ServerID: y.r.id("HL7", "Corepoint1"), Server: "Corepoint1", State: "up", Sentence: "Connected in 1 ms."},
@@ -27,7 +27,7 @@ func (y years) events() []appliance.HealthEvent {
 	}
 }
 
-func (y years) Changes(q appliance.HealthQuery) (appliance.HealthList, error) {
+func (y *years) Changes(q appliance.HealthQuery) (appliance.HealthList, error) {
 	list := slices.DeleteFunc(y.events(), func(e appliance.HealthEvent) bool {
 		return q.Service != "" && e.ServiceID != q.Service || q.Server != "" && e.ServerID != q.Server || !strings.Contains(e.Service+e.Server+e.Sentence, q.Text)
 	})
@@ -35,7 +35,7 @@ func (y years) Changes(q appliance.HealthQuery) (appliance.HealthList, error) {
 	return appliance.HealthList{Events: list[min(q.Offset, len(list)):], Total: len(list)}, nil
 }
 
-func (y years) Outages(service string, from time.Time) ([]appliance.Outage, error) {
+func (y *years) Outages(service string, from time.Time) ([]appliance.Outage, error) {
 	e, hl7 := y.events(), y.r.id("HL7")
 	list := []appliance.Outage{
 		{ServiceID: hl7, Service: "HL7", From: e[4].At, To: e[5].At, Lasted: time.Hour, State: "down", Sentence: e[4].Sentence},
@@ -46,16 +46,21 @@ func (y years) Outages(service string, from time.Time) ([]appliance.Outage, erro
 	}), nil
 }
 
-// kept gives a rig a history and statistics.
-func kept(r *rig) { r.ui.History, r.ui.Statistics = years{r}, waves{} }
+// newKept is a rig with a history and statistics.
+func newKept(t *testing.T) *rig {
+	t.Helper()
+	y := &years{}
+	y.r = newRig(t, rigOptions{setUp: true, statistics: waves{}, history: y})
+	y.r.fill()
+	return y.r
+}
 
 func TestAvailabilityIsToldWithItsOutages(t *testing.T) {
-	r := newRig(t, rigOptions{setUp: true})
-	if _, _, body := r.get(r.client, availabilityPath); !strings.Contains(body, "Nothing is kept over time") {
+	bare := newRig(t, rigOptions{setUp: true})
+	if _, _, body := bare.get(bare.client, availabilityPath); !strings.Contains(body, "Nothing is kept over time") {
 		t.Errorf("%s", body)
 	}
-	kept(r)
-	r.fill()
+	r := newKept(t)
 	for query, want := range map[string]struct {
 		outages  int
 		contains string
@@ -79,12 +84,11 @@ func TestAvailabilityIsToldWithItsOutages(t *testing.T) {
 }
 
 func TestHealthChangesAreSearched(t *testing.T) {
-	r := newRig(t, rigOptions{setUp: true})
-	if _, _, body := r.get(r.client, healthChangesPath); !strings.Contains(body, "Nothing has changed") {
+	bare := newRig(t, rigOptions{setUp: true})
+	if _, _, body := bare.get(bare.client, healthChangesPath); !strings.Contains(body, "Nothing has changed") {
 		t.Errorf("%s", body)
 	}
-	kept(r)
-	r.fill()
+	r := newKept(t)
 	_, _, body := r.get(r.client, healthChangesPath)
 	for _, want := range []string{"7 changes", "the service &lt;does&gt; not", serverPath(r.id("HL7"), r.id("HL7", "Corepoint1")), "Corepoint0", "Drained by an operator"} {
 		if !strings.Contains(body, want) {

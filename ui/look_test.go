@@ -29,11 +29,12 @@ func TestLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh := newRig(t, rigOptions{})
-	r := newRig(t, rigOptions{setUp: true, traffic: someLines(), statistics: waves{}, suggest: func(context.Context, string) string {
+	past := &years{}
+	r := newRig(t, rigOptions{setUp: true, traffic: someLines(), statistics: waves{}, history: past, suggest: func(context.Context, string) string {
 		return "Did you mean 192.168.0.188? It is free in 192.168.0.0/24 on eth0."
 	}})
 	browser := newBrowser(t, r, 30*time.Minute)
-	kept(r)
+	past.r = r
 	paint(r)
 	r.web()
 	pages := map[string]func(context.Context) error{

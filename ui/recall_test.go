@@ -24,14 +24,21 @@ func (l lastHour) Points(service, server string, period appliance.Period) (out [
 }
 
 func TestTheGraphsOfTheOverviewSurviveARestart(t *testing.T) {
-	r := newRig(t, rigOptions{setUp: true})
-	r.fill()
 	const step = sampleEvery
 	half := step / 2 // so that no point lies at the border of a stretch
-	r.ui.Statistics = lastHour{
+	r := newRig(t, rigOptions{setUp: true, statistics: lastHour{
 		350*step + half: {Connections: 7, BytesIn: 100, BytesOut: 25, Opened: 1},
 		20*step + half:  {Connections: 3},
 		16*step + half:  {Connections: 5, BytesOut: 125},
+	}})
+	r.fill()
+	for end := time.Now().Add(10 * time.Second); ; { // the first sample of its own comes from Run
+		if _, known := r.ui.MachineSeen(); known {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no sample")
+		}
 	}
 	r.ui.recall()
 	f, services := r.ui.samples.figures(), len(r.control.Running().Config.Cluster.VirtualServices)

@@ -206,6 +206,7 @@ type rigOptions struct {
 	metrics    http.Handler
 	traffic    TrafficLog
 	statistics Statistics
+	history    History
 	api        http.Handler
 	suggest    func(context.Context, string) string
 }
@@ -233,7 +234,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	u, err := New(Options{
-		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest, Metrics: o.metrics, Traffic: o.traffic, Statistics: o.statistics,
+		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest, Metrics: o.metrics, Traffic: o.traffic, Statistics: o.statistics, History: o.history,
 		Machine: func(context.Context) (Machine, error) {
 			return Machine{CPU: 0.07, MemoryUsed: 430 << 20, MemoryTotal: 4 << 30, DiskUsed: 3 << 30, DiskTotal: 20 << 30}, nil
 		},

@@ -96,8 +96,11 @@ func TestNothingIsCutAtAnyWidth(t *testing.T) {
 	service := "RUNS_" + strings.Repeat("x", 59)
 	line := "2026-11-21T05:30:12.000Z id=00c0ffee00c0ffee-00000030 service=" + service + " client=[fd12:3456:789a:bcde:ffff:ffff:ffff:ffff]:65535 server=First_" + strings.Repeat("x", 58) +
 		" address=x method=GET host=example.org path=/" + strings.Repeat("y", 900) + " status=503 total=99999999.5 in=1125899906842624 out=1125899906842624 end=connect_failed why=\"no server can serve the request\""
-	r := newRig(t, rigOptions{setUp: true, traffic: append(someLines(), line), statistics: waves{}})
+	past := &strained{}
+	r := newRig(t, rigOptions{setUp: true, traffic: append(someLines(), line), statistics: waves{}, history: past})
+	past.service, past.server = service, "First_"+strings.Repeat("x", 58)
 	strain(t, r)
+	past.id = r.id(service)
 	browser := newBrowser(t, r, 90*time.Second)
 	server := serverPath(r.id(service), r.id(service, "First_"+strings.Repeat("x", 58)))
 	kept := r.ui.Certificates
@@ -108,7 +111,7 @@ func TestNothingIsCutAtAnyWidth(t *testing.T) {
 		serverPath(r.id(service), r.id(service, "Second"+strings.Repeat("x", 58))), "/lbadmin/servers?label=" + url.QueryEscape("Second"+strings.Repeat("x", 58)),
 		"/lbadmin/commit", "/lbadmin/history", "/lbadmin/history/5", "/lbadmin/history/compare?from=1&to=5", "/lbadmin/configuration", "/lbadmin/reports/audit", "/lbadmin/reports/persistence", connectionsPath, layer7StatusPath,
 		"/lbadmin/passwords", "/lbadmin/passwords/users/viola" + strings.Repeat("x", 27), "/lbadmin/scripts", "/lbadmin/search?q=xx", "/lbadmin/wizard", "/lbadmin/wizard/imaging", "/lbadmin/local", "/lbadmin/advanced",
-		logsPath, graphsPath, trafficLogPath, fallbackPath,
+		logsPath, graphsPath, availabilityPath, healthChangesPath, explainPath + "?client=fd12:3456:789a:bcde:ffff:ffff:ffff:ffff&url=/img/" + strings.Repeat("y", 300) + "&virtual_service=" + r.id(service), trafficLogPath, fallbackPath,
 	} {
 		steps(t, browser, chromedp.Navigate(r.base+path), chromedp.WaitReady("main"))
 		for _, width := range []int64{360, 500, 761, 900, 1021, 1181, 1300, 1440, 1920} {
@@ -127,4 +130,16 @@ func whatIsCut(t *testing.T, ctx context.Context) string {
 		t.Fatal(err)
 	}
 	return bad
+}
+
+// strained is a history with names as long as may be.
+type strained struct{ service, id, server string }
+
+func (s *strained) Changes(appliance.HealthQuery) (appliance.HealthList, error) {
+	e := appliance.HealthEvent{ID: 1, At: time.Now(), ServiceID: s.id, Service: s.service, ServerID: "gone", Server: s.server, State: "down", Sentence: "The server said " + strings.Repeat("z", 200) + "."}
+	return appliance.HealthList{Events: []appliance.HealthEvent{e}, Total: 99999}, nil
+}
+
+func (s *strained) Outages(string, time.Time) ([]appliance.Outage, error) {
+	return []appliance.Outage{{ServiceID: s.id, Service: s.service, From: time.Now().Add(-100 * time.Hour), Lasted: 100 * time.Hour, State: "fallback", Sentence: "The server said " + strings.Repeat("z", 200) + "."}}, nil
 }

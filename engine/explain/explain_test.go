@@ -177,3 +177,33 @@ func TestTheRDPCookieIsReadAsFromTheWire(t *testing.T) {
 		}
 	}
 }
+
+// FuzzQuestion holds for whatever is typed: what is taken for a request is one request with as many lines as were typed.
+func FuzzQuestion(f *testing.F) {
+	f.Add("http://www.example.org/a?b", "X-One: 1\nHost: a", "a=b", "GET", "200 OK\nServer: x")
+	f.Add("/\r\nX: y", "Host:\x00", "a\r\nb", "PUT ", "HTTP/1.1 404")
+	f.Fuzz(func(t *testing.T, url, headers, cookies, method, answer string) {
+		typed := map[string]string{"virtual_service": "web", "client": client.String(), "url": url, "headers": headers, "cookies": cookies, "method": method, "answer": answer}
+		q, errs := appliance.ReadQuestion(func(field string) string { return typed[field] })
+		if len(errs) > 0 {
+			return
+		}
+		v := site(func(v *appliance.VirtualService) {
+			v.Rules = []appliance.Rule{{ID: "1", Label: "all", Then: []appliance.RuleAction{{Kind: appliance.DoSetResponse, Header: "X-A", Value: "b"}}}}
+		})
+		x, err := scene(t, v, Finding{Served: true, Choice: chosen("id-A", wire.ByScheduler)}).Explain(q)
+		if err != nil || x.Sentence == "" {
+			t.Fatalf("%+v, %v", x, err)
+		}
+		lines := 2 + len(q.Headers)
+		if !names(q.Headers, "host") {
+			lines++
+		}
+		if q.Cookies != "" {
+			lines++
+		}
+		if n := strings.Count(x.Request, "\r\n"); n != lines || strings.Count(x.Request, "\n") != n || strings.Count(x.Request, "\r") != n {
+			t.Fatalf("%d lines were typed: %q", lines, x.Request)
+		}
+	})
+}

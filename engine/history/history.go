@@ -186,27 +186,40 @@ func (h *History) farewells(now time.Time, alive map[key]bool) []appliance.Healt
 	return out
 }
 
-// serverNews lists what the checks found since the last look, each with its own time, and what an operator did.
+// serverNews lists what the checks found since the last look, each with its own time, what its agent said, and what an operator did.
 func (h *History) serverNews(s *appliance.ServiceStatus, r *appliance.ServerStatus, now time.Time) []appliance.HealthEvent {
 	var out []appliance.HealthEvent
 	k := key{s.ID, r.ID}
 	add := func(at time.Time, state, sentence string) {
 		out = append(out, appliance.HealthEvent{At: at.UTC(), ServiceID: s.ID, Service: s.Label, ServerID: r.ID, Server: r.Label, State: state, Sentence: sentence})
 	}
+	becomes := func(at time.Time, health appliance.Health, sentence string) {
+		if health != appliance.Unknown && health != "" && h.last[k] != string(health) {
+			h.last[k] = string(health)
+			add(at, string(health), sentence)
+		}
+	}
+	downByAgent := r.Agent != nil && r.Agent.Down
 	for _, c := range r.Check.Changes {
 		if !c.At.After(h.seen[k]) {
 			continue
 		}
-		h.seen[k] = c.At
-		if state := string(c.Health); c.Health != appliance.Unknown && h.last[k] != state {
-			h.last[k] = state
-			add(c.At, state, c.Sentence)
+		if h.seen[k] = c.At; !downByAgent {
+			becomes(c.At, c.Health, c.Sentence)
 		}
 	}
-	was := cmp.Or(h.wanted[k], string(appliance.Online))
-	if state := string(r.State); r.State != "" && state != was {
-		h.wanted[k] = state
-		add(now, state, wantedSentence(r.State))
+	if downByAgent {
+		becomes(now, appliance.Down, r.Agent.Sentence)
+	} else {
+		becomes(now, r.Check.Health, r.Check.Sentence) // its agent no longer says that it is down
+	}
+	wanted, sentence := r.State, wantedSentence(r.State)
+	if r.Held() {
+		wanted, sentence = r.Agent.State, r.Agent.Sentence
+	}
+	if was := cmp.Or(h.wanted[k], string(appliance.Online)); wanted != "" && string(wanted) != was {
+		h.wanted[k] = string(wanted)
+		add(now, string(wanted), sentence)
 	}
 	return out
 }
@@ -218,7 +231,7 @@ func wantedSentence(s appliance.State) string {
 	case appliance.Halt:
 		return "Halted by an operator."
 	}
-	return "Brought online by an operator."
+	return "It takes new clients again."
 }
 
 func (h *History) tell(err error) {

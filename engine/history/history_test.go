@@ -98,6 +98,25 @@ func TestChangesAreKeptOnceEachAndSurviveARestart(t *testing.T) {
 	want(t, "gone", told(t, h, appliance.HealthQuery{Limit: 1}), "12:03:00 WEB removed: The service is no longer there.")
 }
 
+func TestWhatAgentsSayIsNewsToo(t *testing.T) {
+	s := newSite()
+	h := s.open(filepath.Join(t.TempDir(), "changes"))
+	a := &s.status.Services[0].Servers[0]
+	s.after(time.Minute, appliance.ServiceUp, 0, appliance.Up, "It answers.")
+	a.Check.Health, a.Check.Sentence = appliance.Up, "It answers."
+	h.look()
+	for _, says := range []*appliance.AgentStatus{
+		{Sentence: "The agent says down.", Down: true}, {Sentence: "The agent says drain.", State: appliance.Drain}, {Sentence: "The agent says ready."}, nil,
+	} {
+		s.now = s.now.Add(time.Minute)
+		a.Agent = says
+		h.look()
+		h.look()
+	}
+	want(t, "by agents", told(t, h, appliance.HealthQuery{Server: "a"}),
+		"12:04:00 WEB A online: It takes new clients again.", "12:03:00 WEB A drain: The agent says drain.", "12:03:00 WEB A up: It answers.", "12:02:00 WEB A down: The agent says down.", "12:00:59 WEB A up: It answers.")
+}
+
 func TestOutagesBeginAndEndWithTheService(t *testing.T) {
 	s := newSite()
 	h := s.open(filepath.Join(t.TempDir(), "changes"))
