@@ -188,4 +188,31 @@ func TestConnectionsEndWhenAnAgentSaysDown(t *testing.T) {
 	wantEOF(t, c)
 }
 
+// TestWhoWaitsIsServedWhenAnAgentIsReady again, and asks no server in vain whose agent says maint.
+func TestWhoWaitsIsServedWhenAnAgentIsReady(t *testing.T) {
+	r := start(t, Options{Loops: 2})
+	v, a, b := agents(t)
+	queued(&v, 10, 1, 1)
+	b.says("maint")
+	r.apply(v)
+	until(t, "b to be kept back", func() bool { return r.status(v.ID).Servers[1].Held() })
+	first := dial(t, address(v))
+	if got := readName(t, first); got != "a" {
+		t.Fatal(got)
+	}
+	second := dial(t, address(v))
+	r.waiting(v.ID, 1)
+	b.says("ready")
+	if got := readName(t, second); got != "b" {
+		t.Errorf("%s serves who waited", got)
+	}
+	third := dial(t, address(v))
+	r.waiting(v.ID, 1)
+	a.says("down")
+	b.says("down")
+	wantEOF(t, third) // nobody can serve it any more
+	ping(t, first, "still here")
+	ping(t, second, "still here")
+}
+
 func portText(port uint16) string { return strconv.Itoa(int(port)) }

@@ -54,6 +54,7 @@ type ground struct {
 	service   *service
 	load      int64
 	desperate bool // see shard
+	won       bool // who asks has got a place itself; of what others give it meanwhile, it is told
 }
 
 func (s *service) ground() ground {
@@ -103,7 +104,9 @@ func (g *ground) offer(i int, mine *ticket) bool {
 		return false
 	}
 	holder := t.Holder.(*ticket)
-	if holder.granted = r; holder != mine {
+	if holder.granted = r; holder == mine {
+		g.won = true
+	} else {
 		holder.tell()
 	}
 	return true

@@ -120,7 +120,7 @@ func (s *shard) wait(q *wire.Query, m memory) (c wire.Choice, ok, waits bool) {
 	q.Ticket = t
 	g := s.service.ground()
 	g.serve(t)
-	if t.granted == nil {
+	if !g.won {
 		q.Waits = true
 		return wire.Choice{}, false, true
 	}
