@@ -39,13 +39,22 @@ func (v *validation) metricsNetworks() {
 	}
 }
 
-// ParseNetwork reads an address, as the network that holds it alone, or a network.
+// ParseNetwork reads an address, as the network that holds it alone, or a network. A mapped one, such as ::ffff:10.0.0.0/104, is the IPv4 network that it stands for.
 func ParseNetwork(text string) (netip.Prefix, bool) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
 		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), true
 	}
 	p, err := netip.ParsePrefix(text)
-	return p.Masked(), err == nil
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	if a := p.Addr(); a.Is4In6() {
+		if p.Bits() < 96 {
+			return netip.Prefix{}, false // more than all of IPv4
+		}
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), true
 }
 
 // receiver checks the address of a syslog receiver.

@@ -107,13 +107,13 @@ func TestDecodeReadsTheShortForms(t *testing.T) {
 
 func TestNetworksAreReadFromAddressesToo(t *testing.T) {
 	var s appliance.VirtualService
-	if err := Decode([]byte(`{"persistence":{"kind":"x_forwarded_for","trusted_proxies":["192.168.0.10","10.1.2.3/16","fd00::1"]},"proxy_protocol":{"trusted":["::ffff:10.0.0.1"]}}`), &s); err != nil {
+	if err := Decode([]byte(`{"persistence":{"kind":"x_forwarded_for","trusted_proxies":["192.168.0.10","10.1.2.3/16","fd00::1"]},"proxy_protocol":{"trusted":["::ffff:10.0.0.1","::ffff:10.2.3.4/112"]}}`), &s); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(s.Persistence.TrustedProxies, s.ProxyProtocol.Trusted); got != "[192.168.0.10/32 10.1.0.0/16 fd00::1/128] [10.0.0.1/32]" {
+	if got := fmt.Sprint(s.Persistence.TrustedProxies, s.ProxyProtocol.Trusted); got != "[192.168.0.10/32 10.1.0.0/16 fd00::1/128] [10.0.0.1/32 10.2.0.0/16]" {
 		t.Error(got)
 	}
-	for _, bad := range []string{`["192.168.0.300"]`, `["fe80::1%eth0"]`, `"10.0.0.0/8"`, `[5]`, `[null]`, `["10.0.0.0/33"]`} {
+	for _, bad := range []string{`["192.168.0.300"]`, `["fe80::1%eth0"]`, `"10.0.0.0/8"`, `[5]`, `[null]`, `["10.0.0.0/33"]`, `["::ffff:0.0.0.0/90"]`} {
 		err := Decode([]byte(`{"proxy_protocol":{"trusted":`+bad+`}}`), &s)
 		if list := appliance.ErrorsOf(err); len(list) != 1 || list[0].Field != "proxy_protocol.trusted" {
 			t.Errorf("%s: %v", bad, err)
