@@ -35,9 +35,11 @@ func tell(t *testing.T, name, done, measured string) {
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	at := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "| "+name+" |") })
 	if at < 0 {
-		for at = len(lines); at > 0 && lines[at-1] > row && strings.HasPrefix(lines[at-1], "| ") && !strings.HasPrefix(lines[at-1], "| case"); at-- {
+		at = slices.Index(lines, "|---|---|---|") + 1
+		for at < len(lines) && strings.HasPrefix(lines[at], "| ") && lines[at] < row {
+			at++
 		}
-		lines = slices.Insert(lines, at, row)
+		lines = slices.Insert(lines, at, "")
 	}
 	lines[at] = row
 	if err := os.WriteFile(hostileFile, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {

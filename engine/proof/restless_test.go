@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 type editor struct {
 	engine  *engine.Engine
 	config  appliance.Config
-	applied int
+	applied atomic.Int64
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -50,14 +51,15 @@ func (d *editor) run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		d.config = d.config.Clone()
-		v := &d.config.Cluster.VirtualServices[d.applied%len(d.config.Cluster.VirtualServices)]
-		switch d.applied % 3 {
+		n := int(d.applied.Load())
+		v := &d.config.Cluster.VirtualServices[n%len(d.config.Cluster.VirtualServices)]
+		switch n % 3 {
 		case 0:
-			v.RealServers[0].Weight = 1 + d.applied%200
+			v.RealServers[0].Weight = 1 + n%200
 		case 1:
-			v.Scheduler = []appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin}[d.applied/3%2]
+			v.Scheduler = []appliance.Scheduler{appliance.LeastConnections, appliance.RoundRobin}[n/3%2]
 		case 2:
-			v.Limits.ServerTimeout = appliance.Duration(time.Duration(60+d.applied%60) * time.Second)
+			v.Limits.ServerTimeout = appliance.Duration(time.Duration(60+n%60) * time.Second)
 		}
 		if err := d.engine.Apply(ctx, d.config); err != nil {
 			if ctx.Err() != nil {
@@ -65,7 +67,7 @@ func (d *editor) run(ctx context.Context) error {
 			}
 			return fmt.Errorf("apply: %w", err)
 		}
-		d.applied++
+		d.applied.Add(1)
 	}
 }
 

@@ -85,7 +85,7 @@ func beSubject() error {
 	err = e.Apply(ctx, o.Config)
 	restless := &editor{engine: e, config: o.Config}
 	for err == nil {
-		if err = json.NewEncoder(os.Stdout).Encode(j.vitals(e, restless.applied)); err == nil {
+		if err = json.NewEncoder(os.Stdout).Encode(j.vitals(e, int(restless.applied.Load()))); err == nil {
 			var what byte
 			what, err = in.ReadByte()
 			err = errors.Join(err, restless.told(what))
