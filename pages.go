@@ -24,7 +24,7 @@ func (a *instance) openPages() error {
 		Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log,
 	})
 	var err error
-	figures := metrics.Handler(metrics.Options{Version: Version, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
+	figures := metrics.Handler(metrics.Options{Version: Version, Driver: a.engine.Driver, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
 	a.ui, err = ui.New(ui.Options{
 		Traffic: lines, Statistics: a.rings, History: a.history,
 		Metrics:      figures,

@@ -25,6 +25,7 @@ import (
 	"evenkeel/engine"
 	"evenkeel/engine/fallback"
 	"evenkeel/engine/history"
+	"evenkeel/engine/loop"
 	"evenkeel/engine/rings"
 	"evenkeel/store"
 	"evenkeel/ui"
@@ -38,18 +39,20 @@ type serveOptions struct {
 	webui    string        // address of the WebUI
 	fallback string        // address of the fallback page
 	loops    int           // event loops of the engine; 0: one per processor
+	driver   loop.Driver   // of the loops; empty: loop.Auto
 	takeover bool          // replace the process that runs on the folder, if there is one
 	drain    time.Duration // how long connections may stay when this process is replaced; 0: half a day
 	log      *slog.Logger
 }
 
 func runServe(ctx context.Context, args []string, s streams) error {
-	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--loops N] [--takeover] [--drain TIME] [--log LEVEL]", s)
+	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--loops N] [--driver NAME] [--takeover] [--drain TIME] [--log LEVEL]", s)
 	o := serveOptions{}
 	dir := folderFlag(f)
 	f.StringVar(&o.webui, "webui", ":"+strconv.Itoa(appliance.PortWebUI), "address of the WebUI (HTTPS)")
 	f.StringVar(&o.fallback, "fallback", "127.0.0.1:"+strconv.Itoa(appliance.PortFallback), "address of the fallback page")
 	f.IntVar(&o.loops, "loops", 0, "event loops of the engine; 0: one per processor")
+	f.StringVar((*string)(&o.driver), "driver", string(loop.Auto), "by what the engine moves bytes: io_uring (Linux 6.17 or later), epoll, or auto, the first of these that works here")
 	f.BoolVar(&o.takeover, "takeover", false, "replace the evenkeel that serves this folder, if one does, without losing a connection")
 	f.DurationVar(&o.drain, "drain", defaultDrain, "how long open connections may stay after this process was replaced")
 	level := f.String("log", "info", "least level that is logged: debug, info, warn or error")
@@ -71,6 +74,9 @@ func runServe(ctx context.Context, args []string, s streams) error {
 	}
 	if o.loops < 0 || o.loops > 256 {
 		return misused(f, "--loops is 0 to 256")
+	}
+	if !o.driver.Valid() {
+		return misused(f, "--driver is auto, epoll or io_uring")
 	}
 	o.log = newLog(s.err, l)
 	ctx, stop := startOnUSR2(ctx, o)
@@ -141,7 +147,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Loops: o.loops, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
+		Loops: o.loops, Driver: o.driver, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
 		Memory: connectionMemory(),
 		Alert:  func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})

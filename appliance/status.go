@@ -92,6 +92,7 @@ type ServiceStatus struct {
 // Status is a copy of what the engine observes.
 type Status struct {
 	At       time.Time       `json:"at"`
+	Driver   string          `json:"driver"` // by what the loops of the engine move bytes: epoll or io_uring; empty: they do not run yet
 	Services []ServiceStatus `json:"virtual_services"`
 }
 

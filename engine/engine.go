@@ -30,6 +30,7 @@ import (
 type Options struct {
 	Log          *slog.Logger   // nil: silent. The engine never waits for it: lines that it does not take in time are dropped and counted
 	Loops        int            // event loops; 0: one for each processor
+	Driver       loop.Driver    // by what the loops move bytes; empty: loop.Auto
 	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
 	Noticed      func()         // told that the health of a server changed; must not wait. nil: nobody is
@@ -189,7 +190,7 @@ const leastCeiling = 256
 
 func (e *Engine) openLanes() error {
 	for i := range e.options.Loops {
-		l, err := loop.Open(loop.Options{Log: e.options.Log, Number: i, Epoch: e.epoch, Ceiling: ceiling()})
+		l, err := loop.Open(loop.Options{Log: e.options.Log, Number: i, Driver: e.options.Driver, Epoch: e.epoch, Ceiling: ceiling()})
 		if err != nil {
 			for _, n := range e.lanes {
 				n.loop.Close()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/loop"
 	"evenkeel/engine/wire/wiretest"
 
 	"go.uber.org/goleak"
@@ -30,6 +31,9 @@ func TestMain(m *testing.M) {
 	}
 	before := descriptors()
 	code := m.Run()
+	if testDriver = loop.IOURing; ringed() {
+		code = max(code, m.Run())
+	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -45,6 +49,17 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// testDriver is the one that the tests run on: all of them run on each that this kernel has.
+var testDriver = loop.Epoll
+
+func ringed() bool {
+	l, err := loop.Open(loop.Options{Driver: loop.IOURing})
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
 }
 
 func descriptors() int {
@@ -75,6 +90,9 @@ func start(t *testing.T, o Options) *rig {
 	t.Helper()
 	if o.Loops == 0 {
 		o.Loops = 2
+	}
+	if o.Driver == "" {
+		o.Driver = testDriver
 	}
 	if o.Grace == 0 {
 		o.Grace = 200 * time.Millisecond

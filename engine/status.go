@@ -13,11 +13,21 @@ import (
 // Status returns a copy of what is observed of the running services, in the order of the configuration.
 func (e *Engine) Status() appliance.Status {
 	v := e.view.Load()
-	out := appliance.Status{At: time.Now(), Services: make([]appliance.ServiceStatus, 0, len(v.services))}
+	out := appliance.Status{At: time.Now(), Driver: e.Driver(), Services: make([]appliance.ServiceStatus, 0, len(v.services))}
 	for _, s := range v.services {
 		out.Services = append(out.Services, e.serviceStatus(s))
 	}
 	return out
+}
+
+// Driver names by what the loops move bytes: epoll or io_uring; empty before Run.
+func (e *Engine) Driver() string {
+	select {
+	case <-e.started:
+		return string(e.lanes[0].loop.Driver())
+	default:
+		return ""
+	}
 }
 
 func (e *Engine) serviceStatus(s *service) appliance.ServiceStatus {

@@ -60,6 +60,11 @@ const (
 	hasError                       // the kernel has an error for it, which the next read tells
 	wantsFIN                       // CloseWrite or Close was called
 	sentFIN                        // the kernel knows
+	isArmed                        // the ring receives for it
+	isPending                      // the ring sends what is first in out
+	sentMuch                       // too much at once for the ring, and the peer has not answered
+	isSlow                         // not for the ring any more
+	hasTaken                       // errno is what the next read returns: the ring took it from the kernel
 )
 
 const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
@@ -164,6 +169,10 @@ func (c *Conn) work(events uint32) {
 		c.lost()
 	}
 	if c.flags&(hasFailed|isGone|isReady) == hasFailed { // one that is ready has more to read
+		if c.flags&isArmed != 0 { // the ring too may have more
+			c.demote()
+			return
+		}
 		c.breakOff()
 	}
 }
@@ -204,11 +213,14 @@ func (c *Conn) fail(errno syscall.Errno) {
 // lost ends an accepted connection whose peer is gone and of which nothing is read now, so that its server does not work for nobody. A dialed one keeps its error
 // until it is read: an answer may stand before it.
 func (c *Conn) lost() {
+	c.flags |= hasFailed
+	if c.flags&hasTaken != 0 {
+		return
+	}
 	errno := sysError(c.fd)
 	if errno == 0 {
 		errno = unix.ECONNRESET
 	}
-	c.flags |= hasFailed
 	c.errno = uint16(errno)
 }
 
@@ -228,6 +240,9 @@ func (c *Conn) release() {
 	}
 	l := c.loop
 	c.flags = c.flags&^isFresh | isGone | isOver // the descriptor may be another connection's when it is registered
+	if c.flags&isPending != 0 {
+		c.retract()
+	}
 	c.endSplice()
 	if c.feeder != nil {
 		feeder := c.feeder
@@ -240,10 +255,20 @@ func (c *Conn) release() {
 	c.out, c.kept, c.core = nil, nil, nil
 	l.slots[c.fd].conn = nil
 	l.conns--
-	sysClose(c.fd)
+	c.closeDescriptor()
 	if c.origin != nil {
 		c.origin.acceptor.Gone()
 	}
+}
+
+// closeDescriptor closes at once, or when the ring has let go: until then the connection would stay open, and so must its number stay taken.
+func (c *Conn) closeDescriptor() {
+	if c.flags&isArmed == 0 {
+		sysClose(c.fd)
+		return
+	}
+	c.loop.uring.leaving++
+	c.cancel()
 }
 
 // Pause implements wire.Conn.

@@ -247,7 +247,7 @@ func TestAResetClientIsNoticedWhileNothingIsReadOfIt(t *testing.T) {
 
 func TestDescriptorsThatRunOutAreSaidOnceAndTheirReturnWhenAClientCame(t *testing.T) {
 	var log bytes.Buffer // written on the loop
-	l, err := Open(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	l, err := Open(Options{Driver: driver, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-// Package loop is the epoll driver of the contract in package wire: one event loop on one locked thread, raw descriptors, edge-triggered. It knows no protocol.
+// Package loop drives the contract in package wire: one event loop on one locked thread, raw descriptors, edge-triggered epoll, and io_uring for what is hot where the
+// kernel has it. It knows no protocol.
 // A Loop owns every connection that it accepted or dialed; all methods of Conn, and those of Loop that do not say otherwise, belong to the loop's own thread:
 // other goroutines reach it through Post and Call.
 package loop
@@ -19,7 +20,8 @@ import (
 // Options configure a Loop.
 type Options struct {
 	Log    *slog.Logger // nil: nothing is logged
-	Number int          // names the loop in the log
+	Number int          // names the loop in the log; that of 0 says which driver serves
+	Driver Driver       // empty: Auto
 	// Ceiling is a descriptor number: while an accepted client has it or a higher one, accepting pauses, so that the rest of the process keeps descriptors. Zero: none.
 	Ceiling int32
 	Epoch   time.Time // when the clock of the loop stood at zero; the zero time: a second ago. Loops with the same epoch have comparable times
@@ -31,6 +33,9 @@ type Loop struct {
 	epoch     time.Time
 	now       wire.Time
 	epoll     int32
+	driver    Driver
+	uring     *uring // nil: epoll alone
+	number    int
 	slots     []slot // by descriptor
 	gen       uint32
 	conns     int
@@ -98,7 +103,7 @@ func Open(o Options) (*Loop, error) {
 		sysClose(int32(epoll))
 		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "create eventfd", Err: err}
 	}
-	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: o.Epoch, ceiling: o.Ceiling, epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
+	l := &Loop{log: o.Log.With("component", "loop", "loop", o.Number), epoch: o.Epoch, ceiling: o.Ceiling, number: o.Number, epoll: int32(epoll), mail: mailbox{wake: int32(wake)}}
 	l.buffers.shared = make([]byte, readSize)
 	l.buffers.scratch = make([]byte, 0, 2*readSize)
 	l.clock()
@@ -108,17 +113,26 @@ func Open(o Options) (*Loop, error) {
 		l.close()
 		return nil, &appliance.Error{Kind: appliance.Unavailable, Op: "watch eventfd", Err: errno}
 	}
+	if err := l.choose(o.Driver); err != nil {
+		l.close()
+		return nil, err
+	}
 	l.starved.refill()
 	return l, nil
 }
 
-// Run serves the loop on its own thread until the context ends; then every connection and listener is closed at once.
+// Run serves the loop on its own thread until the context ends; then every connection and listener is closed at once. An error is of kind Unavailable.
 func (l *Loop) Run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	stop := context.AfterFunc(ctx, func() { l.Post(func() { l.stopping = true }) })
 	defer stop()
 	defer l.close()
+	if l.uring != nil {
+		if errno := l.uring.enable(); errno != 0 {
+			return &appliance.Error{Kind: appliance.Unavailable, Op: "enable io_uring", Err: errno}
+		}
+	}
 	for !l.stopping {
 		l.guarded()
 	}
@@ -152,12 +166,19 @@ func (l *Loop) clock() { l.now = wire.Time(time.Since(l.epoch)) }
 
 // turn does everything that is due, then looks for events and handles them.
 func (l *Loop) turn() {
+	if l.uring != nil { // what a core that panicked left
+		l.complete()
+	}
 	l.mail.run(l.guard)
 	l.wheel.advance(l.now, fire)
 	l.starved.retry(l)
 	l.ring()
 	l.runReady()
 	l.tasks.run(l)
+	if l.uring != nil {
+		l.turnRing()
+		return
+	}
 	n := l.wait()
 	l.clock()
 	for i := range n {
@@ -176,16 +197,12 @@ func fire(c *Conn) {
 func (l *Loop) wait() int {
 	count(&l.stats.Turns)
 	l.weigh()
-	if len(l.fresh) > 0 {
-		if l.freshTurn++; l.freshTurn > freshTurns {
-			l.register()
-		}
-	}
+	l.ageFresh()
 	n, errno := poll(l.epoll, l.events[:])
 	if errno == 0 && n > 0 {
 		return n
 	}
-	if len(l.ready) > 0 || len(l.tasks.list) > 0 || l.stopping {
+	if l.isBusy() {
 		return 0
 	}
 	if len(l.fresh) > 0 {
@@ -199,6 +216,9 @@ func (l *Loop) wait() int {
 	}
 	return n
 }
+
+// isBusy tells whether the next turn has work that needs no event.
+func (l *Loop) isBusy() bool { return len(l.ready) > 0 || len(l.tasks.list) > 0 || l.stopping }
 
 // patience returns for how many milliseconds the loop may sleep, -1 for ever.
 func (l *Loop) patience() int {
@@ -219,13 +239,25 @@ func (l *Loop) patience() int {
 	return int(min(max(0, until.Sub(now)+time.Millisecond-1)/time.Millisecond, time.Hour/time.Millisecond))
 }
 
-// register adds what was accepted and is still open to epoll, which reports at once what happened meanwhile.
+// ageFresh registers what was accepted some turns ago.
+func (l *Loop) ageFresh() {
+	if len(l.fresh) > 0 {
+		if l.freshTurn++; l.freshTurn > freshTurns {
+			l.register()
+		}
+	}
+}
+
+// register has the ring receive for what was accepted and is still open, or epoll watch it, which reports at once what happened meanwhile.
 func (l *Loop) register() {
 	for i, c := range l.fresh {
 		l.fresh[i] = nil
 		if c.flags&isFresh != 0 {
-			c.flags &^= isFresh
-			c.register()
+			if c.flags &^= isFresh; c.armable() {
+				c.arm()
+			} else {
+				c.register()
+			}
 		}
 	}
 	l.fresh, l.freshTurn = l.fresh[:0], 0
@@ -254,7 +286,9 @@ func (l *Loop) dispatch(event *unix.EpollEvent) {
 	s := &l.slots[event.Fd]
 	switch {
 	case s.conn != nil && s.conn.gen == uint32(event.Pad):
-		s.conn.work(event.Events)
+		if s.conn.flags&isArmed == 0 { // else it came to the ring meanwhile
+			s.conn.work(event.Events)
+		}
 	case s.listener != nil && s.listener.gen == uint32(event.Pad):
 		s.listener.accept()
 	case s.datagrams != nil && s.datagrams.gen == uint32(event.Pad):
@@ -298,6 +332,9 @@ func (l *Loop) close() {
 		p.close()
 	}
 	l.pipes = nil
+	if l.uring != nil {
+		l.closeRing()
+	}
 	l.starved.release()
 	l.mail.close(l.guard)
 	sysClose(l.epoll)

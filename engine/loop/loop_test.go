@@ -19,7 +19,7 @@ import (
 // start runs a loop until the test ends.
 func start(t *testing.T) *Loop {
 	t.Helper()
-	l, err := Open(Options{})
+	l, err := Open(Options{Driver: driver})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestAnIdleLoopSleeps(t *testing.T) {
 }
 
 func TestClosedLoopTakesNoMail(t *testing.T) {
-	l, err := Open(Options{})
+	l, err := Open(Options{Driver: driver})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestAChunkIsNotMuchLargerThanWhatWaitsInIt(t *testing.T) {
 }
 
 func TestPipesInUseAreFew(t *testing.T) {
-	l, err := Open(Options{})
+	l, err := Open(Options{Driver: driver})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"syscall"
+
 	"evenkeel/engine/wire"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +32,7 @@ func (c *Conn) read() {
 		c.offerKept()
 	}
 	for range readsPerTurn {
-		if !c.open() || c.flags&(isReadable|hasEnded) != isReadable || !c.readOnce() {
+		if !c.open() || c.flags&(isReadable|hasEnded|isArmed) != isReadable || !c.readOnce() {
 			return
 		}
 	}
@@ -47,7 +49,7 @@ func (c *Conn) readOnce() bool {
 		}
 	}
 	room := buf[have:min(have+oneRead, len(buf))]
-	n, errno := sysRead(c.fd, room)
+	n, errno := c.readInto(room)
 	switch {
 	case errno == unix.EAGAIN:
 		c.flags &^= isReadable
@@ -66,11 +68,20 @@ func (c *Conn) readOnce() bool {
 		return false
 	}
 	c.received += uint64(n)
+	c.flags &^= sentMuch
 	if n < len(room) && c.flags&hasHangup == 0 {
 		c.flags &^= isReadable // a short read: the next bytes bring an edge
 	}
 	c.offer(buf[:have+n])
 	return true
+}
+
+// readInto reads once, unless the ring has taken the error that a read would return.
+func (c *Conn) readInto(b []byte) (int, syscall.Errno) {
+	if c.flags&hasTaken != 0 {
+		return 0, syscall.Errno(c.errno)
+	}
+	return sysRead(c.fd, b)
 }
 
 // offerKept offers again what was kept.
@@ -81,11 +92,13 @@ func (c *Conn) offerKept() {
 		return
 	}
 	c.kept = nil
-	k.off += c.core.Received(c, k.waiting())
+	most := min(len(k.waiting()), wire.KeepLimit) // the ring may have brought more
+	taken := c.core.Received(c, k.waiting()[:most])
+	k.off += taken
 	if c.flags&isOver != 0 || len(k.waiting()) == 0 {
 		c.loop.buffers.put(k)
-	} else {
-		c.kept = k
+	} else if c.kept = k; taken == most {
+		c.flags |= isOffered
 	}
 	c.offered()
 }

@@ -44,7 +44,7 @@ func (l *Loop) repair(broken *Conn) {
 		}
 		c.flags &^= isReady
 		c.makeReady()
-		if c.flags&isFresh == 0 {
+		if c.flags&(isFresh|isArmed) == 0 {
 			event := unix.EpollEvent{Events: edges, Fd: c.fd, Pad: int32(c.gen)}
 			sysEpollCtl(l.epoll, unix.EPOLL_CTL_MOD, c.fd, &event)
 		}

@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"syscall"
+
 	"evenkeel/engine/wire"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +35,7 @@ func (c *Conn) SpliceTo(to wire.Conn, n int64) {
 	}
 	c.splice = &splicing{to: other, left: n}
 	other.feeder, c.moved = c, 0
+	c.demote()
 	c.makeReady()
 }
 
@@ -120,7 +123,10 @@ func (c *Conn) fillPipe() (n int, goOn bool) {
 	if !ok {
 		return c.copyOnce(min(want, oneRead))
 	}
-	n, errno := sysSplice(c.fd, p.w, want)
+	n, errno := 0, syscall.Errno(c.errno)
+	if c.flags&hasTaken == 0 {
+		n, errno = sysSplice(c.fd, p.w, want)
+	}
 	if n > 0 && errno == 0 {
 		s.pipe, s.inPipe = p, n
 		c.received += uint64(n)
@@ -153,7 +159,7 @@ func (c *Conn) readEnded(n int, errno unix.Errno) bool {
 }
 
 func (c *Conn) copyOnce(want int) (n int, goOn bool) {
-	n, errno := sysRead(c.fd, c.loop.buffers.shared[:want])
+	n, errno := c.readInto(c.loop.buffers.shared[:want])
 	if n <= 0 || errno != 0 {
 		return 0, c.readEnded(n, errno)
 	}
@@ -176,6 +182,7 @@ func (c *Conn) emptyPipe() bool {
 		switch {
 		case errno == unix.EAGAIN:
 			s.to.flags &^= isWritable
+			s.to.demote()
 			return false
 		case errno == unix.EINTR:
 		case errno != 0:

@@ -45,7 +45,7 @@ func TestTaskRunsInTheNextTurnBeforeTheLoopSleeps(t *testing.T) {
 
 func TestDefectOfATaskKeepsTheOthers(t *testing.T) {
 	var log bytes.Buffer
-	l, err := Open(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	l, err := Open(Options{Driver: driver, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,14 @@ func (c *Conn) Send(b []byte) int {
 	if c.flags&(isOver|hasFailed|wantsFIN) != 0 {
 		return c.Queued()
 	}
+	if c.flags&isPending != 0 && c.submitMore(b) {
+		return c.Queued()
+	}
 	if c.out == nil && c.flags&isWritable != 0 && !c.pipeWaits() {
+		if c.loop.uring != nil && c.submittable(len(b)) {
+			c.submit(b)
+			return 0
+		}
 		b = b[c.send(b):]
 	}
 	if len(b) == 0 || c.flags&hasFailed != 0 {
@@ -45,6 +52,7 @@ func (c *Conn) send(b []byte) (sent int) {
 		case unix.EINTR:
 		case unix.EAGAIN:
 			c.flags &^= isWritable
+			c.demote()
 			return sent
 		default:
 			c.fail(errno)
@@ -56,7 +64,7 @@ func (c *Conn) send(b []byte) (sent int) {
 
 // Queued implements wire.Conn.
 func (c *Conn) Queued() int {
-	if c.out == nil {
+	if c.out == nil || c.flags&isPending != 0 {
 		return 0
 	}
 	return len(c.out.waiting())
@@ -79,23 +87,17 @@ func (c *Conn) outstanding() int { return c.Queued() + c.Unacknowledged() }
 
 // flush gives the queue to the kernel: what waits in a pipe first, it is older.
 func (c *Conn) flush() {
+	if c.flags&isPending != 0 {
+		return
+	}
 	if c.pipeWaits() && !c.feeder.emptyPipe() {
 		return
 	}
 	if c.flags&isGone != 0 {
 		return
 	}
-	if c.out != nil {
-		n := c.send(c.out.waiting())
-		if n > 0 && c.flags&isLingering != 0 {
-			c.linger()
-		}
-		c.out.off += n
-		if len(c.out.waiting()) > 0 && c.flags&hasFailed == 0 {
-			return
-		}
-		c.loop.buffers.put(c.out)
-		c.out = nil
+	if c.out != nil && !c.sendQueue() {
+		return
 	}
 	if c.flags&hasFailed != 0 {
 		return
@@ -110,6 +112,21 @@ func (c *Conn) flush() {
 	if c.feeder != nil && c.flags&isGone == 0 {
 		c.feeder.pump()
 	}
+}
+
+// sendQueue gives the kernel the queue; true: it is empty, or the connection failed.
+func (c *Conn) sendQueue() bool {
+	n := c.send(c.out.waiting())
+	if n > 0 && c.flags&isLingering != 0 {
+		c.linger()
+	}
+	c.out.off += n
+	if len(c.out.waiting()) > 0 && c.flags&hasFailed == 0 {
+		return false
+	}
+	c.loop.buffers.put(c.out)
+	c.out = nil
+	return true
 }
 
 // finish sends FIN if it is wanted and nothing waits before it.
@@ -150,10 +167,10 @@ func (c *Conn) discard() {
 		return
 	}
 	for range readsPerTurn {
-		if c.flags&(isReadable|hasEnded) != isReadable {
+		if c.flags&(isReadable|hasEnded|isArmed) != isReadable {
 			return
 		}
-		n, errno := sysRead(c.fd, c.loop.buffers.shared)
+		n, errno := c.readInto(c.loop.buffers.shared)
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:

@@ -185,6 +185,7 @@ AuditEntry.subject: What it was done to.
 AuditEntry.outcome: done or refused.
 AuditEntry.detail: More about it.
 Status.at: When this was seen.
+Status.driver: By what the engine moves bytes, epoll or io_uring; empty before it runs.
 Status.virtual_services: The running services.
 ServiceStatus.id: Id of the service.
 ServiceStatus.label: Label of the service.

@@ -39,6 +39,7 @@ type Latency struct {
 // Options of a handler; all but Log are required.
 type Options struct {
 	Version string
+	Driver  func() string // by what bytes are moved; empty: by nothing yet
 	Samples func() []Sample
 	Dropped func() uint64 // lines of the traffic log
 	Log     *slog.Logger  // nil: nothing is logged
@@ -56,9 +57,10 @@ func Handler(o Options) http.Handler {
 
 type collector struct {
 	Options
-	build, dropped *prometheus.Desc
-	service        family
-	server         family
+	build, driver, dropped *prometheus.Desc
+
+	service family
+	server  family
 }
 
 // family is the metrics of services, or of servers.
@@ -70,6 +72,7 @@ func newCollector(o Options) *collector {
 	return &collector{
 		Options: o,
 		build:   prometheus.NewDesc("evenkeel_build_info", "The version that runs; always 1.", []string{"version"}, nil),
+		driver:  prometheus.NewDesc("evenkeel_driver_info", "By what the engine moves bytes, epoll or io_uring; always 1.", []string{"driver"}, nil),
 		dropped: prometheus.NewDesc("evenkeel_traffic_log_dropped_lines_total", "Lines of the traffic log that were lost because nobody took them in time.", nil, nil),
 		service: newFamily("evenkeel_service_", "the virtual service", "service"),
 		server:  newFamily("evenkeel_server_", "the real server", "service", "server"),
@@ -107,6 +110,7 @@ func (f *family) describe(ch chan<- *prometheus.Desc) {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.build
+	ch <- c.driver
 	ch <- c.dropped
 	c.service.describe(ch)
 	c.server.describe(ch)
@@ -115,6 +119,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.build, prometheus.GaugeValue, 1, c.Version)
+	if driver := c.Driver(); driver != "" {
+		ch <- prometheus.MustNewConstMetric(c.driver, prometheus.GaugeValue, 1, driver)
+	}
 	ch <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(c.Dropped()))
 	for _, s := range c.Samples() {
 		if s.Server == "" {

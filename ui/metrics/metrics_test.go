@@ -20,11 +20,15 @@ func TestScrapeIsReadByPrometheus(t *testing.T) {
 		{Service: "WEB", Server: hostile, Connections: 1, Total: 42, Weight: 100, Remembered: 7, Codes: [6]uint64{2: 40}, Latency: Latency{Count: 42, Sum: time.Second}},
 	}
 	w := httptest.NewRecorder()
-	Handler(Options{Version: "1.2.3", Samples: func() []Sample { return samples }, Dropped: func() uint64 { return 5 }}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	driver := func() string { return "io_uring" }
+	Handler(Options{Version: "1.2.3", Driver: driver, Samples: func() []Sample { return samples }, Dropped: func() uint64 { return 5 }}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(w.Body.String()))
 	if err != nil || w.Code != 200 {
 		t.Fatal(w.Code, err, w.Body.String())
+	}
+	if f := families["evenkeel_driver_info"]; f == nil || f.Metric[0].Label[0].GetValue() != "io_uring" {
+		t.Errorf("the driver: %v", f)
 	}
 	for name, want := range map[string]float64{
 		"evenkeel_service_requests_total": 42, "evenkeel_service_connections_total": 10, "evenkeel_service_refused_total": 2, "evenkeel_service_retries_total": 1,
