@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"evenkeel/appliance"
 	"evenkeel/engine/cache"
 	"evenkeel/engine/compress"
 	"evenkeel/engine/request"
@@ -149,7 +150,7 @@ func (h *head) joined(b []byte, lower string) []byte {
 
 // give answers from what is kept.
 func (k *core) give(e *cache.Entry, b []byte, h *requestHead, none []byte) bool {
-	keeps := !k.closing && k.service.Config().HTTP.KeepAlive != "close" && !h.close
+	keeps := !k.closing && k.service.Config().HTTP.KeepAlive != appliance.KeepAliveNone && !h.close
 	out := append(k.pool.loop.Scratch(), "HTTP/1.1 "...)
 	unchanged, status := none != nil && e.Status == 200 && cache.Unchanged(none, e.ETag), e.Status
 	if unchanged {

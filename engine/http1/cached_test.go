@@ -8,6 +8,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine/cache"
+	"evenkeel/engine/wire"
 	"evenkeel/engine/wire/wiretest"
 )
 
@@ -124,6 +125,9 @@ func TestOneFetchesForAllWhoWait(t *testing.T) {
 		waiting = append(waiting, c)
 	}
 	r.true("one asks", r.service.picks == 1)
+	var told wire.Session
+	r.core.(wire.Teller).Tell(&told)
+	r.equal("told of who waits", told.State, "waiting for another's answer")
 	waiting[0].Break(nil) // one does not wait any longer
 	r.loop.Advance(3 * time.Second)
 	r.connected(0).Arrive([]byte(kept))

@@ -182,7 +182,7 @@ func (h *head) mergeCuts() {
 
 // answerByRule answers a request that the rules end. The connection stays when nothing of the request is missing.
 func (k *core) answerByRule(b []byte, h *requestHead, d *rules.Decision, config *appliance.VirtualService) int {
-	k.begun, k.search = 0, search{}
+	k.begun, k.waited, k.search = 0, 0, search{}
 	counters := k.service.Counters()
 	add(&counters.Requests, 1)
 	if d.Status >= 400 {

@@ -12,6 +12,8 @@ func (k *core) Tell(s *wire.Session) {
 		s.Server = x.choice.Server
 	}
 	switch {
+	case x == nil && k.waited != 0:
+		s.State = "waiting for another's answer"
 	case x == nil && k.begun != 0:
 		s.State = "reading a request"
 	case x == nil:
