@@ -44,7 +44,7 @@ func connections(p *page) error {
 	for _, c := range open.Connections {
 		row := view.ConnectionRow{
 			ID: c.ID, Client: c.Client.String(), Service: of(names.services, c.ServiceID), Server: of(names.servers, c.ServerID), Protocol: protocolOf(c),
-			State: c.State, Age: c.Age, In: c.BytesIn, Out: c.BytesOut,
+			State: c.State, Age: c.Age, In: c.BytesIn, Out: c.BytesOut, Explain: explainOf(c.ServiceID, c.Client.Addr()),
 		}
 		if names.servers[c.ServerID] != "" {
 			row.ServerPath = serverPath(c.ServiceID, c.ServerID)

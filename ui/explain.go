@@ -2,6 +2,8 @@ package ui
 
 import (
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 
 	"evenkeel/appliance"
@@ -36,6 +38,11 @@ func explain(p *page) error {
 		}
 	}
 	return p.show(status, view.ExplainPage(p.frame("Explain", explainPath), v))
+}
+
+// explainOf is where it is explained what becomes of a client of a service.
+func explainOf(service string, client netip.Addr) string {
+	return explainPath + "?" + url.Values{"virtual_service": {service}, "client": {client.Unmap().WithZone("").String()}}.Encode()
 }
 
 func isQuestionField(path string) bool { return slices.Contains(appliance.QuestionFields(), path) }

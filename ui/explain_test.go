@@ -101,6 +101,26 @@ func TestExplainAnswersItsAddress(t *testing.T) {
 	}
 }
 
+// TestReportsLeadToExplain: who stands there is one click from why.
+func TestReportsLeadToExplain(t *testing.T) {
+	r := newRig(t, rigOptions{setUp: true})
+	r.fill()
+	client := netip.MustParseAddr("10.0.0.7")
+	r.engine.open = []appliance.Connection{{ID: "0-1", Client: netip.AddrPortFrom(client, 50000), ServiceID: r.id("HL7"), ServerID: r.id("HL7", "Corepoint1")}}
+	r.engine.entries = []appliance.PersistenceEntry{
+		{ServiceID: r.id("HL7"), ServerID: r.id("HL7", "Corepoint1"), Kind: "address", Key: "10.0.0.7", Client: netip.PrefixFrom(client, 32)}, {ServiceID: r.id("HL7"), ServerID: r.id("HL7", "Corepoint1"), Kind: "tls", Key: "tls:00"},
+	}
+	to := html.EscapeString(explainOf(r.id("HL7"), client))
+	for _, path := range []string{connectionsPath, persistencePath} {
+		if _, _, body := r.get(r.client, path); strings.Count(body, to) != 1 {
+			t.Errorf("%s: no %s in %s", path, to, body)
+		}
+	}
+	if status, _, body := r.get(r.client, explainOf(r.id("HL7"), client)); status != http.StatusOK || !strings.Contains(body, "10.0.0.7 is served by") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 func TestRulesAreTriedAsTheyAreTyped(t *testing.T) {
 	r := newRig(t, rigOptions{setUp: true})
 	r.web()

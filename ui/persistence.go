@@ -45,10 +45,14 @@ func persistence(p *page) error {
 	}
 	names := p.labels()
 	for _, e := range known.Entries {
-		v.Rows = append(v.Rows, view.PersistenceRow{
+		row := view.PersistenceRow{
 			ServiceID: e.ServiceID, Service: of(names.services, e.ServiceID), Server: of(names.servers, e.ServerID), ServerPath: serverPath(e.ServiceID, e.ServerID),
 			Key: e.Key, Age: e.Age, Remaining: e.Remaining,
-		})
+		}
+		if e.Client.IsValid() {
+			row.Explain = explainOf(e.ServiceID, e.Client.Addr())
+		}
+		v.Rows = append(v.Rows, row)
 	}
 	return p.show(http.StatusOK, view.PersistencePage(p.frame("Persistence table", persistencePath), v))
 }

@@ -124,6 +124,10 @@ func TestSentences(t *testing.T) {
 			site(), Finding{}, appliance.Question{Headers: []string{"Content-Length: 1", "Content-Length: 2"}}, appliance.ByNobody,
 			[]string{"The request is refused with 400 Bad Request: there are two Content-Lengths."},
 		},
+		"a response may be kept": {
+			site(func(v *appliance.VirtualService) { v.HTTP.CacheSize = 16 }), Finding{Served: true, Choice: chosen("id-A", wire.ByScheduler)}, appliance.Question{}, appliance.ByServer,
+			[]string{"The service keeps responses: when it has a fresh one for this request, it gives that, and no server is asked."},
+		},
 		"the answer is edited": {
 			site(func(v *appliance.VirtualService) {
 				v.Rules = []appliance.Rule{{ID: "1", Label: "all", Then: []appliance.RuleAction{{Kind: appliance.DoRemoveResponse, Header: "Server"}}}}

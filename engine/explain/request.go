@@ -68,6 +68,9 @@ func (w *account) readHTTP() bool {
 		w.answered(v, "rules", fmt.Sprintf("A rule answers with %d %s; no server is asked.", v.Status, request.Text(v.Status)))
 		return false
 	}
+	if v.Kept {
+		w.note("request", "The service keeps responses: when it has a fresh one for this request, it gives that, and no server is asked.")
+	}
 	w.query, w.out.Sent = v.Query, string(v.Sent)
 	w.previewAnswer(&v)
 	return true

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,14 @@ import (
 
 // site is what a test lets a history see.
 type site struct {
+	mu     sync.Mutex // guards what follows, where a history runs
 	now    time.Time
 	status appliance.Status
 }
 
 func (s *site) see() appliance.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	out := s.status
 	out.At = s.now
 	out.Services = slices.Clone(s.status.Services)
@@ -41,6 +45,8 @@ func newSite() *site {
 
 // after lets time pass, and then has the service and a server change.
 func (s *site) after(d time.Duration, health appliance.ServiceHealth, server int, h appliance.Health, sentence string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.now = s.now.Add(d)
 	w := &s.status.Services[0]
 	w.Health, w.Sentence = health, sentence

@@ -29,6 +29,7 @@ type Preview struct {
 	Answer     []byte          // head that the appliance gives by itself; nil: a server answers
 	Status     int             // of Answer
 	Redirected bool            // Answer leads to https; the rules were not asked
+	Kept       bool            // another answer to the same request may be kept, and is given instead of asking a server
 	Trace      rules.Trace
 	Rule       int           // the route that the rules chose, see wire.Query
 	Edits      []*rules.Edit // of the answer's header
@@ -64,7 +65,9 @@ func PreviewRequest(o PreviewOptions) Preview {
 			return out
 		}
 		h.obey(o.Head, &r, d)
+		out.Kept = !d.Concerns()
 	}
+	out.Kept = config.HTTP.CacheSize > 0 && (o.Program == nil || out.Kept) && (string(h.method) == "GET" || string(h.method) == "HEAD")
 	out.complete(h, o)
 	return out
 }

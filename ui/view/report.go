@@ -38,6 +38,7 @@ type Persistence struct {
 type PersistenceRow struct {
 	Service, ServiceID, Server, ServerPath string
 	Key                                    string
+	Explain                                string // path; empty: the client is no address
 	Age, Remaining                         time.Duration
 }
 
@@ -64,6 +65,7 @@ type Connections struct {
 // ConnectionRow is one of them.
 type ConnectionRow struct {
 	ID, Client, Service, Server, ServerPath, Protocol, State string
+	Explain                                                  string // path
 	Age                                                      time.Duration
 	In, Out                                                  uint64
 }
