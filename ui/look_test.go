@@ -42,7 +42,7 @@ func TestLook(t *testing.T) {
 		"chosen": r.ticking, "draining": r.open(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA2"))), "limit": r.typing(serverPath(r.id("VNA_DICOM"), r.id("VNA_DICOM", "VNA1")), map[string]string{"#limit": "soon"}, "#drain-limit button"), "label": r.open("/lbadmin/servers?label=VNA2"), "services": r.open(layer7), "new": r.open(layer7 + "/new"), "modify": r.open(layer7 + "/" + r.id("VNA_DICOM")),
 		"errors": r.typing(layer7+"/new", map[string]string{"#f-label": "VNA_DICOM", "#f-address": "192.168.0.1888", "#f-ports": "70000"}, "#save"),
 		"check":  r.typing(layer7+"/"+r.id("VNA_DICOM"), nil, "#check-now"), "api": r.typing(layer7+"/"+r.id("DMWL"), nil, "#show-api"), "delete": r.open(layer7 + "/" + r.id("HL7") + "/delete"),
-		"rules":        r.rulesOpen,
+		"udp": r.datagrams, "rules": r.rulesOpen,
 		"availability": r.open(availabilityPath + "?period=week"), "health-changes": r.open(healthChangesPath),
 		"explain": r.open(explainPath + "?virtual_service=" + r.id("HL7") + "&client=10.0.0.7&url=https%3A%2F%2Fwww.example.org%2Fimg%2Fa.png&headers=Accept%3A+*%2F*"), "explain-asks": r.open(explainPath), "trial": r.trying,
 		"scripts": r.open("/lbadmin/scripts"), "script": r.open("/lbadmin/scripts/new"), "commit": r.open("/lbadmin/commit"), "wizard": r.open("/lbadmin/wizard"), "imaging": r.open("/lbadmin/wizard/imaging"),
@@ -258,6 +258,15 @@ func (r *rig) serverOf(label string, i int) string {
 		}
 	}
 	return ""
+}
+
+// datagrams shows what is left of the form in UDP Mode.
+func (r *rig) datagrams(ctx context.Context) error {
+	if err := r.open(layer7 + "/new")(ctx); err != nil {
+		return err
+	}
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`(document.querySelector("#protocol").value = "udp", document.querySelectorAll(".fold-section").forEach(d => { d.open = true }), document.querySelector("#protocol").dispatchEvent(new Event("change")))`))
+	return err
 }
 
 // rulesOpen shows the rules' editor with one more rule.
