@@ -35,6 +35,7 @@ func Fields() []Field {
 		{vs, "label", "Label", "The name shown everywhere. Letters, digits, space, dot, _ and -."},
 		{vs, "address", "IP address", "The address that clients connect to. The appliance puts it on the interface whose network holds it."},
 		{vs, "ports", "Ports", "One, a list, or ranges: 80 or 80,443 or 800-900."},
+		{vs, "pool_only", "Only a pool", "Real servers without an address and ports of their own: rules of other services in the same mode lead clients to them. They are checked, counted and shown like others; what clients see, such as certificates, is the affair of the services in front."},
 		{vs, "layer", "Layer", "7: a proxy that ends the client's connection and opens its own to a real server."},
 		{vs, "protocol", "Layer 7 protocol", "TCP Mode for DICOM, HL7, RDP and databases; HTTP Mode for the web; UDP Mode for DNS and syslog."},
 		{vs, "real_servers", "Real servers", "The servers behind this service."},

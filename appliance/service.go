@@ -43,8 +43,9 @@ func (p Protocol) String() string {
 type VirtualService struct {
 	ID       string     `json:"id"`    // immutable, given at first commit
 	Label    string     `json:"label"` // unique; letters, digits, _ - . and space
-	Address  netip.Addr `json:"address"`
-	Ports    Ports      `json:"ports"`
+	Address  netip.Addr `json:"address,omitzero"`
+	Ports    Ports      `json:"ports,omitempty"`
+	PoolOnly bool       `json:"pool_only,omitempty"` // it has neither address nor ports: rules of other services lead to its real servers
 	Layer    Layer      `json:"layer"`
 	Protocol Protocol   `json:"protocol"`
 	Pool

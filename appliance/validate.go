@@ -99,13 +99,11 @@ func (v *validation) label(label string) bool {
 }
 
 func (v *validation) service(s *VirtualService, ids map[string]bool) {
-	v.vip(s.Address)
-	if s.Ports.Count() == 0 {
-		v.refuse("ports", "A port is missing; write one, a list or ranges: 80 or 80,443 or 800-900.")
-	} else if n := s.Ports.Count(); n > MaxPorts {
-		v.refuse("ports", "These are %d ports; one service may listen on %d.", n, MaxPorts)
-	} else if s.Ports.Contains(0) {
-		v.refuse("ports", "Port 0 does not exist; ports are 1 to 65535.")
+	if s.PoolOnly {
+		v.poolOnly(s)
+	} else {
+		v.vip(s.Address)
+		v.ports(s.Ports)
 	}
 	switch {
 	case s.Layer != 4 && s.Layer != 7:
@@ -132,6 +130,16 @@ func (v *validation) service(s *VirtualService, ids map[string]bool) {
 func (v *validation) oneOf(field string, valid bool, got string) {
 	if !valid {
 		v.refuse(field, "%.40q is not a choice here.", got)
+	}
+}
+
+func (v *validation) ports(list Ports) {
+	if n := list.Count(); n == 0 {
+		v.refuse("ports", "A port is missing; write one, a list or ranges: 80 or 80,443 or 800-900.")
+	} else if n > MaxPorts {
+		v.refuse("ports", "These are %d ports; one service may listen on %d.", n, MaxPorts)
+	} else if list.Contains(0) {
+		v.refuse("ports", "Port 0 does not exist; ports are 1 to 65535.")
 	}
 }
 
@@ -262,12 +270,13 @@ func serverPorts(s *VirtualService, r *RealServer) Ports {
 	return s.Ports
 }
 
-// cycles refuses services whose servers lead back to themselves.
+// cycles refuses services whose servers, or pools of their rules, lead back to themselves.
 func (v *validation) cycles(list []VirtualService) {
 	next := make([][]int, len(list))
-	at := map[netip.Addr][]int{}
+	at, place := map[netip.Addr][]int{}, map[string]int{}
 	for i := range list {
 		at[list[i].Address] = append(at[list[i].Address], i)
+		place[list[i].ID] = i
 	}
 	wildcards := slices.Concat(at[netip.IPv4Unspecified()], at[netip.IPv6Unspecified()])
 	leads := func(i int, a netip.Addr, ports Ports) {
@@ -281,21 +290,28 @@ func (v *validation) cycles(list []VirtualService) {
 			}
 		}
 	}
-	for i := range list {
-		for r := range list[i].RealServers {
-			server := &list[i].RealServers[r]
-			if a, ok := server.Address.Addr(); ok {
-				leads(i, a, serverPorts(&list[i], server))
+	through := func(i int, of *VirtualService) {
+		for r := range of.RealServers {
+			if a, ok := of.RealServers[r].Address.Addr(); ok {
+				leads(i, a, serverPorts(&list[i], &of.RealServers[r]))
 			}
 		}
-		if f := list[i].Fallback; f.Kind == FallbackServer && f.Address.IsValid() {
+		if f := of.Fallback; f.Kind == FallbackServer && f.Address.IsValid() {
 			leads(i, f.Address.Addr().Unmap(), Ports{{f.Address.Port(), f.Address.Port()}})
+		}
+	}
+	for i := range list {
+		through(i, &list[i])
+		for _, pool := range list[i].pools() { // its servers, whatever leads clients to the service itself
+			if j, found := place[pool]; found {
+				through(i, &list[j])
+			}
 		}
 	}
 	for i := range list {
 		if reaches(next, i, i, make([]bool, len(list))) {
 			v.prefix, v.id = "virtual_services["+list[i].Label+"].", list[i].ID
-			v.refuse("real_servers", "The real servers or the fallback of %s lead back to %s itself: its traffic would run in a circle.", list[i].Label, list[i].Label)
+			v.refuse("real_servers", "The real servers, the fallback or the rules of %s lead back to %s itself: its traffic would run in a circle.", list[i].Label, list[i].Label)
 		}
 	}
 	v.prefix, v.id = "", ""

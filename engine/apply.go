@@ -39,6 +39,9 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 			r.warm(e.now())
 		}
 	}
+	for _, s := range next.retired {
+		s.retired.Store(true)
+	}
 	err = e.onAll(func(n *lane) { next.perform(n) })
 	for i := range next.swaps {
 		next.swaps[i].tidy()

@@ -83,6 +83,11 @@ func (e *Engine) listening(q *appliance.Question) (*service, netip.AddrPort, err
 			if c.ID != q.Service && !same(c.Label, q.Service) {
 				continue
 			}
+			if c.PoolOnly {
+				return nil, netip.AddrPort{}, &appliance.Error{
+					Kind: appliance.Invalid, Op: "explain", Subject: c.ID, Field: "virtual_service", Message: c.Label + " is a pool: nobody comes to it but by the rules of other services.", Hint: "Ask about a service whose rules lead there.",
+				}
+			}
 			at := portOf(c, q)
 			if !c.Ports.Contains(at.Port()) || c.Address != at.Addr() && !c.Address.IsUnspecified() {
 				return nil, at, nil
@@ -99,6 +104,9 @@ func (e *Engine) listening(q *appliance.Question) (*service, netip.AddrPort, err
 func portOf(c *appliance.VirtualService, q *appliance.Question) netip.AddrPort {
 	if at := q.Listener; at.IsValid() {
 		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	if len(c.Ports) == 0 {
+		return netip.AddrPort{}
 	}
 	at := netip.AddrPortFrom(c.Address, c.Ports[0].First)
 	if port := q.Port(); c.Ports.Contains(port) || q.Addressed().Addr() == c.Address {

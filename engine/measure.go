@@ -15,8 +15,17 @@ func (e *Engine) Measure() []stats.Measure {
 		for _, shard := range s.shards {
 			m.Counters = stats.Sum(m.Counters, stats.Load(&shard.counters))
 		}
+		now := s.running.Load()
+		if now.config.PoolOnly { // its clients are those of its servers
+			for _, r := range now.servers {
+				m.Counters = stats.Sum(m.Counters, countersOf(r))
+				for _, n := range r.seats {
+					n.traffic.AddTo(&m.Sums)
+				}
+			}
+		}
 		out = append(out, m)
-		for i, r := range s.running.Load().servers {
+		for i, r := range now.servers {
 			one := stats.Measure{Service: s.id, Server: r.id, Sums: sums(r.seats, func(n *seat) *stats.Traffic { return &n.traffic }), Up: -1}
 			if i < len(status.Servers) && status.Servers[i].ID == r.id {
 				one.Up = seen(status.Servers[i].Check.Health)

@@ -150,7 +150,7 @@ func (g *ground) hopeless(t *queue.Ticket[*server]) bool {
 
 // freed offers a place that has become free to those who wait. Without anybody it costs one atomic load.
 func (s *service) freed(r *server) {
-	if s.queue.Waiting() == 0 {
+	if s.queue.Waiting() == 0 || s.retired.Load() {
 		return
 	}
 	g := s.ground()

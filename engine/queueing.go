@@ -91,7 +91,7 @@ func (r *server) takes(c *appliance.VirtualService, i int, returning bool) bool 
 // wait already as may. ok is true when there was a place after all.
 func (s *shard) wait(q *wire.Query, m memory) (c wire.Choice, ok, waits bool) {
 	limit := int64(s.config.Limits.Queue)
-	if q.Waiter == nil && !q.Dry || limit == 0 || m.server < 0 && !s.fullForNow(q) {
+	if q.Waiter == nil && !q.Dry || limit == 0 || s.service.retired.Load() || m.server < 0 && !s.fullForNow(q) {
 		return wire.Choice{}, false, false
 	}
 	if q.Dry {

@@ -20,6 +20,7 @@ type service struct {
 	open    atomic.Int64 // clients on all loops
 	waiting atomic.Bool  // some loop paused its listeners because of the limit
 	queue   queue.Queue[*server]
+	retired atomic.Bool // removed: nobody waits for its servers any more
 }
 
 // snapshot is what a service runs with; it is never changed, only replaced.

@@ -48,11 +48,23 @@ func (e *Engine) serviceStatus(s *service) appliance.ServiceStatus {
 		out.Servers[i] = e.serverStatus(r, &now.config.RealServers[i])
 		out.Servers[i].PersistenceEntries = clients[r.id]
 	}
+	if now.config.PoolOnly {
+		sumUp(&out)
+	}
 	out.Health, out.Sentence = judge(now.config, out.Servers)
 	if out.Waiting = int(s.queue.Waiting()); out.Waiting > 0 {
 		out.Sentence += " " + waiting(out.Waiting)
 	}
 	return out
+}
+
+// sumUp shows of a pool, which has no clients of its own, what its servers have.
+func sumUp(out *appliance.ServiceStatus) {
+	for i := range out.Servers {
+		r := &out.Servers[i]
+		out.Connections, out.Total = out.Connections+r.Connections, out.Total+r.Total
+		out.BytesIn, out.BytesOut = out.BytesIn+r.BytesIn, out.BytesOut+r.BytesOut
+	}
 }
 
 func (e *Engine) serverStatus(r *server, c *appliance.RealServer) appliance.ServerStatus {

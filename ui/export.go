@@ -114,7 +114,8 @@ func (p *page) overviewList(c choice) list {
 		if !all[i].runs {
 			state = "saved"
 		}
-		l.add("virtual_service", s.Label, "", s.Address.String(), s.Ports.String(), string(s.Protocol), state, string(seen.Health), seen.Sentence, seen.Connections, "", time.Time{}, "")
+		address, ports := s.Place()
+		l.add("virtual_service", s.Label, "", address, ports, string(s.Protocol), state, string(seen.Health), seen.Sentence, seen.Connections, "", time.Time{}, "")
 		for k := range s.RealServers {
 			r := &s.RealServers[k]
 			now, ok := seen.Server(r.ID)

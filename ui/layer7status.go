@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,7 +32,7 @@ func (p *page) layer7(query string) view.Layer7 {
 	v := view.Layer7{Query: query}
 	for _, s := range p.seenServices(query) {
 		row := view.Layer7Service{
-			Name: s.config.Label, Path: layer7 + "/" + s.config.ID, At: net.JoinHostPort(s.config.Address.String(), s.config.Ports.String()), State: view.ServiceState(s.seen.Health), Sentence: s.seen.Sentence,
+			Name: s.config.Label, Path: layer7 + "/" + s.config.ID, At: s.config.HostPort(), State: view.ServiceState(s.seen.Health), Sentence: s.seen.Sentence,
 			Connections: s.seen.Connections, Waiting: s.seen.Waiting, Total: s.seen.Total, Requests: s.seen.Requests, Web: s.config.Protocol == appliance.HTTP, Refused: s.seen.Refused, In: s.seen.BytesIn, Out: s.seen.BytesOut,
 		}
 		for _, r := range s.seen.Servers {

@@ -66,7 +66,7 @@ func (p *page) hits(words []string) []view.Hit {
 	saved := p.ui.Control.Saved().Config.Cluster
 	for i := range saved.VirtualServices {
 		s := &saved.VirtualServices[i]
-		at := net.JoinHostPort(s.Address.String(), s.Ports.String())
+		at := s.HostPort()
 		add(view.Hit{Kind: "Virtual service", Name: s.Label, Path: layer7 + "/" + s.ID, Note: at}, s.Label+" "+at)
 	}
 	for i := range saved.VirtualServices {

@@ -15,9 +15,10 @@ import (
 func (p *page) serviceRow(l *listed, stored *appliance.VirtualService, few bool) view.ServiceRow {
 	s := &l.config
 	row := view.ServiceRow{
-		ID: s.ID, Label: s.Label, Address: s.Address.String(), Ports: s.Ports.String(), Protocol: strings.ToUpper(string(s.Protocol)),
+		ID: s.ID, Label: s.Label, Protocol: strings.ToUpper(string(s.Protocol)),
 		Method: fmt.Sprintf("Layer %d", s.Layer), Mode: "Proxy", ServerCount: len(s.RealServers), Redirects: s.TLS.Redirects(),
 	}
+	row.Address, row.Ports = s.Place()
 	if !l.runs {
 		row.State, row.SavedOnly, row.Sentence = view.State{Key: "saved", Word: "Saved"}, true, "Saved, not running yet. Apply starts it."
 		return row

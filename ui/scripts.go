@@ -200,7 +200,7 @@ func askDeleteService(p *page) error {
 	v := view.Confirm{
 		Text: "Delete " + s.Label + "?", Path: layer7 + "/" + s.ID + "/delete", Button: "Delete", Danger: true, Back: layer7, Base: appliance.Hash(s),
 		Facts: []string{
-			s.Address.String() + " no longer answers on port " + s.Ports.String() + ", once this is applied.",
+			noLonger(s),
 			endsLater(seen.Connections),
 			view.Plural(len(s.RealServers), "real server") + " of this service go with it. The history keeps it; going back to an earlier revision brings it back.",
 		},
@@ -233,4 +233,12 @@ func deleteService(p *page) error {
 		}
 		return errNoService()
 	}, &label)
+}
+
+// noLonger says what clients lose with a service.
+func noLonger(s *appliance.VirtualService) string {
+	if s.PoolOnly {
+		return "No rule can lead to it any more; those that do must go first."
+	}
+	return s.Address.String() + " no longer answers on port " + s.Ports.String() + ", once this is applied."
 }

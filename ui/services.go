@@ -36,9 +36,10 @@ func serviceList(p *page) error {
 	for i := range saved.VirtualServices {
 		s := &saved.VirtualServices[i]
 		row := view.ServiceListRow{
-			ID: s.ID, Label: s.Label, Address: s.Address.String(), Ports: s.Ports.String(), Protocol: s.Protocol.String(), Servers: len(s.RealServers),
+			ID: s.ID, Label: s.Label, Protocol: s.Protocol.String(), Servers: len(s.RealServers),
 			Balance: strings.TrimPrefix(s.Scheduler.String(), "weighted "), Persistence: s.Persistence.Kind.String(), Check: s.Monitor.Kind.String(),
 		}
+		row.Address, row.Ports = s.Place()
 		if s.Mode == appliance.Failover {
 			row.Balance = "failover"
 		}

@@ -68,7 +68,9 @@ func (c *Control) checkAddresses(ctx context.Context, config appliance.Config, k
 func addresses(config appliance.Config) []netip.Addr {
 	out := make([]netip.Addr, 0, len(config.Cluster.VirtualServices))
 	for i := range config.Cluster.VirtualServices {
-		out = append(out, config.Cluster.VirtualServices[i].Address)
+		if a := config.Cluster.VirtualServices[i].Address; a.IsValid() { // a pool has none
+			out = append(out, a)
+		}
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
 	return slices.Compact(out)

@@ -65,7 +65,7 @@ func newJob(s *appliance.VirtualService, r *appliance.RealServer, scripts []appl
 	case appliance.MonitorGRPC:
 		j.grpc = mon.GRPC
 	case appliance.MonitorScript:
-		j.vip, j.vipPort = s.Address.String(), firstPort(s)
+		j.vip, j.vipPort = vipOf(s), firstPort(s)
 		for i := range scripts {
 			if scripts[i].ID == mon.Script {
 				j.script = scripts[i].Body
@@ -86,6 +86,14 @@ func checkPort(s *appliance.VirtualService, r *appliance.RealServer) uint16 {
 		return r.Port
 	}
 	return firstPort(s)
+}
+
+// vipOf returns the address of a service for a script; of a pool, which has none, 0.0.0.0.
+func vipOf(s *appliance.VirtualService) string {
+	if s.PoolOnly {
+		return "0.0.0.0"
+	}
+	return s.Address.String()
 }
 
 func firstPort(s *appliance.VirtualService) uint16 {

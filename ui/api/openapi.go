@@ -229,7 +229,7 @@ func (b *describer) object(s *schema.Schema, within, prefix string) document {
 func required(object string) []string {
 	switch object {
 	case "virtual_service":
-		return []string{"label", "address", "ports"}
+		return []string{"label"} // a pool has neither address nor ports
 	case "real_server":
 		return []string{"label", "address"}
 	case "rule":

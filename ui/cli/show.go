@@ -46,7 +46,8 @@ func showStatus(s *session) error {
 	}
 	for _, v := range saved {
 		if _, runs := seen.Service(v.ID); !runs && len(s.args) == 0 {
-			rows = append(rows, []string{v.Label, v.Address.String(), v.Ports.String(), "not running", "", "", "Saved, and not applied yet."})
+			at := places[v.ID]
+			rows = append(rows, []string{v.Label, at[0], at[1], "not running", "", "", "Saved, and not applied yet."})
 		}
 	}
 	if rows == nil {
@@ -61,9 +62,10 @@ func showStatus(s *session) error {
 func placesOf(saved []appliance.VirtualService) map[string][2]string {
 	out := map[string][2]string{}
 	for _, v := range saved {
-		out[v.ID] = [2]string{v.Address.String(), v.Ports.String()}
+		address, ports := v.Place()
+		out[v.ID] = [2]string{address, ports}
 		for _, r := range v.RealServers {
-			out[r.ID] = [2]string{string(r.Address), none(r.Port, v.Ports.String())}
+			out[r.ID] = [2]string{string(r.Address), none(r.Port, ports)}
 		}
 	}
 	return out
@@ -99,7 +101,8 @@ func listServices(s *session) error {
 	}
 	rows := make([][]string, len(list))
 	for i, v := range list {
-		rows[i] = []string{v.Label, v.Address.String(), v.Ports.String(), v.Protocol.String(), v.Scheduler.String(), v.Persistence.Kind.String(), v.Monitor.Kind.String(), strconv.Itoa(len(v.RealServers)), v.ID}
+		address, ports := v.Place()
+		rows[i] = []string{v.Label, address, ports, v.Protocol.String(), v.Scheduler.String(), v.Persistence.Kind.String(), v.Monitor.Kind.String(), strconv.Itoa(len(v.RealServers)), v.ID}
 	}
 	s.table([]string{"SERVICE", "IP", "PORTS", "PROTOCOL", "BALANCE MODE", "PERSISTENCE", "CHECK", "SERVERS", "ID"}, rows)
 	return nil

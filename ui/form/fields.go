@@ -81,7 +81,7 @@ func with(f Field, values string) Field { f.For = values; return f }
 
 func hinted(f Field, example string) Field { f.Example = example; return f }
 
-// firstFields are the four that are enough.
+// firstFields are the four that are enough, and what makes a service without address and ports.
 func firstFields() []Field {
 	return []Field{
 		text("label", "VNA_DICOM", func(s *vs) *string { return &s.Label }),
@@ -101,6 +101,7 @@ func firstFields() []Field {
 			set: func(s *vs, t string) (err error) { s.Ports, err = appliance.ParsePorts(t); return err },
 		},
 		choice("protocol", func(s *vs) *appliance.Protocol { return &s.Protocol }, options(appliance.TCP, appliance.HTTP, appliance.UDP)...),
+		check("pool_only", func(s *vs) *bool { return &s.PoolOnly }),
 	}
 }
 

@@ -244,3 +244,22 @@ func TestTheChosenCertificateServesEveryoneElse(t *testing.T) {
 		}
 	}
 }
+
+// TestAPoolLeavesOutAddressAndPorts, whatever was typed before the tick, and a service that was one needs them again.
+func TestAPoolLeavesOutAddressAndPorts(t *testing.T) {
+	s := appliance.NewService(appliance.HTTP)
+	s.Address, s.Ports = netip.MustParseAddr("10.0.0.1"), appliance.Ports{{First: 80, Last: 80}}
+	f := OfService(&s)
+	f.Values["pool_only"], f.Values["address"], f.Values["ports"] = "true", "10.0.0.", "no port"
+	if errs := f.Into(&s); len(errs) != 0 || !s.PoolOnly || s.Address.IsValid() || s.Ports != nil {
+		t.Errorf("%v, %+v", errs, s)
+	}
+	f = OfService(&s)
+	if f.Values["pool_only"] != "true" || f.Values["address"] != "" || f.Values["ports"] != "" {
+		t.Errorf("%+v", f.Values)
+	}
+	f.Values["pool_only"], f.Values["address"], f.Values["ports"] = "", "10.0.0.2", "81"
+	if errs := f.Into(&s); len(errs) != 0 || s.PoolOnly || s.Address.String() != "10.0.0.2" || s.Ports.String() != "81" {
+		t.Errorf("%v, %+v", errs, s)
+	}
+}

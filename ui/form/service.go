@@ -270,6 +270,10 @@ func (f Service) Into(s *appliance.VirtualService) appliance.Errors {
 			typed = field.get(&fresh)
 		}
 		typed = f.fit(field, typed, &fresh)
+		if f.Values["pool_only"] == "true" && (field.Path == "address" || field.Path == "ports") {
+			s.Address, s.Ports = netip.Addr{}, nil // what was typed before the tick does not count
+			continue
+		}
 		if typed == "" && field.Path == "ports" {
 			s.Ports = nil // Validate says it
 			continue
