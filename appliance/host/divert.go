@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -131,13 +133,12 @@ func divert() error {
 	return mark()
 }
 
-// families are those of the machine.
+// families are those in which the loopback interface takes part: many machines have IPv6 switched off.
 func families() []int {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
+	off, err := os.ReadFile("/proc/sys/net/ipv6/conf/lo/disable_ipv6")
+	if err != nil || strings.TrimSpace(string(off)) != "0" {
 		return []int{unix.AF_INET}
 	}
-	_ = unix.Close(fd)
 	return []int{unix.AF_INET, unix.AF_INET6}
 }
 

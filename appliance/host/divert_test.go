@@ -24,6 +24,7 @@ func TestDivertInNamespace(t *testing.T) {
 		"WithoutTheRight":   divertWithoutTheRight,
 		"StaysWhileInUse":   divertStaysWhileInUse,
 		"IsMended":          divertIsMended,
+		"WithoutIPv6":       divertWithoutIPv6,
 	})
 }
 
@@ -120,5 +121,17 @@ func divertIsMended(t *testing.T) {
 	must(t, h.Divert(t.Context(), true))
 	if mended := rulesOf(t); mended != whole {
 		t.Errorf("%s\nis not\n%s", mended, whole)
+	}
+}
+
+func divertWithoutIPv6(t *testing.T) {
+	wired(t)
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0o644))
+	h := newHost(t)
+	must(t, h.Divert(t.Context(), true))
+	on := rulesOf(t)
+	must(t, h.Divert(t.Context(), false))
+	if off := rulesOf(t); on == off {
+		t.Error("nothing was made, or nothing removed")
 	}
 }
