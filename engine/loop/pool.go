@@ -1,10 +1,6 @@
 package loop
 
-import (
-	"math/bits"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // chunk is a queue of bytes: b[off:] waits.
 type chunk struct {
@@ -22,18 +18,16 @@ type buffers struct {
 	used    int // bytes of chunks that connections have
 }
 
-// Chunks are of 4, 8, 16, 32 or 64 KiB, so that what waits for thousands of slow peers takes not much more memory than it is long; 1 MiB of free ones is kept of each.
+// Chunks are of 4, 8, 12 and so on up to 64 KiB, so that what waits for thousands of slow peers takes not much more memory than it is long; of each kind some free ones
+// are kept.
 const (
-	leastChunk   = 4 << 10
-	chunkClasses = 5
-	chunksKept   = 1 << 20
+	chunkStep    = 4 << 10
+	chunkClasses = 16
+	chunksKept   = 512 << 10 // bytes
 )
 
-// classOf returns which chunks have room for size bytes: leastChunk << classOf.
-func classOf(size int) int { return bits.Len(uint(max(0, size-1) / leastChunk)) }
-
-// oneRead is the most that is read at once: what the receiver does not take has to wait here.
-const oneRead = 32 << 10
+// classOf returns which chunks have room for size bytes: those of classOf + 1 steps.
+func classOf(size int) int { return max(0, size-1) / chunkStep }
 
 // add appends b to k, which may be nil, and returns the queue.
 func (p *buffers) add(k *chunk, b []byte) *chunk {
@@ -58,7 +52,7 @@ func (p *buffers) add(k *chunk, b []byte) *chunk {
 func (p *buffers) get(size int) *chunk {
 	k := (*chunk)(nil)
 	if i := classOf(size); i < chunkClasses {
-		k = take(&p.free[i], leastChunk<<i)
+		k = take(&p.free[i], (i+1)*chunkStep)
 	} else {
 		k = &chunk{b: make([]byte, 0, size)}
 	}
@@ -84,7 +78,7 @@ func (p *buffers) put(k *chunk) {
 	}
 	k.b, k.off = k.b[:0], 0
 	p.used -= cap(k.b)
-	if i := classOf(cap(k.b)); i < chunkClasses && cap(k.b) == leastChunk<<i && len(p.free[i]) < chunksKept/cap(k.b) {
+	if i := classOf(cap(k.b)); i < chunkClasses && cap(k.b) == (i+1)*chunkStep && len(p.free[i]) < chunksKept/cap(k.b) {
 		p.free[i] = append(p.free[i], k)
 	}
 }

@@ -4,7 +4,7 @@ import "testing"
 
 func TestAChunkIsNotMuchLargerThanWhatWaitsInIt(t *testing.T) {
 	var p buffers
-	for _, c := range []struct{ size, room int }{{1, 4 << 10}, {4 << 10, 4 << 10}, {4<<10 + 1, 8 << 10}, {20 << 10, 32 << 10}, {64 << 10, 64 << 10}, {64<<10 + 1, 64<<10 + 1}} {
+	for _, c := range []struct{ size, room int }{{1, 4 << 10}, {4 << 10, 4 << 10}, {4<<10 + 1, 8 << 10}, {20 << 10, 20 << 10}, {27 << 10, 28 << 10}, {64 << 10, 64 << 10}, {64<<10 + 1, 64<<10 + 1}} {
 		k := p.get(c.size)
 		if cap(k.b) < c.size || c.size > 64<<10 && cap(k.b) > 80<<10 || c.size <= 64<<10 && cap(k.b) != c.room {
 			t.Errorf("%d bytes have a chunk of %d", c.size, cap(k.b))
@@ -26,7 +26,7 @@ func TestAChunkIsNotMuchLargerThanWhatWaitsInIt(t *testing.T) {
 	for _, k := range many {
 		p.put(k)
 	}
-	if n := len(p.free[0]); n != 256 || p.used != 0 {
+	if n := len(p.free[0]); n != 128 || p.used != 0 {
 		t.Errorf("%d free chunks are kept, %d bytes are in use", n, p.used)
 	}
 	k := p.add(nil, make([]byte, 3000))

@@ -48,7 +48,7 @@ func (c *Conn) readOnce() bool {
 			return false
 		}
 	}
-	room := buf[have:min(have+oneRead, len(buf))]
+	room := buf[have:min(have+wire.OneRead, len(buf))]
 	n, errno := c.readInto(room)
 	switch {
 	case errno == unix.EAGAIN:

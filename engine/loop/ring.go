@@ -37,7 +37,7 @@ const (
 	ringCompletions = 4 * ringEntries
 	ringBuffers     = 256 // a power of two
 	ringBufferSize  = 8 << 10
-	mostAhead       = oneRead // of one connection, without the loop having seen it
+	mostAhead       = 4 * ringBufferSize // of one connection, without the loop having seen it
 	pageSize        = 4 << 10
 )
 

@@ -121,7 +121,7 @@ func (c *Conn) fillPipe() (n int, goOn bool) {
 	}
 	p, ok := c.loop.getPipe()
 	if !ok {
-		return c.copyOnce(min(want, oneRead))
+		return c.copyOnce(min(want, wire.OneRead))
 	}
 	n, errno := 0, syscall.Errno(c.errno)
 	if c.flags&hasTaken == 0 {

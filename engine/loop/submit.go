@@ -14,7 +14,7 @@ type pending struct {
 }
 
 // largestSubmit bounds the bytes that are copied to be sent at the end of the turn; more goes at once by a system call, without a copy.
-const largestSubmit = leastChunk
+const largestSubmit = chunkStep
 
 // submittable tells whether a send of that many bytes goes by the ring. A dialed connection comes to the ring here, when it is used for the second time. A small send behind
 // a large one is of a stream, whose receiver may be slow: the core must know at once when the kernel takes no more.

@@ -56,7 +56,7 @@ type stream struct {
 var _ wire.Core = (*session)(nil)
 
 const (
-	largeRead   = 32 << 10 // reads of this size, twice in a row, make a stream worth splicing
+	largeRead   = wire.OneRead // reads of this size, twice in a row, make a stream worth splicing
 	largeReads  = 2
 	watchSplice = time.Second
 	calmest     = 6 // an idle splice is looked at every 2^6 s at least

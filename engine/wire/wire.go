@@ -43,6 +43,9 @@ type Core interface {
 // KeepLimit is how many bytes that a core did not take a driver keeps; it stops reading until they are taken.
 const KeepLimit = 64 << 10
 
+// OneRead is the most that a driver reads at once. What the receiver does not take of it has to wait in memory, for thousands of slow ones too.
+const OneRead = 28 << 10
+
 // Conn is one connection as its core sees it. Handles compare equal with == exactly when they are the same connection.
 type Conn interface {
 	// Send gives b to the kernel, keeps a copy of what does not fit, and returns how many bytes are queued now. b is the caller's again at return.
