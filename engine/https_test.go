@@ -73,7 +73,12 @@ func TestPlainHTTPOnAPortOfTLSIsToldSo(t *testing.T) {
 	server := serveHandler(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request in clear came through") })).address
 	v := web(t, "WEB", server)
 	v.TLS.Certificates, v.Log = []string{a.ID}, appliance.LogErrors
-	e.apply(v)
+	dicom := tcp(t, "DICOM", server)
+	dicom.TLS.Certificates = []string{a.ID}
+	e.apply(v, dicom)
+	if code, body := fetch(t, http.DefaultClient, address(dicom)); code != 400 || body != "This port speaks TLS, and no HTTP.\n" {
+		t.Errorf("in TCP Mode: %d %q", code, body)
+	}
 	for _, request := range []string{"GET", "POST", "OPTIONS"} {
 		r, err := http.NewRequestWithContext(t.Context(), request, "http://"+address(v)+"/x", strings.NewReader(strings.Repeat("x", 1<<16)))
 		if err != nil {
@@ -89,11 +94,11 @@ func TestPlainHTTPOnAPortOfTLSIsToldSo(t *testing.T) {
 			t.Errorf("%s: %d %q %v", request, resp.StatusCode, body, resp.Header)
 		}
 	}
-	until(t, "the log says why", func() bool { return log.has("plain HTTP on a port that speaks HTTPS") })
+	until(t, "the log says why", func() bool { return log.has("plain HTTP on a port that speaks TLS") })
 	until(t, "three lines of the traffic log", func() bool {
 		lines := 0
 		for _, line := range logged(e, "WEB") {
-			if strings.Contains(line, "status=400") && strings.Contains(line, `end=refused why="plain HTTP on a port that speaks HTTPS"`) {
+			if strings.Contains(line, "status=400") && strings.Contains(line, `end=refused why="plain HTTP on a port that speaks TLS"`) {
 				lines++
 			}
 		}

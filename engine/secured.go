@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"strconv"
 	"sync/atomic"
 
 	"evenkeel/appliance"
@@ -20,7 +21,7 @@ func (s *shard) within(c *tlsterm.Conn) wire.Core { return s.plain(c) }
 // handshakeFailed counts and logs, at most once a second, why a client's TLS came to nothing. Who got an answer has a line in the traffic log.
 func (s *shard) handshakeFailed(c wire.Conn, err error) {
 	if errors.Is(err, tlsterm.ErrClear) {
-		s.answeredInClear(c)
+		s.answerInClear(c)
 	}
 	atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
 	if s.seldom(&s.quietClients) {
@@ -35,12 +36,24 @@ func (s *shard) serverFailed(server string, err error) {
 	}
 }
 
-// answeredInClear tells of a client that spoke HTTP in clear where HTTPS is spoken.
-func (s *shard) answeredInClear(c wire.Conn) {
+// The words for a client that speaks HTTP in clear where TLS is spoken.
+const (
+	speaksHTTPS = "This port speaks HTTPS: write https:// in front of the address.\n"
+	speaksTLS   = "This port speaks TLS, and no HTTP.\n"
+)
+
+// answerInClear tells a client so, and the traffic log of it.
+func (s *shard) answerInClear(c wire.Conn) {
+	words := speaksHTTPS
+	if s.config.Protocol != appliance.HTTP {
+		words = speaksTLS
+	}
+	answer := "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " + strconv.Itoa(len(words)) + "\r\nConnection: close\r\n\r\n" + words
+	c.Send([]byte(answer))
 	r, now := s.Blank(), s.lane.loop.Now()
 	r.ID, r.Began, r.Ended, r.Client = s.NewID(), now, now, c.Peer()
 	r.Session = s.config.Protocol != appliance.HTTP
-	r.Status, r.Own, r.BytesOut, r.End, r.Why = 400, true, uint64(len(tlsterm.ClearAnswer)), wire.EndRefused, tlsterm.ErrClear.Error()
+	r.Status, r.Own, r.BytesOut, r.End, r.Why = 400, true, uint64(len(answer)), wire.EndRefused, tlsterm.ErrClear.Error()
 	s.Record(r)
 }
 

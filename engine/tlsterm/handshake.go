@@ -179,8 +179,9 @@ func (c *Conn) fail(err error) {
 		err = errLeft
 	}
 	if c.accept != nil && spokeClear(err) {
-		err = ErrClear
-		c.raw.Send(ClearAnswer)
+		c.breakOff(ErrClear)
+		c.raw.Close()
+		return
 	}
 	c.raw.Close()
 	c.breakOff(err)
