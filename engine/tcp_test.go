@@ -181,7 +181,7 @@ func TestSilenceInBothDirectionsEndsASessionAndTrafficKeepsIt(t *testing.T) {
 	s := serve(t, echo("s"))
 	r := start(t, Options{})
 	v := tcp(t, "svc", s.address)
-	v.Limits.ClientTimeout = appliance.Duration(150 * time.Millisecond)
+	v.Limits.ClientTimeout = appliance.Duration(2 * time.Second)
 	r.apply(v)
 	busy, silent := dial(t, address(v)), dial(t, address(v))
 	readName(t, busy)
