@@ -75,8 +75,16 @@ func (s *shard) wants(i int) appliance.State {
 	return s.servers[i].wants(s.config.RealServers[i].State)
 }
 
-// advised returns the part of a share that the agent lets count.
-func (r *server) advised(share int) int {
+// advised returns what counts of what the agent says.
+func (r *server) advised() advice {
+	if a := r.advice.Load(); a != nil {
+		return *a
+	}
+	return advice{percent: 100, state: appliance.Online}
+}
+
+// part returns the part of a share that the agent lets count.
+func (r *server) part(share int) int {
 	a := r.advice.Load()
 	if a == nil || a.percent == 100 {
 		return share
@@ -84,13 +92,13 @@ func (r *server) advised(share int) int {
 	return max(1, share*a.percent/100)
 }
 
-// tellAgent adds to what is observed of a server what its agent says.
-func (e *Engine) tellAgent(out *appliance.ServerStatus) {
-	s, asked := e.agents.State(out.ID)
+// tellAgent adds to what is observed of a server what its agent says, and what of it counts.
+func (e *Engine) tellAgent(r *server, out *appliance.ServerStatus) {
+	s, asked := e.agents.State(r.id)
 	if !asked {
 		return
 	}
-	a := adviceOf(s)
+	a := r.advised()
 	out.Agent = &appliance.AgentStatus{Sentence: s.Sentence(), At: s.At, Percent: a.percent, Down: a.down}
 	if a.state != appliance.Online {
 		out.Agent.State = a.state

@@ -46,7 +46,7 @@ func (e *Engine) Apply(ctx context.Context, c appliance.Config) error {
 	for i := range next.swaps {
 		next.swaps[i].tidy()
 	}
-	e.services, e.groups, e.scripts = next.services, next.groups, slices.Clone(c.Cluster.Scripts)
+	e.services, e.groups, e.scripts, e.homes = next.services, next.groups, slices.Clone(c.Cluster.Scripts), nil
 	secured.keep()
 	e.publish(&c)
 	e.watchNames()

@@ -82,8 +82,9 @@ type Engine struct {
 	groups   map[place]*group
 	material material
 	estate   estate
-	uses     map[string][]named // host names of what runs
-	loopback bool               // servers on loopback are allowed
+	uses     map[string][]named  // host names of what runs
+	homes    map[netip.Addr]bool // addresses of services; nil: to be made out of groups
+	loopback bool                // servers on loopback are allowed
 }
 
 // lane is what belongs to one loop.

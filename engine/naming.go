@@ -49,7 +49,6 @@ func (e *Engine) watchNames() {
 	for name := range e.uses {
 		list = append(list, name)
 	}
-	slices.Sort(list)
 	e.names.Watch(list)
 	for name := range e.uses {
 		e.lead(name)
@@ -133,20 +132,49 @@ func (e *Engine) refuses(v *appliance.VirtualService, r *appliance.RealServer, a
 	if v.SourceAddress.Transparent && !v.Address.IsUnspecified() && (v.Address.Is4() != a.Is4() || a.IsLoopback() && !v.Address.IsLoopback()) {
 		return fmt.Sprintf("%s cannot be reached from the own addresses of the clients of %s.", a, v.Address)
 	}
-	used := func(port uint16) bool {
-		return port == r.Port || r.Port == 0 && v.Ports.Contains(port) || port == v.Monitor.Port || v.Monitor.Agent.Enabled && port == v.Monitor.Agent.Port
-	}
+	ports := portsOf(v, r)
 	for _, l := range e.options.Site.Listeners {
-		if used(l.Address.Port()) && e.reaches(a, l.Address.Addr()) {
+		if slices.Contains(ports, l.Address.Port()) && e.reaches(a, l.Address.Addr()) {
 			return fmt.Sprintf("%s port %d is %s of this appliance itself.", a, l.Address.Port(), l.Name)
 		}
 	}
-	for local, g := range e.groups {
-		if local.datagrams == (v.Protocol == appliance.UDP) && used(local.Port()) && e.reaches(a, local.Addr()) {
-			return fmt.Sprintf("%s port %d is the service %s of this appliance itself.", a, local.Port(), g.service.running.Load().config.Label)
+	for _, port := range ports {
+		for _, at := range [3]netip.Addr{a, netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+			g := e.groups[place{netip.AddrPortFrom(at, port), v.Protocol == appliance.UDP}]
+			if g != nil && e.reaches(a, at) {
+				return fmt.Sprintf("%s port %d is the service %s of this appliance itself.", a, port, g.service.running.Load().config.Label)
+			}
 		}
 	}
 	return ""
+}
+
+// portsOf lists the ports of a server that the appliance connects to.
+func portsOf(v *appliance.VirtualService, r *appliance.RealServer) []uint16 {
+	var list []uint16
+	if r.Port != 0 {
+		list = append(list, r.Port)
+	} else {
+		list = v.Ports.All()
+	}
+	if v.Monitor.Port != 0 {
+		list = append(list, v.Monitor.Port)
+	}
+	if v.Monitor.Agent.Enabled {
+		list = append(list, v.Monitor.Agent.Port)
+	}
+	return list
+}
+
+// home tells whether a is the address of a service. The engine's mutex is held.
+func (e *Engine) home(a netip.Addr) bool {
+	if e.homes == nil { // Apply has forgotten them
+		e.homes = map[netip.Addr]bool{}
+		for local := range e.groups {
+			e.homes[local.Addr()] = true
+		}
+	}
+	return e.homes[a]
 }
 
 // reaches tells whether who connects to a comes to what listens on at.
@@ -154,15 +182,7 @@ func (e *Engine) reaches(a, at netip.Addr) bool {
 	if !appliance.Collides(a, at) { // a wildcard of IPv4 does not listen on addresses of IPv6
 		return false
 	}
-	if !at.IsUnspecified() || a.IsLoopback() || slices.Contains(e.options.Site.Addresses, a) {
-		return true
-	}
-	for local := range e.groups {
-		if local.Addr() == a {
-			return true
-		}
-	}
-	return false
+	return !at.IsUnspecified() || a.IsLoopback() || slices.Contains(e.options.Site.Addresses, a) || e.home(a)
 }
 
 // readdress brings one server of a shard to its address.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,15 @@ func atName(v *appliance.VirtualService, name string, port uint16) {
 	v.RealServers[0].Address, v.RealServers[0].Port = appliance.Host(name), port
 }
 
+// reached is where a new client of a service comes; empty: nowhere.
+func reached(t *testing.T, v appliance.VirtualService) string {
+	t.Helper()
+	c := dial(t, address(v))
+	defer c.Close()
+	name, _ := bufio.NewReader(c).ReadString('\n')
+	return strings.TrimSuffix(name, "\n")
+}
+
 func (r *rig) resolved(v appliance.VirtualService) string {
 	return r.status(v.ID).Servers[0].Resolved.String()
 }
@@ -100,6 +110,7 @@ func TestANameThatLeadsElsewhereTakesNewConnectionsAlongAndKeepsOpenOnes(t *test
 	v.Monitor.Interval = appliance.Duration(100 * time.Millisecond)
 	r.apply(v)
 	until(t, "the server to be up", func() bool { return r.status(v.ID).Servers[0].Check.Health == appliance.Up })
+	until(t, "the loops to know", func() bool { return reached(t, v) == "127.0.0.2" })
 	old := dial(t, address(v))
 	if got := readName(t, old); got != "127.0.0.2" {
 		t.Fatal(got)
@@ -107,7 +118,7 @@ func TestANameThatLeadsElsewhereTakesNewConnectionsAlongAndKeepsOpenOnes(t *test
 	for _, to := range []string{"127.0.0.3", "::1"} {
 		z.lead("pacs1.example", to)
 		until(t, "the name to lead to "+to, func() bool { return r.resolved(v) == to })
-		until(t, "the loops to know", func() bool { return readName(t, dial(t, address(v))) == to })
+		until(t, "the loops to know", func() bool { return reached(t, v) == to })
 	}
 	z.lead("pacs1.example", "127.0.0.2", "127.0.0.3", "::1")
 	until(t, "a better check", func() bool { return r.status(v.ID).Servers[0].Check.Health == appliance.Up })
@@ -180,11 +191,7 @@ func TestANameThatDoesNotResolveSaysSo(t *testing.T) {
 		wantEOF(t, dial(t, address(v)))
 		z.lead("pacs1.example", "127.0.0.2")
 		until(t, "the server to be up", func() bool { return check().Health == appliance.Up })
-		until(t, "the loops to know", func() bool {
-			c := dial(t, address(v))
-			b, _ := io.ReadAll(io.LimitReader(c, 9))
-			return string(b) == "127.0.0.2"
-		})
+		until(t, "the loops to know", func() bool { return reached(t, v) == "127.0.0.2" })
 		z.lead("pacs1.example")
 		until(t, "the sentence", func() bool {
 			return strings.HasSuffix(check().Sentence, " The name pacs1.example does not resolve any more: there is no such name, says the name server 192.0.2.53; its last address 127.0.0.2 is used.")
@@ -347,5 +354,37 @@ func TestANameOfTheWrongFamilyIsNotUsed(t *testing.T) {
 	n := e.placeOf(&v, &v.RealServers[0], nil, e.names.Lookup(t.Context(), "pacs2.example"))
 	if n.address.IsValid() || !strings.Contains(n.why, "cannot be reached from the source address 192.0.2.1") || errors.Is(n.err(), nil) {
 		t.Errorf("%+v", n)
+	}
+}
+
+// BenchmarkWatchNames is what an Apply costs beside all else when each of 10,000 servers has a name of its own.
+func BenchmarkWatchNames(b *testing.B) {
+	e := New(Options{Loops: 1})
+	known := map[string][]netip.Addr{}
+	var services []appliance.VirtualService
+	for i := range 1000 {
+		v := appliance.NewService(appliance.TCP)
+		v.ID, v.Address, v.Ports = fmt.Sprint("v", i), netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), appliance.Ports{{First: 104, Last: 104}}
+		for k := range 10 {
+			r := appliance.NewRealServer()
+			r.ID, r.Address = fmt.Sprint("v", i, "s", k), appliance.Host(fmt.Sprintf("s%d-%d.example", i, k))
+			known[string(r.Address)] = []netip.Addr{netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})}
+			v.RealServers = append(v.RealServers, r)
+		}
+		services = append(services, v)
+	}
+	e.RecallNames(known)
+	for i := range services {
+		s := e.newService(services[i].ID)
+		w := s.swapTo(&services[i])
+		e.rename(&w)
+		s.running.Store(&w.snapshot)
+		e.services[s.id] = s
+		at := place{netip.AddrPortFrom(services[i].Address, 104), false}
+		e.groups[at] = &group{local: at, service: s}
+	}
+	for b.Loop() {
+		e.homes = nil
+		e.watchNames()
 	}
 }

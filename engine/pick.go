@@ -107,7 +107,7 @@ func (s *shard) survey(q *wire.Query) {
 		p := &s.pool.Seats[i]
 		p.Usable = s.wants(i) == appliance.Online && s.reachable(i, q) && !s.full(i)
 		p.Open = seat.Counters.Open + s.others[i]
-		p.Share = seat.server.advised(s.shareOf(seat.server))
+		p.Share = seat.server.part(s.shareOf(seat.server))
 		if s.paces != nil {
 			p.Pace = s.paces[i]
 		}

@@ -79,7 +79,7 @@ func (e *Engine) serverStatus(r *server, c *appliance.RealServer) appliance.Serv
 		}
 	}
 	r.naming.Load().tell(string(c.Address), &out)
-	e.tellAgent(&out)
+	e.tellAgent(r, &out)
 	out.Connections, out.Total, out.BytesIn, out.BytesOut = int(sum.Open), sum.Total, sum.BytesIn, sum.BytesOut
 	return out
 }
