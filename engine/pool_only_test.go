@@ -92,6 +92,8 @@ func TestClientsWaitInTheQueueOfThePool(t *testing.T) {
 	front, pool := tcp(t, "front", own.address), tcp(t, "pool", one.address)
 	pool.PoolOnly, pool.Address, pool.Ports = true, netip.Addr{}, nil
 	queued(&pool, 10, 1)
+	pool.Limits.QueueTimeout = appliance.Duration(20 * time.Second)
+	front.Limits.QueueTimeout = appliance.Duration(10 * time.Millisecond) // is that of its own queue
 	front.Rules = []appliance.Rule{{ID: "rule-1", Label: "r", Then: []appliance.RuleAction{{Kind: appliance.DoPool, Pool: pool.ID}}}}
 	e := start(t, Options{})
 	e.apply(front, pool)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/queue"
@@ -25,6 +26,9 @@ func (t *ticket) Leave() {
 	t.left = true
 	t.shard.service.queue.Leave(&t.Ticket)
 }
+
+// Patience implements wire.Ticket.
+func (t *ticket) Patience() time.Duration { return t.shard.config.Limits.QueueTimeout.D() }
 
 // tell has the client's loop tell the client that its wait is over.
 func (t *ticket) tell() { t.shard.lane.loop.Post(t.turn) }

@@ -40,6 +40,7 @@ func everyField() (appliance.Cluster, appliance.Local) {
 		s.Persistence.Kind = appliance.PersistSourceIP
 		d := s.Monitor
 		s.Monitor = m
+		s.Monitor.Observe, s.Monitor.Agent = d.Observe, d.Agent // which that release did not know
 		s.Monitor.Interval, s.Monitor.Timeout, s.Monitor.Rise, s.Monitor.Fall = d.Interval, d.Timeout, 1, 5
 		s.RealServers = []appliance.RealServer{{ID: s.ID + "a", Label: "A", Address: "10.0.1.1", Weight: 100, State: appliance.Online}, {ID: s.ID + "b", Label: "B", Address: "10.0.1.2", Weight: 50, State: appliance.Halt}}
 		c.VirtualServices = append(c.VirtualServices, s)

@@ -26,7 +26,7 @@ func (k *core) wait(t wire.Ticket) {
 	x, now := k.x, k.now()
 	p := &x.stay
 	if p.ticket, p.since = t, now; p.until == 0 {
-		p.until = now.Add(k.limits().QueueTimeout.D())
+		p.until = now.Add(t.Patience())
 	}
 	x.dialedAt = 0 // servers that were silent before the wait do not count behind it
 	k.armAt(p.until)

@@ -32,7 +32,7 @@ func (s *session) place() wire.Ticket {
 func (s *session) queue(t wire.Ticket) {
 	now := s.service.Loop().Now()
 	if s.stay == nil {
-		s.stay = &stay{until: now.Add(s.service.Config().Limits.QueueTimeout.D())}
+		s.stay = &stay{until: now.Add(t.Patience())}
 	}
 	s.stay.ticket, s.stay.since = t, now
 	s.trying = 0 // servers that were silent before the wait do not count behind it

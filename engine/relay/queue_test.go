@@ -20,7 +20,8 @@ type crowd struct {
 
 type numbered struct{ of *crowd }
 
-func (n numbered) Leave() { n.of.left++ }
+func (n numbered) Leave()                  { n.of.left++ }
+func (n numbered) Patience() time.Duration { return n.of.config.Limits.QueueTimeout.D() }
 
 func (c *crowd) Pick(q *wire.Query) (wire.Choice, bool) {
 	if !c.full {
