@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -549,4 +550,66 @@ func TestAPlaceThatBecameFreeBeforeWeWereSeenIsOurs(t *testing.T) {
 		list := r.services[v.ID].running.Load().servers
 		return list[0].taken.Load()+list[1].taken.Load() == 0
 	})
+}
+
+// TestStreamsOfHTTP2WaitInTheQueue, of one connection and in any number, with and without bodies; a stream that is reset leaves it, and the others are served.
+func TestStreamsOfHTTP2WaitInTheQueue(t *testing.T) {
+	var g gauge
+	answer := make(chan struct{})
+	v, _ := clear2(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.enter()
+		defer g.now.Add(-1)
+		n, _ := io.Copy(io.Discard, r.Body)
+		<-answer
+		fmt.Fprint(w, n)
+	}))
+	queued(&v, 100, 2)
+	pool := v.Clone() // the same by a rule: they wait in the queue of the pool
+	pool.ID, pool.Label, pool.PoolOnly, pool.Address, pool.Ports = "pool-id", "pool", true, netip.Addr{}, nil
+	pool.RealServers[0].ID = "pool-s"
+	v.RealServers, v.Limits.Queue = nil, 0
+	v.Rules = []appliance.Rule{{ID: "rule-1", Label: "r", Then: []appliance.RuleAction{{Kind: appliance.DoPool, Pool: pool.ID}}}}
+	r := start(t, Options{})
+	r.apply(v, pool)
+	c, dials := client2(t)
+	const streams = 12
+	results := make(chan string, streams)
+	gone, goAway := context.WithCancel(soon(t))
+	for i := range streams {
+		ctx, size := soon(t), i%3*30000
+		if i == streams-1 {
+			ctx = gone
+			r.waiting(pool.ID, streams-3)
+		}
+		go func() {
+			q, _ := http.NewRequestWithContext(ctx, "POST", "http://"+address(v)+"/", strings.NewReader(strings.Repeat("x", size)))
+			a, err := c.Do(q)
+			if err != nil {
+				results <- "broken off"
+				return
+			}
+			b, _ := io.ReadAll(a.Body)
+			a.Body.Close()
+			if string(b) != fmt.Sprint(size) {
+				t.Errorf("%d: %q", size, b)
+			}
+			results <- a.Status
+		}()
+	}
+	r.waiting(pool.ID, streams-2)
+	goAway()
+	if got := <-results; got != "broken off" {
+		t.Error(got)
+	}
+	r.waiting(pool.ID, streams-3)
+	for range streams - 1 {
+		answer <- struct{}{}
+		if got := <-results; got != "200 OK" {
+			t.Error(got)
+		}
+	}
+	if most := g.most.Load(); most != 2 || dials.Load() != 1 || g.all.Load() != streams-1 {
+		t.Errorf("%d at once, %d in all, %d connections of the client", most, g.all.Load(), dials.Load())
+	}
+	r.waiting(pool.ID, 0)
 }

@@ -90,5 +90,5 @@ type exchange struct {
 
 // clientMustWait tells whether nothing of the client can be taken now, so that it is better not read.
 func (x *exchange) clientMustWait() bool {
-	return x.up == upDone || x.connecting || x.link != nil && x.link.conn.Queued() > 0
+	return x.up == upDone || x.waits() || x.connecting || x.link != nil && x.link.conn.Queued() > 0
 }

@@ -141,6 +141,21 @@ func TestAStreamThatHasSentItsRequestWaits(t *testing.T) {
 	c.letIn()
 	r.connected(0).Arrive([]byte(ok2))
 	r.true("answered", strings.Contains(take(r.client), "200 OK"))
+	c.full = true // and one with a body, which has come whole
+	r.client = r.loop.Accept(clientAddr, vipAddr)
+	r.client.Bind(New(Options{Service: c, Client: r.client, Idle: r.pool, Stream: true}))
+	r.client.Arrive([]byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n"))
+	for range 5 {
+		r.client.Arrive(make([]byte, 10000))
+	}
+	r.client.Finish()
+	r.true("waits", len(c.waiters) == 1 && !r.client.Over())
+	c.letIn()
+	r.loop.Settle()
+	s := r.connected(1)
+	r.true("forwarded", strings.HasSuffix(take(s), strings.Repeat("\x00", 50000)))
+	s.Arrive([]byte(ok2))
+	r.true("answered", strings.Contains(take(r.client), "200 OK"))
 	r.balanced()
 }
 
