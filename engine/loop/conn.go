@@ -61,7 +61,8 @@ const (
 	wantsFIN                       // CloseWrite or Close was called
 	sentFIN                        // the kernel knows
 	isArmed                        // the ring receives for it
-	isPending                      // the ring sends what is first in out
+	isPending                      // the ring is to send something, which is in front of out
+	hasShort                       // the ring did not send all of it
 	sentMuch                       // too much at once for the ring, and the peer has not answered
 	isSlow                         // not for the ring any more
 	hasTaken                       // errno is what the next read returns: the ring took it from the kernel
@@ -299,7 +300,7 @@ func (c *Conn) Close() {
 		return
 	}
 	c.flags |= wantsFIN | isLingering
-	if c.flags&hasEnded != 0 && c.out == nil || c.flags&hasFailed != 0 { // closing sends the FIN
+	if c.flags&(hasEnded|isPending) == hasEnded && c.out == nil || c.flags&hasFailed != 0 { // closing sends the FIN
 		c.release()
 		return
 	}

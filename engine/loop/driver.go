@@ -35,7 +35,7 @@ func (l *Loop) choose(d Driver) error {
 	r, errno := openRing()
 	switch {
 	case errno == 0:
-		l.driver, l.uring = IOURing, &uring{ring: r, inUse: -1}
+		l.driver, l.uring = IOURing, &uring{ring: r, inUse: -1, coming: newBatch(), flying: newBatch()}
 	case d == IOURing:
 		return &appliance.Error{Kind: appliance.Unsupported, Op: "open io_uring", Message: whyNoRing(errno), Hint: "Leave the choice to the appliance: --driver auto.", Err: errno}
 	}

@@ -213,6 +213,53 @@ func TestManySmallSendsToAPeerThatDoesNotReadArriveWhole(t *testing.T) {
 	}
 }
 
+func TestSendsBehindOneThatIsOverUnseenKeepTheirOrder(t *testing.T) {
+	l := start(t)
+	theirs, mine := link(t, l, &plain{})
+	_ = theirs.(*net.TCPConn).SetReadBuffer(4 << 10)
+	var want []byte
+	on(t, l, func() {
+		sysSetInt(mine.(*Conn).fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<10)
+		for i := 0; mine.Queued() == 0; i++ {
+			b := noise(1 + 3000*(i%2))
+			b[0] = byte(i)
+			want = append(want, b...)
+			mine.Send(b)
+			if l.uring != nil { // as if there had been no place for more submissions
+				l.uring.enter(0)
+			}
+		}
+		mine.CloseWrite()
+	})
+	if got, err := io.ReadAll(theirs); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d bytes of %d, or in another order; %v", len(got), len(want), err)
+	}
+}
+
+func TestASpliceBeginsBehindWhatWasSentInTheSameTurn(t *testing.T) {
+	l := start(t)
+	to, mine := link(t, l, &plain{})
+	want, first := noise(4*wire.OneRead), true
+	core := &plain{received: func(c wire.Conn, b []byte) int {
+		if len(b) < wire.OneRead { // everything is there before any of it is taken
+			return 0
+		}
+		if first {
+			first = false
+			c.SpliceTo(mine, int64(len(want)-len(b)+10))
+		}
+		return len(b) - 10
+	}}
+	addr, _ := listen(t, l, &door{core: func(wire.Conn) wire.Core { return core }})
+	goOn := hold(t, l)
+	from := dial(t, addr)
+	if _, err := from.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	goOn()
+	read(t, to, string(want[wire.OneRead-10:]))
+}
+
 func TestAPausedPeerIsHeldBack(t *testing.T) {
 	l := start(t)
 	var got atomic.Int64

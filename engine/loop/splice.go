@@ -67,7 +67,7 @@ func (c *Conn) pump() {
 		switch {
 		case s.inPipe > 0 && !c.emptyPipe():
 			return
-		case s.to.out != nil || s.to.flags&(isConnecting|hasFailed) != 0:
+		case s.to.out != nil || s.to.flags&(isConnecting|hasFailed|isPending) != 0:
 			return
 		case s.left == 0 || s.ended:
 			c.spliced()

@@ -6,15 +6,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pending is a send of the ring, from its submission until we went on behind it. Its bytes are the first of the connection's queue, which nobody else touches meanwhile.
+// pending is a send of the ring, from its submission until we went on behind it.
 type pending struct {
 	conn *Conn  // nil: it was taken back
 	at   uint32 // number of the submission
-	size int    // bytes
+	b    []byte // in the batch's room
 }
 
-// largestSubmit bounds the bytes that are copied to be sent at the end of the turn; more goes at once by a system call, without a copy.
-const largestSubmit = chunkStep
+// batch is what is submitted in one turn, and the room for its bytes, which is used again when all of it is over.
+type batch struct {
+	sends []pending
+	room  []byte
+}
+
+const (
+	largestSubmit = 4 << 10  // more is sent at once by a system call, without a copy
+	batchRoom     = 64 << 10 // likewise what finds no room
+)
+
+func newBatch() batch { return batch{room: make([]byte, 0, batchRoom)} }
+
+// of finds the send of c.
+func (t *batch) of(c *Conn) *pending {
+	for i := len(t.sends) - 1; i >= 0; i-- {
+		if t.sends[i].conn == c {
+			return &t.sends[i]
+		}
+	}
+	return nil
+}
+
+func (t *batch) clear() {
+	clear(t.sends)
+	t.sends, t.room = t.sends[:0], t.room[:0]
+}
 
 // submittable tells whether a send of that many bytes goes by the ring. A dialed connection comes to the ring here, when it is used for the second time. A small send behind
 // a large one is of a stream, whose receiver may be slow: the core must know at once when the kernel takes no more.
@@ -23,6 +48,9 @@ func (c *Conn) submittable(size int) bool {
 		c.flags |= sentMuch
 	}
 	if c.flags&sentMuch != 0 {
+		return false
+	}
+	if t := &c.loop.uring.coming; len(t.room)+size > cap(t.room) {
 		return false
 	}
 	c.prompt()
@@ -37,43 +65,42 @@ func (c *Conn) submittable(size int) bool {
 	return true
 }
 
-// submit has the ring send b, which fits into a chunk, at the end of the turn. Nothing of it counts as queued. The kernel tells only of a send that was not done whole.
+// submit has the ring send a copy of b, for which there is room, at the end of the turn. It does not count as queued. The kernel tells only of a send that was not done
+// whole.
 func (c *Conn) submit(b []byte) {
 	u := c.loop.uring
-	c.out = c.loop.buffers.add(nil, b)
+	t := &u.coming
+	begin := len(t.room)
+	t.room = append(t.room, b...)
+	b = t.room[begin:]
 	s, n := u.next()
 	s.op, s.fd, s.flags, s.opFlags, s.user = opSend, c.fd, sqeSkipSuccess, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|unix.MSG_WAITALL, c.token(ofSend)
-	s.addr, s.length = addressIn(c.out.b), uint32(len(b))
+	s.addr, s.length = addressIn(b), uint32(len(b))
 	c.flags |= isPending
-	u.sends = append(u.sends, pending{conn: c, at: n, size: len(b)})
+	t.sends = append(t.sends, pending{conn: c, at: n, b: b})
 }
 
-// submitMore adds to what is pending. False: nothing is any more, and b goes another way.
-func (c *Conn) submitMore(b []byte) bool {
-	l, p := c.loop, c.pending()
-	switch {
-	case l.uring.isTaken(p.at): // it is over, and b is sent when we go on behind it
-		c.out = l.buffers.add(c.out, b)
-		return true
-	case len(c.out.b)+len(b) <= cap(c.out.b):
-		c.out.b = append(c.out.b, b...)
-		p.size += len(b)
-		l.uring.place(p.at).length = uint32(p.size)
-		return true
+// settle sends what is pending at once, because more comes behind it. What was submitted stays pending: it is over, and nobody knows yet how.
+func (c *Conn) settle() {
+	p := c.pending()
+	if c.loop.uring.isTaken(p.at) {
+		return
 	}
+	b := p.b
 	c.retract()
-	c.sendQueue()
-	return false
+	if b = b[c.send(b):]; len(b) > 0 && c.flags&hasFailed == 0 {
+		c.flags |= isDraining
+		c.out = c.loop.buffers.add(c.out, b)
+	}
 }
 
 // pending finds the send of c that is pending.
 func (c *Conn) pending() *pending {
-	sends := c.loop.uring.sends
-	i := len(sends) - 1
-	for sends[i].conn != c {
-		i--
+	u := c.loop.uring
+	if p := u.coming.of(c); p != nil {
+		return p
 	}
-	return &sends[i]
+	return u.flying.of(c)
 }
 
 // retract takes back what is pending: if it was not submitted yet, it never will be.
@@ -86,11 +113,20 @@ func (c *Conn) retract() {
 	c.flags &^= isPending
 }
 
+// takeOff notes that what was to be submitted was.
+func (u *uring) takeOff() {
+	if n := len(u.coming.sends); n > 0 && len(u.flying.sends) == 0 && u.isTaken(u.coming.sends[n-1].at) {
+		u.coming, u.flying = u.flying, u.coming
+	}
+}
+
 // sendFailed notes how much of a send was done.
 func (c *Conn) sendFailed(result int32) {
 	p := c.pending()
-	p.size = int(max(0, result))
-	if c.flags &^= isWritable; result < 0 && result != -int32(unix.EAGAIN) {
+	p.b = p.b[max(0, result):]
+	c.sent += uint64(max(0, result))
+	c.flags = c.flags&^isWritable | hasShort
+	if result < 0 && result != -int32(unix.EAGAIN) {
 		c.fail(syscall.Errno(-result))
 	}
 }
@@ -98,29 +134,32 @@ func (c *Conn) sendFailed(result int32) {
 // goOnBehindSends goes on with the connections whose sends are over.
 func (l *Loop) goOnBehindSends() {
 	u := l.uring
-	for u.seen < len(u.sends) && u.isTaken(u.sends[u.seen].at) {
-		p := u.sends[u.seen]
+	for u.seen < len(u.flying.sends) {
+		p := u.flying.sends[u.seen]
 		u.seen++
 		if p.conn != nil {
-			p.conn.sendOver(p.size)
+			p.conn.sendOver(p.b)
 		}
 	}
-	rest := copy(u.sends, u.sends[u.seen:])
-	clear(u.sends[rest:])
-	u.sends, u.seen = u.sends[:rest], 0
+	u.flying.clear()
+	u.seen = 0
 }
 
-// sendOver goes on behind a send of the ring that took so many bytes.
-func (c *Conn) sendOver(sent int) {
+// sendOver goes on behind a send of the ring, of b; with hasShort, b is what was not sent.
+func (c *Conn) sendOver(b []byte) {
 	l := c.loop
 	l.current = c
 	c.flags &^= isPending
-	c.sent += uint64(sent)
-	if c.out.off += sent; len(c.out.waiting()) == 0 {
-		l.buffers.put(c.out)
-		c.out = nil
-	}
-	if c.flags&isWritable == 0 {
+	if c.flags&hasShort == 0 {
+		c.sent += uint64(len(b))
+	} else {
+		behind := c.out
+		c.out = l.buffers.add(nil, b)
+		if behind != nil {
+			c.out = l.buffers.add(c.out, behind.waiting())
+			l.buffers.put(behind)
+		}
+		c.flags &^= hasShort
 		c.demote()
 	}
 	if c.out != nil || c.feeder != nil || c.flags&(wantsFIN|isDraining|isLingering|hasFailed) != 0 {

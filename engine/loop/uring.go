@@ -16,12 +16,13 @@ import (
 // The order of bytes rests on one rule: who is armed is never read from by a system call, and who is pending is never written to by one.
 type uring struct {
 	*ring
-	inUse   int32     // the buffer that a core looks at, or -1
-	sends   []pending // in the order of their submissions
-	seen    int       // of sends, those that were gone on behind
-	leaving int       // descriptors that are closed as soon as the ring lets go of them
-	watched bool      // the ring watches epoll
-	ready   bool      // epoll has events
+	inUse   int32 // the buffer that a core looks at, or -1
+	coming  batch // of sends, to be submitted
+	flying  batch // was submitted, so it is over
+	seen    int   // of flying, what was gone on behind
+	leaving int   // descriptors that are closed as soon as the ring lets go of them
+	watched bool  // the ring watches epoll
+	ready   bool  // epoll has events
 }
 
 // What a completion is of: the highest bits of what the kernel gives back; below stand the generation and the descriptor.
@@ -104,7 +105,8 @@ func (l *Loop) waitRing() {
 		s.op, s.fd, s.opFlags, s.user = opPoll, l.epoll, unix.POLLIN, ofEpoll
 	}
 	u.look()
-	if u.done() || len(u.sends) > 0 || l.isBusy() {
+	u.takeOff()
+	if u.done() || len(u.flying.sends) > 0 || len(u.coming.sends) > 0 || l.isBusy() {
 		return
 	}
 	if len(l.fresh) > 0 {

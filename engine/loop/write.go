@@ -11,10 +11,10 @@ func (c *Conn) Send(b []byte) int {
 	if c.flags&(isOver|hasFailed|wantsFIN) != 0 {
 		return c.Queued()
 	}
-	if c.flags&isPending != 0 && c.submitMore(b) {
-		return c.Queued()
+	if c.flags&isPending != 0 {
+		c.settle()
 	}
-	if c.out == nil && c.flags&isWritable != 0 && !c.pipeWaits() {
+	if c.out == nil && c.flags&(isWritable|isPending) == isWritable && !c.pipeWaits() {
 		if c.loop.uring != nil && c.submittable(len(b)) {
 			c.submit(b)
 			return 0
@@ -64,7 +64,7 @@ func (c *Conn) send(b []byte) (sent int) {
 
 // Queued implements wire.Conn.
 func (c *Conn) Queued() int {
-	if c.out == nil || c.flags&isPending != 0 {
+	if c.out == nil {
 		return 0
 	}
 	return len(c.out.waiting())
@@ -131,7 +131,7 @@ func (c *Conn) sendQueue() bool {
 
 // finish sends FIN if it is wanted and nothing waits before it.
 func (c *Conn) finish() {
-	if c.flags&(wantsFIN|sentFIN|isConnecting|isGone|hasFailed) != wantsFIN || c.out != nil || c.pipeWaits() {
+	if c.flags&(wantsFIN|sentFIN|isConnecting|isGone|hasFailed|isPending) != wantsFIN || c.out != nil || c.pipeWaits() {
 		return
 	}
 	c.flags |= sentFIN
