@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,7 +30,8 @@ func TestRulesThatCannotWorkAreRefusedAtTheirField(t *testing.T) {
 		{does(RuleAction{Kind: DoSetRequest, Header: "Transfer-Encoding", Value: "chunked"}), "then[0].header", "where a message ends"},
 		{does(RuleAction{Kind: DoRemoveRequest, Header: "Host"}), "then[0].header", "exactly one Host"},
 		{does(RuleAction{Kind: DoSetResponse, Header: "X-A", Value: "a\nSet-Cookie: b"}), "then[0].value", "one line"},
-		{does(RuleAction{Kind: DoPool, Pool: "nobody"}), "then[0].pool", "Choose a virtual service"},
+		{does(RuleAction{Kind: DoPool, Pool: "nobody"}), "then[0].pool", "does not exist"},
+		{does(RuleAction{Kind: DoPool}), "then[0].pool", "Choose a virtual service"},
 		{does(RuleAction{Kind: DoPool, Pool: "keeps"}), "then[0].pool", "choose none or source IP"},
 		{does(RuleAction{Kind: DoServer, Server: "nobody"}), "then[0].server", "real server of this service"},
 	} {
@@ -45,6 +47,21 @@ func TestRulesThatCannotWorkAreRefusedAtTheirField(t *testing.T) {
 			t.Errorf("%s → %s: %v", c.rule.Conditions(), c.rule.Actions(nil), err)
 		case c.field != "" && (list[0].Field != "virtual_services[S].rules[0]."+c.field || !strings.Contains(list[0].Text(), c.word)):
 			t.Errorf("%s: %s, not %q at %s", list[0].Field, list[0].Text(), c.word, c.field)
+		}
+	}
+}
+
+// TestUnknownWordsOfARuleAreAnsweredWithTheKnownOnes: whoever writes rules as JSON learns the words from the answer.
+func TestUnknownWordsOfARuleAreAnsweredWithTheKnownOnes(t *testing.T) {
+	s := NewService(HTTP)
+	s.ID, s.Label, s.Address, s.Ports = "site", "S", netip.MustParseAddr("10.0.0.1"), Ports{{80, 80}}
+	s.Rules = []Rule{{ID: "rule", Label: "R", When: []Condition{{Subject: "uri", Operator: "starts", Value: "/a"}}, Then: []RuleAction{{Kind: "pool"}}}}
+	list := ErrorsOf(Validate(Config{Cluster: Cluster{VirtualServices: []VirtualService{s}}}, Site{}))
+	for field, known := range map[string]string{"when[0].subject": "path, host", "when[0].operator": "equal, begins", "then[0].do": "use_pool, use_server"} {
+		if !slices.ContainsFunc(list, func(e *Error) bool {
+			return e.Field == "virtual_services[S].rules[0]."+field && strings.Contains(e.Hint, known)
+		}) {
+			t.Errorf("nobody says that %s knows %s: %v", field, known, list)
 		}
 	}
 }

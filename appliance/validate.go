@@ -133,6 +133,18 @@ func (v *validation) oneOf(field string, valid bool, got string) {
 	}
 }
 
+// listed is oneOf for words that stand in no list of a page or a command: it says them.
+func listed[T ~string](v *validation, field string, got T, choices []T) {
+	if slices.Contains(choices, got) {
+		return
+	}
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = string(c)
+	}
+	v.refuse(field, "%.40q is not a choice here.", string(got)).Hint = "The choices are: " + strings.Join(words, ", ") + "."
+}
+
 func (v *validation) ports(list Ports) {
 	if n := list.Count(); n == 0 {
 		v.refuse("ports", "A port is missing; write one, a list or ranges: 80 or 80,443 or 800-900.")

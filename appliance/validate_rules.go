@@ -102,8 +102,8 @@ func (v *validation) rule(s *VirtualService, r *Rule) {
 }
 
 func (v *validation) condition(s *VirtualService, c *Condition) {
-	v.oneOf("subject", c.Subject.Valid(), string(c.Subject))
-	v.oneOf("operator", c.Operator.Valid(), string(c.Operator))
+	listed(v, "subject", c.Subject, Subjects())
+	listed(v, "operator", c.Operator, Comparisons())
 	switch {
 	case c.Subject.Valid() && !c.Subject.In(s.Protocol):
 		v.refuse("subject", "%s knows nothing of the %s; that needs HTTP Mode.", s.Protocol, c.Subject)
@@ -201,15 +201,17 @@ func (v *validation) action(s *VirtualService, a *RuleAction) {
 	case k.OnHeader():
 		v.header(a)
 	default:
-		v.oneOf("do", false, string(k))
+		listed(v, "do", k, RuleActionKinds())
 	}
 }
 
 // usesPool refuses a pool that does not exist, or whose traffic is of another kind.
 func (v *validation) usesPool(s *VirtualService, a *RuleAction) {
 	switch o := v.config.Cluster.Service(a.Pool); {
-	case o == nil || a.Pool == "":
+	case a.Pool == "":
 		v.refuse("pool", "Choose a virtual service whose real servers are to serve.")
+	case o == nil:
+		v.refuse("pool", "This rule leads to a virtual service that does not exist.").Hint = "If it is to be removed, let the rule lead elsewhere first."
 	case o.ID == s.ID:
 		v.refuse("pool", "This is the service itself; choose another one.")
 	case o.Protocol != s.Protocol:

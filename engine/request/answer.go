@@ -1,6 +1,7 @@
 package request
 
 import (
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -8,55 +9,10 @@ import (
 	"evenkeel/appliance"
 )
 
-// Text returns the reason phrase of a status that the appliance answers by itself.
+// Text returns the reason phrase of a status, "Error" for one that has none.
 func Text(status int) string {
-	switch status {
-	case 301:
-		return "Moved Permanently"
-	case 302:
-		return "Found"
-	case 303:
-		return "See Other"
-	case 307:
-		return "Temporary Redirect"
-	case 308:
-		return "Permanent Redirect"
-	case 400:
-		return "Bad Request"
-	case 401:
-		return "Unauthorized"
-	case 403:
-		return "Forbidden"
-	case 404:
-		return "Not Found"
-	case 405:
-		return "Method Not Allowed"
-	case 408:
-		return "Request Timeout"
-	case 413:
-		return "Content Too Large"
-	case 417:
-		return "Expectation Failed"
-	case 410:
-		return "Gone"
-	case 429:
-		return "Too Many Requests"
-	case 500:
-		return "Internal Server Error"
-	case 421:
-		return "Misdirected Request"
-	case 431:
-		return "Request Header Fields Too Large"
-	case 501:
-		return "Not Implemented"
-	case 502:
-		return "Bad Gateway"
-	case 503:
-		return "Service Unavailable"
-	case 504:
-		return "Gateway Timeout"
-	case 505:
-		return "HTTP Version Not Supported"
+	if text := http.StatusText(status); text != "" {
+		return text
 	}
 	return "Error"
 }

@@ -138,6 +138,15 @@ func TestFieldClasses(t *testing.T) {
 	}
 }
 
+// TestEveryStatusHasItsPhrase: rules may answer with any, and explanations show those of servers.
+func TestEveryStatusHasItsPhrase(t *testing.T) {
+	for status, want := range map[int]string{200: "OK", 204: "No Content", 451: "Unavailable For Legal Reasons", 503: "Service Unavailable", 599: "Error"} {
+		if got := Text(status); got != want {
+			t.Errorf("%d is called %q, not %q", status, got, want)
+		}
+	}
+}
+
 func TestAnswersAreWholeAndClose(t *testing.T) {
 	for _, status := range []int{400, 405, 408, 413, 417, 421, 431, 501, 502, 503, 504, 505} {
 		for _, method := range []string{"GET", "HEAD"} {
