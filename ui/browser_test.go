@@ -125,6 +125,10 @@ func TestTheScriptInABrowser(t *testing.T) {
 	pick("tcp")
 	becomes(t, browser, kind+`.value === "connect" && document.getElementById("section-tls").offsetHeight > 0`)
 
+	// A pool is not asked for what the services in front of it say to clients.
+	steps(t, browser, chromedp.Click("#f-pool_only"))
+	becomes(t, browser, `["section-tls", "section-rules"].every((id) => document.getElementById(id).offsetHeight === 0) && document.getElementById("section-check").offsetHeight > 0`)
+
 	// Nothing was refused by the policy on content, and nothing is wider than a phone.
 	steps(t, browser, chromedp.EmulateViewport(360, 740))
 	for _, path := range []string{"/lbadmin/", layer7, layer7 + "/" + r.id("HL7"), serverPath(r.id("HL7"), r.id("HL7", "Corepoint2")), "/lbadmin/history", "/lbadmin/history/1", "/lbadmin/passwords", "/lbadmin/commit", "/lbadmin/reports/audit", "/lbadmin/wizard/imaging", "/lbadmin/servers?label=VNA1", "/lbadmin/configuration"} {

@@ -50,13 +50,13 @@ func showAvailability(s *session) error {
 		if v.Percent >= 0 {
 			up = strings.TrimSuffix(strconv.FormatFloat(float64(int(v.Percent*1000))/1000, 'f', 3, 64), ".000") + " %"
 		}
-		rows = append(rows, []string{v.Service, up, strconv.Itoa(len(v.Outages)), v.Down.Round(time.Second).String(), v.Longest.Round(time.Second).String(), v.Known.Round(time.Second).String()})
+		rows = append(rows, []string{v.Service, up, strconv.Itoa(len(v.Outages)), lasted(v.Down), lasted(v.Longest), lasted(v.Known)})
 		for _, o := range v.Outages {
 			to := "still down"
 			if !o.To.IsZero() {
 				to = o.To.Local().Format(time.DateTime)
 			}
-			outages = append(outages, []string{v.Service, o.From.Local().Format(time.DateTime), to, o.Lasted.Round(time.Second).String(), o.Sentence})
+			outages = append(outages, []string{v.Service, o.From.Local().Format(time.DateTime), to, lasted(o.Lasted), o.Sentence})
 		}
 	}
 	s.table([]string{"SERVICE", "UP", "OUTAGES", "TIME DOWN", "LONGEST", "KNOWN"}, rows)
@@ -96,4 +96,16 @@ func listChanges(s *session) error {
 	s.table([]string{"WHEN", "WHAT", "BECAME", "WHY"}, rows)
 	s.rest(a, len(list))
 	return nil
+}
+
+// lasted writes a time as people do: 10m and 2h5m, not 10m0s and 2h5m0s.
+func lasted(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if short, whole := strings.CutSuffix(text, "m0s"); whole {
+		text = strings.TrimSuffix(short+"m", "h0m")
+		if text != short+"m" {
+			text += "h"
+		}
+	}
+	return text
 }

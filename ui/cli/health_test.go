@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"testing"
 	"time"
 
 	"evenkeel/appliance"
@@ -24,4 +25,14 @@ func (memory) Points(_, _ string, period appliance.Period) (out []appliance.Poin
 		out = append(out, appliance.Point{Up: 1})
 	}
 	return out, true, nil
+}
+
+func TestTimesHaveNoEmptyParts(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 59 * time.Second: "59s", 10 * time.Minute: "10m", 90 * time.Second: "1m30s", 2 * time.Hour: "2h", 10 * time.Hour: "10h", 125 * time.Minute: "2h5m", 3605 * time.Second: "1h0m5s",
+	} {
+		if got := lasted(d); got != want {
+			t.Errorf("%v is written as %s, not %s", time.Duration(d), got, want)
+		}
+	}
 }

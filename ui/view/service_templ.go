@@ -575,7 +575,7 @@ func ServicePage(f Frame, s ServiceForm) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<table class=\"rows\"><thead><tr><th>LABEL</th><th>IP ADDRESS</th><th class=\"w-port\">PORT</th><th class=\"w-weight\">WEIGHT</th><th class=\"w-max\">MIN CONNS</th><th class=\"w-max\">MAX CONNS</th><th class=\"w-tls\">TLS</th><th class=\"w-backup\">BACKUP</th><th class=\"w-answer\">ANSWER NOW</th><th class=\"w-acts\"></th></tr></thead> <tbody id=\"server-rows\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<table class=\"rows\"><thead><tr><th>LABEL</th><th>IP OR HOST NAME</th><th class=\"w-port\">PORT</th><th class=\"w-weight\">WEIGHT</th><th class=\"w-max\">MIN CONNS</th><th class=\"w-max\">MAX CONNS</th><th class=\"w-tls\">TLS</th><th class=\"w-backup\">BACKUP</th><th class=\"w-answer\">ANSWER NOW</th><th class=\"w-acts\"></th></tr></thead> <tbody id=\"server-rows\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
