@@ -155,10 +155,14 @@ func (c *call) body() ([]byte, error) {
 	if limit == 0 {
 		limit = maxBody
 	}
+	tooLarge := status(http.StatusRequestEntityTooLarge, "", "The body is larger than %d KiB.", limit>>10)
+	if r.ContentLength > limit { // said before any of it is read: who waits for 100 Continue sends nothing
+		return nil, tooLarge
+	}
 	text, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return nil, status(http.StatusRequestEntityTooLarge, "", "The body is larger than %d KiB.", limit>>10)
+		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, status(http.StatusBadRequest, "", "The body ended before its announced length.")

@@ -23,6 +23,12 @@ import (
 // prefix is where the REST interface stands.
 const prefix = "/lbadmin/api/v1"
 
+// A body of that size is sent when the appliance says that it takes it, or says nothing for that time: else its refusal would be lost behind a broken pipe.
+const (
+	largeBody = 256 << 10
+	patience  = 5 * time.Second
+)
+
 // client asks the appliance behind a control socket.
 type client struct {
 	socket string
@@ -31,7 +37,7 @@ type client struct {
 
 func dial(socket string) *client {
 	c := &client{socket: socket}
-	c.http = &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: c.connect}}
+	c.http = &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: c.connect, ExpectContinueTimeout: patience}}
 	return c
 }
 
@@ -67,6 +73,9 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if len(text) >= largeBody {
+		r.Header.Set("Expect", "100-continue")
 	}
 	if ifMatch != "" {
 		r.Header.Set("If-Match", ifMatch)

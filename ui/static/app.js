@@ -25,7 +25,7 @@
     if (element.hasAttribute('data-clock')) { element.textContent = clock(at); return }
     if (!element.hasAttribute('data-relative')) { element.textContent = wall.format(at); return }
     const distance = Date.now() / 1000 + ahead - at / 1000;
-    const text = distance < -1 ? 'in ' + span(distance) : span(Math.max(0, distance)) + ' ago';
+    const text = distance < -1 ? 'in ' + span(distance) : distance < 1 ? 'now' : span(distance) + ' ago';
     if (element.textContent !== text) element.textContent = text;
   };
   const tellTimes = within => all('time[datetime]', within).forEach(tellTime);
