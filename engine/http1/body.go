@@ -197,7 +197,7 @@ func (k *core) spliceDown(n int64) {
 		x.downPaused = false
 		k.server().Resume()
 	}
-	x.downSplice, x.downMoved, x.link.spliced = true, 0, true
+	x.downSplice, x.downMoved = true, 0
 	k.arm(watchTime)
 	k.server().SpliceTo(k.client, n)
 }

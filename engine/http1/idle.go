@@ -69,7 +69,6 @@ type link struct {
 	parked       wire.Time  // since when; zero while in use
 	armed        wire.Time
 	drops        uint64 // the pool's when it was dialed or taken
-	spliced      bool   // its last response was spliced: whether the server sent more than that is not known at once
 	stack        *stack
 	above, below *link // in its stack
 	newer, older *link // in the pool
@@ -116,10 +115,10 @@ func (p *IdlePool) take(key stackKey, core wire.Core, repeatable bool) *link {
 	}
 	l := s.top
 	age := p.loop.Now().Sub(l.parked)
-	if l.spliced && age == 0 || !repeatable && age > freshTime { // what is wrong with a spliced one would show in the next turn
+	if !l.conn.Quiet() || !repeatable && age > freshTime {
 		return nil
 	}
-	l.spliced, l.drops = false, p.drops
+	l.drops = p.drops
 	p.unlink(l)
 	if s.top == nil && (key.owner != nil || key.client.IsValid()) { // clients come and go
 		delete(p.stacks, key)

@@ -37,6 +37,20 @@ func TestReuseSaysWhichRequestsGoToAUsedConnection(t *testing.T) {
 	}
 }
 
+// TestAServerThatMayHaveSaidMoreIsNotGivenToTheNextRequest: more than the answer may be on its way, and would be taken for the next one.
+func TestAServerThatMayHaveSaidMoreIsNotGivenToTheNextRequest(t *testing.T) {
+	r := newRig(t)
+	r.client.Arrive([]byte(get))
+	r.connected(0).More = true
+	r.server(0).Arrive([]byte(ok2))
+	r.equal("answer", take(r.client), ok2)
+	r.client.Arrive([]byte(get))
+	r.connected(1).Arrive([]byte(ok2))
+	r.equal("answer of another connection", take(r.client), ok2)
+	r.server(0).Arrive([]byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
+	r.true("the one that said more is gone", r.server(0).Aborted && len(take(r.client)) == 0)
+}
+
 func TestAClientKeepsItsOwnConnectionAndTakesItAway(t *testing.T) {
 	r := newRig(t, func(v *appliance.VirtualService) { v.HTTP.Reuse = appliance.ReuseNever })
 	for range 3 {

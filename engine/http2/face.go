@@ -50,6 +50,9 @@ func (s *stream) Unacknowledged() int {
 	return s.conn.outer.Queued() + s.conn.outer.Unacknowledged()
 }
 
+// Quiet implements wire.Conn. A stream serves one request.
+func (s *stream) Quiet() bool { return true }
+
 // Pause implements wire.Conn.
 func (s *stream) Pause() { s.flags |= isPaused }
 

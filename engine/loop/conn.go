@@ -61,6 +61,7 @@ const (
 	wantsFIN                       // CloseWrite or Close was called
 	sentFIN                        // the kernel knows
 	isArmed                        // the ring receives for it
+	hasMore                        // while the ring receives: it may have left bytes in the kernel
 	isPending                      // the ring is to send something, which is in front of out
 	hasShort                       // the ring did not send all of it
 	sentMuch                       // too much at once for the ring, and the peer has not answered
@@ -131,6 +132,17 @@ func (l *Loop) dialed(fd int32, to netip.AddrPort, core wire.Core) *Conn {
 	c.register()
 	count(&l.stats.Dialed)
 	return c
+}
+
+// Quiet implements wire.Conn.
+func (c *Conn) Quiet() bool {
+	switch {
+	case c.flags&(isReadable|hasMore) != 0 || c.kept != nil:
+		return false
+	case c.flags&isArmed != 0:
+		return c.flags&isSlow == 0 && !c.loop.uring.has(c.token(ofReceive))
+	}
+	return true
 }
 
 // makeReady has the loop look at c in its next turn.

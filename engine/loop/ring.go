@@ -220,6 +220,16 @@ func (r *ring) pop() (cqe, bool) {
 	return e, true
 }
 
+// has tells whether a completion of that name waits to be handled.
+func (r *ring) has(user uint64) bool {
+	for n, end := *r.cqHead, atomic.LoadUint32(r.cqTail); n != end; n++ {
+		if r.cqes[n&r.cqMask].user == user {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *ring) close() {
 	sysClose(r.fd)
 	for _, m := range r.memory {

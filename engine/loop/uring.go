@@ -158,6 +158,9 @@ func (l *Loop) received(e *cqe) {
 		id := uint16(e.flags >> cqeBufferShift)
 		u.inUse = int32(id)
 		if c != nil && e.result > 0 {
+			if e.result == ringBufferSize || e.flags&cqeMore == 0 { // the kernel may have more
+				c.flags |= hasMore
+			}
 			c.arrived(u.buffer(id)[:e.result])
 		}
 		u.takeBack()
@@ -177,11 +180,17 @@ func (l *Loop) received(e *cqe) {
 // disarmed goes on when the ring receives no more for c: again by the ring if that only was out of buffers or had brought as much as it may, else by epoll. An error that the ring took from the
 // kernel is what the next read returns; a FIN the kernel tells again.
 func (c *Conn) disarmed(errno syscall.Errno, ended bool) {
-	c.flags &^= isArmed
-	if !ended && (errno == 0 || errno == unix.ENOBUFS) && c.armable() {
-		c.loop.uring.publish()
-		c.arm()
-		return
+	c.flags &^= isArmed | hasMore
+	if !ended && (errno == 0 || errno == unix.ENOBUFS) && c.flags&isSlow == 0 {
+		c.flags |= isReadable
+		c.take() // what the ring left in the kernel is not younger than what comes now
+		if c.armable() {
+			c.loop.uring.publish()
+			c.arm()
+		}
+		if c.flags&(isArmed|isGone) != 0 {
+			return
+		}
 	}
 	c.flags |= isSlow
 	events := uint32(unix.EPOLLIN)

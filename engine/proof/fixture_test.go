@@ -117,6 +117,14 @@ func (c *tap) Read(b []byte) (int, error) {
 // ours runs the engine with one service before that server.
 func ours(t *testing.T, server netip.AddrPort) string {
 	t.Helper()
+	c := configOf(t, server)
+	serving(t, engine.Options{Loops: 1}, c)
+	return at(c, "proof")
+}
+
+// configOf is one service of HTTP Mode, "proof", before that server.
+func configOf(t *testing.T, server netip.AddrPort) appliance.Config {
+	t.Helper()
 	v := appliance.NewService(appliance.HTTP)
 	port := wiretest.Port(t, 1)
 	v.ID, v.Label, v.Address = "proof", "proof", netip.MustParseAddr("127.0.0.1")
@@ -128,8 +136,7 @@ func ours(t *testing.T, server netip.AddrPort) string {
 	var c appliance.Config
 	c.Cluster.Settings.AllowLoopback = true
 	c.Cluster.VirtualServices = []appliance.VirtualService{v}
-	serving(t, engine.Options{Loops: 1}, c)
-	return netip.AddrPortFrom(v.Address, port).String()
+	return c
 }
 
 // serving runs an engine with that configuration until the test ends.

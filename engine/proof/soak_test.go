@@ -135,7 +135,7 @@ func (m *moody) serve(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"+body)
 			return
 		case 6: // more than was promised
-			_, _ = io.WriteString(c, head+body+"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+			_, _ = io.WriteString(c, padded(head, len(body))+body+"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
 		case 7: // the end behind a right answer
 			_, _ = io.WriteString(c, head+body)
 			return
@@ -145,6 +145,13 @@ func (m *moody) serve(c net.Conn) {
 			}
 		}
 	}
+}
+
+// padded makes a head longer, so that it and so many bytes behind it fill whole pieces of 4 KiB: whoever reads in such pieces finds nothing wrong with the last of them.
+func padded(head string, behind int) string {
+	const field, piece = "X-Padding: \r\n\r\n", 4 << 10
+	head = strings.TrimSuffix(head, "\r\n")
+	return head + field[:len(field)-4] + strings.Repeat("x", piece-(len(head)+len(field)+behind)%piece) + "\r\n\r\n"
 }
 
 // soaking returns for how long: EVENKEEL_SOAK, or a short while.

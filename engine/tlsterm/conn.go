@@ -297,6 +297,9 @@ func (c *Conn) Queued() int { return c.raw.Queued() }
 // Unacknowledged implements wire.Conn: in records.
 func (c *Conn) Unacknowledged() int { return c.raw.Unacknowledged() }
 
+// Quiet implements wire.Conn.
+func (c *Conn) Quiet() bool { return len(c.in) == 0 && c.kept == nil && c.raw.Quiet() }
+
 // Pause implements wire.Conn. What was decrypted and is kept meanwhile is bounded: wire.KeepLimit and one record.
 func (c *Conn) Pause() {
 	c.paused = true

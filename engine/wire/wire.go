@@ -74,6 +74,9 @@ type Conn interface {
 	SpliceTo(to Conn, n int64)
 	// Moved returns how many bytes the running or last SpliceTo of c has moved: a core whose timer fires in a splice compares it to see silence.
 	Moved() int64
+	// Quiet tells that nothing is known to have come of the peer behind what was offered last. Only then may a connection that is kept for reuse serve somebody else:
+	// what a server says unasked must not become the answer to the next request.
+	Quiet() bool
 	// Raw tells that what is given to Send reaches the peer as it is and what the peer sends is offered as it came: only such connections take part in SpliceTo,
 	// from or to. A connection in TLS, or a stream within HTTP/2, is not raw; its bytes are copied.
 	Raw() bool

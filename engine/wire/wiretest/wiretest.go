@@ -115,6 +115,7 @@ type Conn struct {
 	Paused   bool   // the core wants no bytes
 	Adapted  bool   // as a connection in TLS, or a stream of HTTP/2: not raw
 	Held     int    // what Unacknowledged tells
+	More     bool   // the kernel may have more of the peer: it is not quiet
 	loop     *Loop
 	core     wire.Core
 	peer     netip.AddrPort
@@ -218,8 +219,10 @@ func (c *Conn) step() bool {
 		return false
 	case c.again && len(c.inbox) > 0:
 		c.again = false
-		n := c.core.Received(c, c.inbox)
-		c.inbox = append([]byte(nil), c.inbox[n:]...)
+		b := c.inbox
+		c.inbox = nil
+		n := c.core.Received(c, b)
+		c.inbox = append(append([]byte(nil), b[n:]...), c.inbox...)
 		c.again = c.again && len(c.inbox) > 0
 		return true
 	case c.finished && !c.told:
@@ -291,6 +294,9 @@ func (c *Conn) Queued() int { return len(c.queue) }
 
 // Unacknowledged implements wire.Conn: what the test put into Held.
 func (c *Conn) Unacknowledged() int { return c.Held }
+
+// Quiet implements wire.Conn: nothing is left of what arrived, and the test did not say otherwise.
+func (c *Conn) Quiet() bool { return len(c.inbox) == 0 && !c.More }
 
 // Pause implements wire.Conn.
 func (c *Conn) Pause() { c.Paused = true }
