@@ -260,6 +260,7 @@ func (s *session) act(want map[string]any) error {
 	case now.Running == nil:
 		s.printf(" It does not run yet: %s apply", program)
 	case now.State == appliance.Online:
+		s.printf("%s", byAgent(now.Running))
 	case now.Running.Connections == 0:
 		s.printf(" No connection is open: safe to power off.")
 	case now.Running.Connections == 1:
@@ -275,6 +276,14 @@ func (s *session) act(want map[string]any) error {
 		s.printf("Warning: %s\n", inert(warning))
 	}
 	return nil
+}
+
+// byAgent says that a server which is online gets no new clients all the same: its own agent says so.
+func byAgent(r *appliance.ServerStatus) string {
+	if !r.Held() {
+		return ""
+	}
+	return " It gets no new clients all the same. " + inert(r.Agent.Sentence)
 }
 
 func apply(s *session) error {
