@@ -79,7 +79,7 @@ func (c *call) settle(done appliance.Committed) error {
 func notApplied(number int64, cause *appliance.Error) error {
 	e := *cause
 	e.Message = fmt.Sprintf("Saved as revision %d, but not applied: %s", number, e.Text())
-	e.Hint = strings.TrimSpace(e.Hint + " What ran before still serves.")
+	e.Hint = strings.TrimSpace("What ran before still serves. " + e.Hint) // a hint may end in a command
 	return &e
 }
 
