@@ -98,7 +98,7 @@ func (e *Engine) tellAgent(r *server, out *appliance.ServerStatus) {
 	if !asked {
 		return
 	}
-	a := r.advised()
+	a := adviceOf(s) // what the loops follow in a moment
 	out.Agent = &appliance.AgentStatus{Sentence: s.Sentence(), At: s.At, Percent: a.percent, Down: a.down}
 	if a.state != appliance.Online {
 		out.Agent.State = a.state

@@ -54,12 +54,9 @@ func (r *rig) heard(v appliance.VirtualService, sentence string) appliance.Serve
 	r.t.Helper()
 	var s appliance.ServerStatus
 	until(r.t, "the agent to be heard: "+sentence, func() bool {
-		said, _ := r.agents.State(v.RealServers[0].ID)
-		if r.view.Load().servers[v.RealServers[0].ID].advised() != adviceOf(said) {
-			return false
-		}
 		s = r.status(v.ID).Servers[0]
-		return s.Agent != nil && s.Agent.Sentence == sentence && s.Check.Health != appliance.Unknown && r.status(v.ID).Servers[1].Agent.State == ""
+		said, _ := r.agents.State(v.RealServers[0].ID)
+		return r.view.Load().servers[v.RealServers[0].ID].advised() == adviceOf(said) && s.Agent != nil && s.Agent.Sentence == sentence && s.Check.Health != appliance.Unknown && r.status(v.ID).Servers[1].Agent.State == ""
 	})
 	return s
 }

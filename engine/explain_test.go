@@ -151,7 +151,7 @@ func TestExplainTellsWhatHappens(t *testing.T) {
 	}
 	port := map[string]uint16{"front": freePort(t), "pool": freePort(t)}
 	byPersistence, byRule, waits := 0, 0, 0
-	rapid.Check(t, func(rt *rapid.T) {
+	look := func(rt *rapid.T) {
 		r := start(t, Options{Loops: rapid.IntRange(1, 2).Draw(rt, "loops")})
 		defer r.stop()
 		p := rapid.SampledFrom([]appliance.Protocol{appliance.TCP, appliance.HTTP}).Draw(rt, "protocol")
@@ -218,7 +218,10 @@ func TestExplainTellsWhatHappens(t *testing.T) {
 				c.Close()
 			}
 		}
-	})
+	}
+	for round := 0; round < 10 && (byPersistence == 0 || byRule == 0 || waits == 0); round++ { // what is drawn at random may leave one out
+		rapid.Check(t, look)
+	}
 	if byPersistence == 0 || byRule == 0 || waits == 0 {
 		t.Errorf("%d by persistence, %d by a rule, %d in the queue: the test does not see what it should", byPersistence, byRule, waits)
 	}

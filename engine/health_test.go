@@ -200,7 +200,7 @@ func TestBelowTheMinimumAllServersAreUsedAgain(t *testing.T) {
 	v.Monitor.Interval, v.Monitor.Fall = appliance.Duration(100*time.Millisecond), 1
 	r.apply(v)
 	until(t, "both to be down", func() bool { return r.status(v.ID).Health == appliance.ServiceDown })
-	wantEOF(t, dial(t, address(v)))
+	until(t, "nobody to be served", func() bool { return reached(t, v) == "" }) // the loops are told a moment later
 	v.MinimumServers = 1
 	r.apply(v)
 	got := map[string]bool{}

@@ -68,7 +68,8 @@ func (z *zone) exchange(ctx context.Context, q *dns.Msg, _ netip.AddrPort) (*dns
 // options returns those of an engine that asks z, and soon again.
 func (z *zone) options() Options {
 	server := netip.MustParseAddrPort("192.0.2.53:53")
-	return Options{Names: names.Options{Exchange: z.exchange, Servers: []netip.AddrPort{server}, Shortest: 20 * time.Millisecond, HostsFile: "/nonexistent", ResolvConf: "/nonexistent"}}
+	// One loop: when one client has come to an address, the next one does.
+	return Options{Loops: 1, Names: names.Options{Exchange: z.exchange, Servers: []netip.AddrPort{server}, Shortest: 20 * time.Millisecond, HostsFile: "/nonexistent", ResolvConf: "/nonexistent"}}
 }
 
 // onLoopback runs an echo server, named after its address, on the same port of several addresses.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/wire/wiretest"
 )
 
 // TestTwoHundredAppliesDropNothing applies changes of every service while keep-alive POSTs, one long transfer and 200 idle TCP sessions run.
@@ -83,16 +84,12 @@ func openSessions(t *testing.T, address string, n int) []net.Conn {
 	return out
 }
 
-// postUntil sends POSTs over one keep-alive connection until the context ends; every answer must be the echo, on the first connection.
+// postUntil sends POSTs over one keep-alive connection until the context ends; every answer must be the echo, and the connection must not be ended.
 func postUntil(t *testing.T, ctx context.Context, url string, seed int, count *atomic.Int64) {
-	var dials atomic.Int64
-	transport := &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		dials.Add(1)
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}}
-	postUntilWith(t, ctx, &http.Client{Transport: transport}, url, seed, count)
-	if dials.Load() > 1 {
-		t.Errorf("client %d had to connect %d times", seed, dials.Load())
+	var ended wiretest.Ended
+	postUntilWith(t, ctx, &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1, DialContext: ended.DialContext}}, url, seed, count)
+	if n := ended.Load(); n > 0 {
+		t.Errorf("%d connections of client %d were ended", n, seed)
 	}
 }
 
