@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the peers of these tests are the frames of golang.org/x/net/http2, not the convenience of net/http
+
 package engine
 
 import (

@@ -122,8 +122,13 @@ func TestWhatThisApplianceLacksIsNoFailureOfTheServer(t *testing.T) {
 		err  error
 		ours bool
 	}{
-		{os.NewSyscallError("socket", syscall.EMFILE), true}, {fmt.Errorf("connect: %w", syscall.EADDRNOTAVAIL), true}, {syscall.ENOBUFS, true},
-		{syscall.ECONNREFUSED, false}, {syscall.ETIMEDOUT, false}, {io.EOF, false}, {nil, false},
+		{os.NewSyscallError("socket", syscall.EMFILE), true},
+		{fmt.Errorf("connect: %w", syscall.EADDRNOTAVAIL), true},
+		{syscall.ENOBUFS, true},
+		{syscall.ECONNREFUSED, false},
+		{syscall.ETIMEDOUT, false},
+		{io.EOF, false},
+		{nil, false},
 	} {
 		if got := isOurs(c.err); got != c.ours {
 			t.Errorf("%v: %v", c.err, got)

@@ -36,9 +36,16 @@ func line(t *testing.T) (client, lb, server string) {
 	must(t, "ip", "link", "add", "eth0", "netns", lb, "type", "veth", "peer", "name", "eth0", "netns", client)
 	must(t, "ip", "link", "add", "eth1", "netns", lb, "type", "veth", "peer", "name", "eth0", "netns", server)
 	for _, has := range [][3]string{
-		{client, "eth0", "192.168.0.20/24"}, {client, "eth0", "192.168.0.21/24"}, {client, "eth0", "fd00:1::20/64"}, {client, "eth0", "fd00:1::21/64"},
-		{lb, "eth0", "192.168.0.10/24"}, {lb, "eth0", "fd00:1::10/64"}, {lb, "eth1", "10.9.0.1/24"}, {lb, "eth1", "fd00:9::1/64"},
-		{server, "eth0", "10.9.0.40/24"}, {server, "eth0", "fd00:9::40/64"},
+		{client, "eth0", "192.168.0.20/24"},
+		{client, "eth0", "192.168.0.21/24"},
+		{client, "eth0", "fd00:1::20/64"},
+		{client, "eth0", "fd00:1::21/64"},
+		{lb, "eth0", "192.168.0.10/24"},
+		{lb, "eth0", "fd00:1::10/64"},
+		{lb, "eth1", "10.9.0.1/24"},
+		{lb, "eth1", "fd00:9::1/64"},
+		{server, "eth0", "10.9.0.40/24"},
+		{server, "eth0", "fd00:9::40/64"},
 	} {
 		args := []string{"-n", has[0], "addr", "add", has[2], "dev", has[1]}
 		if strings.Contains(has[2], ":") {

@@ -85,25 +85,35 @@ func TestSentences(t *testing.T) {
 			}, appliance.Question{}, appliance.ByServer, []string{"The entry for 172.16.0.7 leads to A, since a moment and for 1s more, which serves it again.", "Drained by an operator: only clients that return are served.", "it had that server before"},
 		},
 		"nobody serves": {
-			site(), Finding{Seats: []Seat{{Found: true}, {}}}, appliance.Question{}, appliance.ByNobody,
+			site(),
+			Finding{Seats: []Seat{{Found: true}, {}}},
+			appliance.Question{},
+			appliance.ByNobody,
 			[]string{"None of the 2 real servers of WEB takes new clients.", "Its name has no address.", "No server can serve the client, and there is no fallback: it gets 503."},
 		},
 		"agents keep one back and slow one down, and a name leads nowhere": {
 			site(func(v *appliance.VirtualService) {
 				v.RealServers = append(v.RealServers, appliance.RealServer{ID: "id-C", Label: "C", Weight: 100, State: appliance.Online})
-			}), Finding{
+			}),
+			Finding{
 				Served: true, Choice: chosen("id-B", wire.ByScheduler), Seats: []Seat{
-					{Found: true, Held: true, Agent: "The agent says drain (backup)."}, {Found: true, Usable: true, Percent: 75, Advised: true, Agent: "The agent says 75%."},
+					{Found: true, Held: true, Agent: "The agent says drain (backup)."},
+					{Found: true, Usable: true, Percent: 75, Advised: true, Agent: "The agent says 75%."},
 					{Health: appliance.ServerHealth{Sentence: "The name c.example does not resolve: there is no such name."}},
 				},
-			}, appliance.Question{}, appliance.ByServer,
+			},
+			appliance.Question{},
+			appliance.ByServer,
 			[]string{
 				"Kept back by its agent: The agent says drain (backup).", "Takes new clients with 75 % of its weight: The agent says 75%.",
 				"It has no address: The name c.example does not resolve: there is no such name.",
 			},
 		},
 		"the page serves": {
-			site(), Finding{Served: true, Choice: wire.Choice{Server: &wire.Server{ID: "fallback"}, Fallback: true, Reason: wire.ByFallback, Address: netip.MustParseAddrPort("127.0.0.1:9081")}}, appliance.Question{}, appliance.ByFallback,
+			site(),
+			Finding{Served: true, Choice: wire.Choice{Server: &wire.Server{ID: "fallback"}, Fallback: true, Reason: wire.ByFallback, Address: netip.MustParseAddrPort("127.0.0.1:9081")}},
+			appliance.Question{},
+			appliance.ByFallback,
 			[]string{"No real server can serve the client: the appliance's own page at 127.0.0.1:9081 does."},
 		},
 		"a rule denies": {
@@ -113,25 +123,40 @@ func TestSentences(t *testing.T) {
 			},
 		},
 		"in clear where TLS is": {
-			site(func(v *appliance.VirtualService) { v.TLS.Certificates = []string{"x"} }), Finding{}, appliance.Question{URL: "http://www.example.org/"}, appliance.ByNobody,
+			site(func(v *appliance.VirtualService) { v.TLS.Certificates = []string{"x"} }),
+			Finding{},
+			appliance.Question{URL: "http://www.example.org/"},
+			appliance.ByNobody,
 			[]string{"WEB expects TLS here: a client that begins in clear is broken off."},
 		},
 		"a proxy that is not trusted": {
-			site(func(v *appliance.VirtualService) { v.ProxyProtocol.In = true }), Finding{}, appliance.Question{Proxy: netip.MustParseAddr("172.16.0.1")}, appliance.ByNobody,
+			site(func(v *appliance.VirtualService) { v.ProxyProtocol.In = true }),
+			Finding{},
+			appliance.Question{Proxy: netip.MustParseAddr("172.16.0.1")},
+			appliance.ByNobody,
 			[]string{"172.16.0.1 is no trusted proxy, and only those may connect: the connection is closed."},
 		},
 		"a request that is not served": {
-			site(), Finding{}, appliance.Question{Headers: []string{"Content-Length: 1", "Content-Length: 2"}}, appliance.ByNobody,
+			site(),
+			Finding{},
+			appliance.Question{Headers: []string{"Content-Length: 1", "Content-Length: 2"}},
+			appliance.ByNobody,
 			[]string{"The request is refused with 400 Bad Request: there are two Content-Lengths."},
 		},
 		"a response may be kept": {
-			site(func(v *appliance.VirtualService) { v.HTTP.CacheSize = 16 }), Finding{Served: true, Choice: chosen("id-A", wire.ByScheduler)}, appliance.Question{}, appliance.ByServer,
+			site(func(v *appliance.VirtualService) { v.HTTP.CacheSize = 16 }),
+			Finding{Served: true, Choice: chosen("id-A", wire.ByScheduler)},
+			appliance.Question{},
+			appliance.ByServer,
 			[]string{"The service keeps responses: when it has a fresh one for this request, it gives that, and no server is asked."},
 		},
 		"the answer is edited": {
 			site(func(v *appliance.VirtualService) {
 				v.Rules = []appliance.Rule{{ID: "1", Label: "all", Then: []appliance.RuleAction{{Kind: appliance.DoRemoveResponse, Header: "Server"}}}}
-			}), Finding{Served: true, Choice: chosen("id-A", wire.ByScheduler)}, appliance.Question{Answer: []string{"404 Not Found", "Server: IIS", "X-A: b"}}, appliance.ByServer,
+			}),
+			Finding{Served: true, Choice: chosen("id-A", wire.ByScheduler)},
+			appliance.Question{Answer: []string{"404 Not Found", "Server: IIS", "X-A: b"}},
+			appliance.ByServer,
 			[]string{"HTTP/1.1 404 Not Found\r\nX-A: b\r\nContent-Length: 0\r\n\r\n", "X-Forwarded-For: 172.16.0.7"},
 		},
 	} {

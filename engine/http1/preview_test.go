@@ -18,9 +18,15 @@ func TestAPreviewIsWhatHappens(t *testing.T) {
 		"Content-Length: 0", "Transfer-Encoding: gzip", "Keep-Alive: 3", "Host: two.example", " bad: space",
 	}
 	then := []appliance.RuleAction{
-		{Kind: set, Header: "X-One", Value: "{scheme} {source} {port}"}, {Kind: addOne, Header: "X-Two", Value: "{host}{path}{query}"}, {Kind: remove, Header: "Cookie"},
-		{Kind: replace, Header: "X-One", Find: "1", Value: "one"}, {Kind: set, Header: "Host", Value: "fresh.example"}, {Kind: appliance.DoRewrite, Find: "^/a", Value: "/b"},
-		{Kind: appliance.DoDeny, Status: 403}, {Kind: appliance.DoRedirect, Status: 301, Value: "https://{host}{path}"}, {Kind: appliance.DoServer, Server: "b"},
+		{Kind: set, Header: "X-One", Value: "{scheme} {source} {port}"},
+		{Kind: addOne, Header: "X-Two", Value: "{host}{path}{query}"},
+		{Kind: remove, Header: "Cookie"},
+		{Kind: replace, Header: "X-One", Find: "1", Value: "one"},
+		{Kind: set, Header: "Host", Value: "fresh.example"},
+		{Kind: appliance.DoRewrite, Find: "^/a", Value: "/b"},
+		{Kind: appliance.DoDeny, Status: 403},
+		{Kind: appliance.DoRedirect, Status: 301, Value: "https://{host}{path}"},
+		{Kind: appliance.DoServer, Server: "b"},
 		{Kind: set, Header: "X-Forwarded-For", Value: "{source}"},
 		{Kind: appliance.DoLimit, Requests: 1000, Period: appliance.Duration(3600e9), MaskIPv4: 32, MaskIPv6: 64},
 	}

@@ -62,7 +62,7 @@ type offeredBuffer struct {
 	addr   uint64
 	length uint32
 	id     uint16
-	tail   uint16
+	_      uint16 // the tail
 }
 
 const (

@@ -38,13 +38,21 @@ func TestATraceShowsWhatEachConditionSaw(t *testing.T) {
 // TestATraceChangesNoDecision holds for all rules and requests: what is explained is what is decided, and the limits do not notice.
 func TestATraceChangesNoDecision(t *testing.T) {
 	subjects := []appliance.Condition{
-		{Subject: "path", Operator: appliance.OpBegins, Value: "/a"}, {Subject: "path", Operator: appliance.OpRegexp, Value: "b$"}, {Subject: "query", Name: "q", Operator: appliance.OpPresent},
-		{Subject: "header", Name: "X-A", Operator: appliance.OpEqual, Value: "1", Not: true}, {Subject: "cookie", Name: "c", Operator: appliance.OpContains, Value: "z"},
-		{Subject: "host", Operator: appliance.OpEnds, Value: "example.org"}, {Subject: "source", Operator: appliance.OpEqual, Value: "10.0.0.0/8"},
+		{Subject: "path", Operator: appliance.OpBegins, Value: "/a"},
+		{Subject: "path", Operator: appliance.OpRegexp, Value: "b$"},
+		{Subject: "query", Name: "q", Operator: appliance.OpPresent},
+		{Subject: "header", Name: "X-A", Operator: appliance.OpEqual, Value: "1", Not: true},
+		{Subject: "cookie", Name: "c", Operator: appliance.OpContains, Value: "z"},
+		{Subject: "host", Operator: appliance.OpEnds, Value: "example.org"},
+		{Subject: "source", Operator: appliance.OpEqual, Value: "10.0.0.0/8"},
 	}
 	actions := []appliance.RuleAction{
-		{Kind: appliance.DoPool, Pool: "p"}, {Kind: appliance.DoServer, Server: "s"}, {Kind: appliance.DoDeny, Status: 403}, {Kind: appliance.DoRewrite, Value: "/n{path}"},
-		{Kind: appliance.DoLimit, Requests: 2, Period: appliance.Duration(3600e9), MaskIPv4: 32, MaskIPv6: 64}, {Kind: appliance.DoSetRequest, Header: "X-B", Value: "{host}"},
+		{Kind: appliance.DoPool, Pool: "p"},
+		{Kind: appliance.DoServer, Server: "s"},
+		{Kind: appliance.DoDeny, Status: 403},
+		{Kind: appliance.DoRewrite, Value: "/n{path}"},
+		{Kind: appliance.DoLimit, Requests: 2, Period: appliance.Duration(3600e9), MaskIPv4: 32, MaskIPv6: 64},
+		{Kind: appliance.DoSetRequest, Header: "X-B", Value: "{host}"},
 		{Kind: appliance.DoRedirect, Status: 302, Value: "https://{host}{path}"},
 	}
 	rapid.Check(t, func(t *rapid.T) {

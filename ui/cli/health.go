@@ -19,8 +19,11 @@ func healthCommands() []command {
 		},
 		{
 			Name: "changes", Summary: "when services and real servers went up or down, and why", Flags: []option{
-				service, {Name: "server", Value: "SERVER", Help: "Only this real server of the service."}, {Name: "text", Value: "TEXT", Help: "Only changes with this in a label or in the reason."},
-				{Name: "offset", Value: "N", Help: "Skip so many."}, {Name: "limit", Value: "N", Help: "At most so many; 1000 when absent."},
+				service,
+				{Name: "server", Value: "SERVER", Help: "Only this real server of the service."},
+				{Name: "text", Value: "TEXT", Help: "Only changes with this in a label or in the reason."},
+				{Name: "offset", Value: "N", Help: "Skip so many."},
+				{Name: "limit", Value: "N", Help: "At most so many; 1000 when absent."},
 			}, Example: []string{"changes --service HL7 --limit 20", "changes --text refused"}, do: listChanges,
 		},
 	}

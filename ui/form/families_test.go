@@ -17,8 +17,13 @@ func TestAddressesOfBothFamiliesAndNamesAreReadAsTyped(t *testing.T) {
 		typed.Set(path, text)
 	}
 	servers := []struct{ typed, address, label string }{
-		{"fd00::40", "fd00::40", "fd00..40"}, {"::1", "::1", "1"}, {" FD00:: ", "fd00::", "fd00"}, {"::ffff:10.0.0.40", "10.0.0.40", "10.0.0.40"}, {"10.0.0.41", "10.0.0.41", "10.0.0.41"},
-		{"PACS1.example.org", "pacs1.example.org", "PACS1.example.org"}, {"pacs2.example.", "pacs2.example.", "pacs2.example"},
+		{"fd00::40", "fd00::40", "fd00..40"},
+		{"::1", "::1", "1"},
+		{" FD00:: ", "fd00::", "fd00"},
+		{"::ffff:10.0.0.40", "10.0.0.40", "10.0.0.40"},
+		{"10.0.0.41", "10.0.0.41", "10.0.0.41"},
+		{"PACS1.example.org", "pacs1.example.org", "PACS1.example.org"},
+		{"pacs2.example.", "pacs2.example.", "pacs2.example"},
 	}
 	for i, r := range servers {
 		typed.Set(RowName(i, "address"), r.typed)

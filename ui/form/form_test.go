@@ -117,9 +117,19 @@ func TestAModeIsOfferedOnlyWhatItCanHave(t *testing.T) {
 		choices[f.Path] = f
 	}
 	for _, c := range []struct{ path, option, misfits string }{
-		{"check.kind", "connect", "udp"}, {"check.kind", "grpc", "udp"}, {"check.kind", "dns", ""}, {"check.kind", "script", ""}, {"check.kind", "none", ""},
-		{"persistence.kind", "source_ip", ""}, {"persistence.kind", "http_cookie", "tcp udp"}, {"persistence.kind", "rdp_cookie", "http udp"}, {"persistence.kind", "last_successful", "udp"},
-		{"scheduler", "least_connections", ""}, {"scheduler", "uri_hash", "tcp udp"}, {"fallback.kind", "page", "tcp udp"}, {"fallback.kind", "", ""},
+		{"check.kind", "connect", "udp"},
+		{"check.kind", "grpc", "udp"},
+		{"check.kind", "dns", ""},
+		{"check.kind", "script", ""},
+		{"check.kind", "none", ""},
+		{"persistence.kind", "source_ip", ""},
+		{"persistence.kind", "http_cookie", "tcp udp"},
+		{"persistence.kind", "rdp_cookie", "http udp"},
+		{"persistence.kind", "last_successful", "udp"},
+		{"scheduler", "least_connections", ""},
+		{"scheduler", "uri_hash", "tcp udp"},
+		{"fallback.kind", "page", "tcp udp"},
+		{"fallback.kind", "", ""},
 	} {
 		if got := choices[c.path].Misfits(c.option); got != c.misfits {
 			t.Errorf("%s %s: not in %q, want %q", c.path, c.option, got, c.misfits)
