@@ -134,7 +134,7 @@ func compileCondition(c *appliance.Condition) (condition, error) {
 func (p *Program) compileAction(rule string, number int, a *appliance.RuleAction, old *Program) (action, error) {
 	out := action{kind: a.Kind, status: a.Status, value: parseTemplate(a.Value)}
 	var err error
-	if a.Find != "" {
+	if a.Find != "" || a.Kind.Finds() && a.Kind.OnHeader() { // a path may be rewritten as a whole
 		if out.find, err = appliance.Expression(a.Find); err != nil {
 			return out, err
 		}

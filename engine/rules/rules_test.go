@@ -310,6 +310,7 @@ func BenchmarkTwentyRules(b *testing.B) {
 func FuzzRun(f *testing.F) {
 	f.Add("/a/%2e%2e/b?x=%", "X: y\r\nCookie: a=b; c\r\n", "^/(a|b)*$", "$1{path}")
 	f.Add("/%", ":\r\n\n", "(", "{")
+	f.Add("0", "\x87", "", "7")
 	f.Fuzz(func(t *testing.T, target, fields, find, value string) {
 		var list []appliance.Rule
 		for _, s := range appliance.Subjects() {
