@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/socket"
 )
 
 // Offer is what a process gives to the one that takes over.
@@ -37,7 +37,7 @@ type Options struct {
 // Run answers on DIR/takeover.sock until the context ends, which returns nil, or until this process was replaced, which returns the number of the process that
 // replaced it. Errors are of kind Unavailable.
 func Run(ctx context.Context, o Options) (replacedBy int, err error) {
-	l, err := listen(ctx, o.Dir)
+	l, err := socket.Listen(ctx, "unixpacket", o.Dir, SocketName)
 	if err != nil {
 		return 0, &appliance.Error{
 			Kind: appliance.Unavailable, Op: "open takeover socket", Message: fmt.Sprintf("The socket for a takeover in %s cannot be opened: %v.", o.Dir, err),
@@ -127,30 +127,4 @@ func owner(c *net.UnixConn) (int, error) {
 		return 0, fmt.Errorf("process %d belongs to user %d", who.Pid, who.Uid)
 	}
 	return int(who.Pid), nil
-}
-
-// listen makes the socket under another name, takes away everybody else's rights, and only then gives it its name. The folder is addressed through its
-// descriptor, because the name of a socket may have 107 bytes only.
-func listen(ctx context.Context, dir string) (*net.UnixListener, error) {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
-	const fresh = SocketName + ".new"
-	if err := os.Remove(filepath.Join(dir, fresh)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "unixpacket", fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), fresh))
-	if err != nil {
-		return nil, err
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := os.Chmod(filepath.Join(dir, fresh), 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	if err := os.Rename(filepath.Join(dir, fresh), filepath.Join(dir, SocketName)); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l.(*net.UnixListener), nil
 }

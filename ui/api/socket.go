@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/socket"
 )
 
 // SocketName is the name of the control socket in the data folder.
@@ -24,7 +24,7 @@ func Socket(ctx context.Context, dir string, handler http.Handler, log *slog.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := listen(ctx, dir)
+	l, err := socket.Listen(ctx, "unix", dir, SocketName)
 	if err != nil {
 		return &appliance.Error{
 			Kind: appliance.Unavailable, Op: "open control socket", Message: fmt.Sprintf("The control socket in %s cannot be opened: %v.", dir, err),
@@ -62,30 +62,4 @@ func shutdown(ctx context.Context, server *http.Server) error {
 		return server.Close()
 	}
 	return nil
-}
-
-// listen makes the socket under another name, takes away everybody else's rights, and only then gives it its name. The folder is addressed through its
-// descriptor, because the name of a socket may have 107 bytes only.
-func listen(ctx context.Context, dir string) (net.Listener, error) {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
-	const fresh = SocketName + ".new"
-	if err := os.Remove(filepath.Join(dir, fresh)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), fresh))
-	if err != nil {
-		return nil, err
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := os.Chmod(filepath.Join(dir, fresh), 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	if err := os.Rename(filepath.Join(dir, fresh), filepath.Join(dir, SocketName)); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -95,13 +94,9 @@ func tryRules(s *session) error {
 	}
 	body := map[string]any{"request": q}
 	if len(s.args) == 2 {
-		text, err := s.file(s.args[1])
+		list, err := s.rules(s.args[1])
 		if err != nil {
 			return err
-		}
-		var list []json.RawMessage
-		if err := json.Unmarshal(text, &list); err != nil {
-			return appliance.Refuse("rules", "%s holds no JSON list of rules.", s.args[1])
 		}
 		body["rules"] = list
 	}

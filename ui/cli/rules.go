@@ -50,14 +50,23 @@ func listRules(s *session) error {
 	return nil
 }
 
-func setRules(s *session) error {
-	text, err := s.file(s.args[1])
+// rules reads the file that holds a list of rules.
+func (s *session) rules(file string) ([]json.RawMessage, error) {
+	text, err := s.file(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(text, &list); err != nil {
-		return appliance.Refuse("rules", "%s holds no JSON list of rules.", s.args[1])
+		return nil, appliance.Refuse("rules", "%s holds no JSON list of rules.", file)
+	}
+	return list, nil
+}
+
+func setRules(s *session) error {
+	list, err := s.rules(s.args[1])
+	if err != nil {
+		return err
 	}
 	v, err := s.service(s.args[0])
 	if err != nil {
