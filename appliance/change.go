@@ -12,7 +12,7 @@ type Snapshot struct {
 	LocalRevision Revision // of the local line; likewise
 }
 
-// Base names an object that an edit is about, as its editor read it. Objects: "virtual_service", "real_server", "script" (with ID), "settings", "local", "cluster".
+// Base names an object that an edit is about, as its editor read it. Objects: "virtual_service", "real_server", "script" (with ID), "settings", "heartbeat", "local", "cluster".
 type Base struct {
 	Object string
 	ID     string // empty for objects of which there is one

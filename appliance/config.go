@@ -16,6 +16,7 @@ type Cluster struct {
 	VirtualServices []VirtualService `json:"virtual_services"`
 	Scripts         []Script         `json:"scripts,omitempty"`
 	Settings        Settings         `json:"settings"`
+	Heartbeat       Heartbeat        `json:"heartbeat,omitzero"` // of the pair; it does nothing while there is none
 }
 
 // Settings are the few switches that concern the whole pair.
@@ -53,6 +54,8 @@ func (c Config) Clone() Config {
 func (c Cluster) Clone() Cluster {
 	out := c
 	out.Scripts = slices.Clone(c.Scripts)
+	out.Heartbeat = c.Heartbeat
+	out.Heartbeat.Asked = slices.Clone(c.Heartbeat.Asked)
 	out.VirtualServices = slices.Clone(c.VirtualServices)
 	for i := range out.VirtualServices {
 		out.VirtualServices[i] = out.VirtualServices[i].Clone()
@@ -90,4 +93,5 @@ func (c *Cluster) Normalize() {
 	for i := range c.VirtualServices {
 		c.VirtualServices[i].Normalize()
 	}
+	c.Heartbeat.normalize()
 }

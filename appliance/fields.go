@@ -4,7 +4,7 @@ import "slices"
 
 // Field is one entry of the catalogue of fields: the name on the pages and one or two sentences of help, which are also the API's description.
 type Field struct {
-	Object string // "virtual_service", "real_server", "rule", "script", "settings", "local"
+	Object string // "virtual_service", "real_server", "rule", "script", "settings", "heartbeat", "local"
 	Path   string // in the API's words, dotted
 	Name   string
 	Help   string
@@ -135,6 +135,11 @@ func Fields() []Field {
 		{"script", "body", "Script", "Begins with #! and an interpreter. Arguments: VIP, VIP port, RIP, RIP port. Exit status 0 means up."},
 		{"settings", "fallback_page", "Fallback page", "HTML of the page that visitors see while no server of a web service can serve; it is sent with status 503. Empty: the built-in page."},
 		{"settings", "allow_loopback", "Allow loopback servers", "Lets real servers and checks use loopback addresses."},
+		{"heartbeat", "interval", "Interval", "Time between two heartbeats on each path. 10ms suits every local network."},
+		{"heartbeat", "dead_time", "Dead time", "Silence after which the peer counts as gone. It grows by itself on a network that jitters, and is never below the lease of 150 ms."},
+		{"heartbeat", "witness", "Witness", "Who tells a dead peer from a cut wire: the default gateway, other addresses, or a third appliance in its witness mode. None: the probes for the floating addresses decide alone."},
+		{"heartbeat", "witness_addresses", "Witness addresses", "With other addresses or a witness node: who is asked, with commas between them. One answer is enough."},
+		{"heartbeat", "automatic_failback", "Automatic failback", "The Primary takes the addresses back as soon as it is well again. Off: they stay where they are, since every switch disturbs."},
 		{"settings", "apply_at_once", "Apply at once", "A change is applied as soon as it is saved."},
 		{"local", "hostname", "Hostname", "The name of this appliance."},
 		{"local", "host_names", "Further names", "Names by which browsers may address this appliance."},

@@ -38,7 +38,7 @@ type FieldChange struct {
 
 // Change is one object's difference.
 type Change struct {
-	Object  string        `json:"object"` // "virtual_service", "real_server", "rule", "script", "settings", "local"
+	Object  string        `json:"object"` // "virtual_service", "real_server", "rule", "script", "settings", "heartbeat", "local"
 	ID      string        `json:"id"`
 	Label   string        `json:"label"`
 	Service string        `json:"virtual_service,omitempty"` // id of the service that holds it, with real_server and rule
@@ -142,6 +142,10 @@ func Diff(a, b Config) Plan {
 		}
 	}
 	if c, differs := diffObject("settings", [2]string{"settings", "Settings"}, [2]*Settings{&a.Cluster.Settings, &b.Cluster.Settings}); differs {
+		p.Changes = append(p.Changes, c)
+	}
+	before, after := a.Cluster.Heartbeat.OrDefault(), b.Cluster.Heartbeat.OrDefault()
+	if c, differs := diffObject("heartbeat", [2]string{"heartbeat", "Heartbeat"}, [2]*Heartbeat{&before, &after}); differs {
 		p.Changes = append(p.Changes, c)
 	}
 	if c, differs := diffObject("local", [2]string{"local", "Local Configuration"}, [2]*Local{&a.Local, &b.Local}); differs {

@@ -93,7 +93,7 @@ func TestEveryFieldOfTheLanguageStandsInTheCatalogue(t *testing.T) {
 	s.Limits.Queue, s.Limits.FullLoad, s.RealServers[0].MinConnections = 1, 1, 1
 	s.RealServers[0].Port, s.RealServers[0].MaxConnections, s.RealServers[0].Encrypt = 1, 1, true
 	c.Local = Local{Hostname: "lb1", MetricsNetworks: []string{"10.0.0.0/8"}, Names: []string{"lb"}, TrafficLog: TrafficLog{true, 1, 1, "h:1", SyslogTLS, "x", true}}
-	for object, v := range map[string]any{"virtual_service": s, "real_server": s.RealServers[0], "script": Script{"x", "l", "b"}, "settings": c.Cluster.Settings, "local": c.Local} {
+	for object, v := range map[string]any{"virtual_service": s, "real_server": s.RealServers[0], "script": Script{"x", "l", "b"}, "settings": c.Cluster.Settings, "heartbeat": NewHeartbeat(), "local": c.Local} {
 		for _, l := range flatten(v) {
 			if f, ok := FieldOf(object, l.path); !ok || f.Name == "" || f.Help == "" {
 				t.Errorf("%s.%s has no name and help", object, l.path)

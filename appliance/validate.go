@@ -16,6 +16,7 @@ func Validate(c Config, site Site) error {
 	v.services()
 	v.scripts()
 	v.page("settings.fallback_page", c.Cluster.Settings.FallbackPage, MaxFallbackPage)
+	v.heartbeat(c.Cluster.Heartbeat)
 	v.local()
 	if len(v.errors) == 0 {
 		return nil

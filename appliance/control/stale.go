@@ -34,6 +34,9 @@ func object(config *appliance.Config, b Base) (any, error) {
 		}
 	case "settings":
 		found = &config.Cluster.Settings
+	case "heartbeat":
+		h := config.Cluster.Heartbeat.OrDefault()
+		found = &h
 	case "local":
 		found = &config.Local
 	case "cluster":
@@ -143,7 +146,7 @@ func only(p appliance.Plan, b Base) appliance.Plan {
 		switch b.Object {
 		case "cluster":
 			return ch.Object != "local"
-		case "settings", "local":
+		case "settings", "heartbeat", "local":
 			return ch.Object == b.Object
 		case "virtual_service":
 			return ch.Object == b.Object && ch.ID == b.ID || ch.Service == b.ID
