@@ -133,6 +133,9 @@ func (s *snapshot) parting() *snapshot {
 	next, config := *s, s.config.Clone()
 	config.HTTP.KeepAlive = appliance.KeepAliveNone
 	next.config = &config
+	if next.parted == nil {
+		next.parted = s
+	}
 	return &next
 }
 

@@ -31,6 +31,7 @@ type snapshot struct {
 	secrecy *secrecy        // nil: neither clients nor servers are in TLS
 	sealer  *persist.Sealer // nil without persistence by cookie
 	program *rules.Program  // nil without rules
+	parted  *snapshot       // what it stands for while the addresses are handed on; nil: it stands for itself
 }
 
 // server is one real server of a service, on all loops.

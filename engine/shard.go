@@ -36,7 +36,7 @@ type shard struct {
 	counters     wire.Counters
 	traffic      stats.Traffic
 	listeners    []ear
-	leaving      bool      // another process has the listeners
+	leaving      bool      // another process or machine serves the next clients
 	quietTill    wire.Time // no refusal is logged before
 	secrecy      *secrecy
 	sharing      wire.Sharing // of connections to the servers
