@@ -132,7 +132,7 @@ func choices(t reflect.Type) []string {
 	case appliance.Role:
 		return words(appliance.Administrator, appliance.OperatorRole, appliance.Viewer)
 	case appliance.Protocol:
-		return words(appliance.HTTP, appliance.TCP)
+		return words(appliance.HTTP, appliance.TCP, appliance.UDP)
 	case appliance.Scheduler:
 		return words(appliance.Schedulers()...)
 	case appliance.ModeOfUse:
@@ -157,6 +157,20 @@ func choices(t reflect.Type) []string {
 		return words(appliance.ReuseSafe, appliance.ReuseNever, appliance.ReuseAlways)
 	case appliance.KeepAlive:
 		return words(appliance.KeepAliveBoth, appliance.KeepAliveClient, appliance.KeepAliveNone)
+	}
+	return protocolChoices(t)
+}
+
+func protocolChoices(t reflect.Type) []string {
+	switch reflect.Zero(t).Interface().(type) {
+	case appliance.HTTP2In:
+		return words(appliance.HTTP2Off, appliance.HTTP2OverTLS, appliance.HTTP2Always)
+	case appliance.ProxyOut:
+		return words(appliance.ProxyOutOff, appliance.ProxyOutV1, appliance.ProxyOutV2)
+	case appliance.LogMode:
+		return words(appliance.LogAll, appliance.LogErrors, appliance.LogOff)
+	case appliance.Transport:
+		return words(appliance.SyslogUDP, appliance.SyslogTCP, appliance.SyslogTLS)
 	}
 	return tlsChoices(t)
 }
