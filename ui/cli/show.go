@@ -250,10 +250,21 @@ func listHistory(s *session) error {
 	}
 	rows := make([][]string, len(list))
 	for i, r := range list {
-		rows[i] = []string{strconv.FormatInt(r.Number, 10), moment(r.At), string(r.Outcome), who(r.Origin), why(r.Summary, r.Origin.Why)}
+		rows[i] = []string{strconv.FormatInt(r.Number, 10), moment(r.At), outcome(r), who(r.Origin), why(why(r.Summary, r.Origin.Why), r.Reason)}
 	}
 	s.table([]string{"REVISION", "SAVED", "OUTCOME", "WHO", "WHAT"}, rows)
 	return nil
+}
+
+// outcome says what became of a revision, as the page does: one that others followed before it was applied is not pending any more.
+func outcome(r appliance.Revision) string {
+	switch r.Outcome {
+	case appliance.Pending:
+		return "not applied"
+	case appliance.Failed:
+		return "refused"
+	}
+	return string(r.Outcome)
 }
 
 func who(o appliance.Origin) string {
