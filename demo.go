@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -66,6 +67,31 @@ func runDemo(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
+	return elsewhere(o.serve(ctx, s))
+}
+
+// elsewhere says of every port that the demo cannot have how all of them are moved; the other hints speak of flags and fields that the demo does not have.
+func elsewhere(err error) error {
+	if err == nil {
+		return nil
+	}
+	var list appliance.Errors
+	for _, e := range appliance.ErrorsOf(err) {
+		moved := *e
+		switch {
+		case errors.Is(e, syscall.EADDRINUSE):
+			moved.Hint = "End the program that uses it (ss -ltnp shows which), or move every port of the demo, such as with --port-offset 20000."
+		case e.Kind == appliance.Conflict && strings.HasSuffix(e.Field, ".ports"):
+			moved.Hint = "Choose another --port-offset, such as 20000."
+		default:
+			return err
+		}
+		list = append(list, &moved)
+	}
+	return list
+}
+
+func (o demoOptions) serve(ctx context.Context, s streams) (err error) {
 	if !o.keep {
 		if o.dir, err = os.MkdirTemp("", "evenkeel-demo-"); err != nil {
 			return &appliance.Error{Kind: appliance.Unavailable, Op: "make temporary folder", Err: err, Hint: "Name a folder with --data."}

@@ -19,8 +19,10 @@ import (
 
 func TestDemoServesItsFourServicesAndLeavesNothingBehind(t *testing.T) {
 	need(t, "curl")
-	before := leftovers(t)
 	p, d := demo(t)
+	if len(p.leftovers(t)) == 0 {
+		t.Fatal("the demo has no folder where it is looked for")
+	}
 	if d.User != "loadbalancer" || len(d.Password) < 12 || len(d.Services) != 4 || !strings.HasSuffix(d.WebUI, "/lbadmin/") {
 		t.Fatalf("%+v", d)
 	}
@@ -40,18 +42,23 @@ func TestDemoServesItsFourServicesAndLeavesNothingBehind(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second || p.err != nil {
 		t.Errorf("the demo ended after %s with %v", took, p.err)
 	}
-	if after := leftovers(t); len(after) > len(before) {
+	if after := p.leftovers(t); len(after) > 0 {
 		t.Errorf("left behind: %v", after)
 	}
 }
 
-func leftovers(t *testing.T) []string {
+// leftovers lists what the process has in the folder for temporary files.
+func (p *process) leftovers(t *testing.T) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(os.TempDir(), "evenkeel-demo*"))
+	found, err := os.ReadDir(p.tmp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return found
+	names := make([]string, len(found))
+	for i, f := range found {
+		names[i] = f.Name()
+	}
+	return names
 }
 
 func TestASecondDemoSaysWhichPortIsTaken(t *testing.T) {
@@ -68,6 +75,16 @@ func TestASecondDemoSaysWhichPortIsTaken(t *testing.T) {
 	}
 	if !named {
 		t.Errorf("no port is named: %s", said)
+	}
+	if !strings.Contains(said, "--port-offset") || strings.Contains(said, "--fallback") {
+		t.Errorf("the way out is not one of the demo: %s", said)
+	}
+}
+
+func TestADemoThatWouldNeedAKeptPortSaysWhatToChoose(t *testing.T) {
+	code, _, said := run(t, "", "demo", "--json", "--webui", "127.0.0.1:0", "--port-offset", "1000")
+	if code != 1 || !strings.Contains(said, "9080") || !strings.Contains(said, "--port-offset") {
+		t.Errorf("ended with %d: %s", code, said)
 	}
 }
 

@@ -88,6 +88,7 @@ func (l *log) String() string {
 // process is one run of the program.
 type process struct {
 	cmd    *exec.Cmd
+	tmp    string // its folder for temporary files, gone with the test however the process ends
 	stderr *log
 	lines  *bufio.Reader // of stdout
 	ended  chan struct{}
@@ -104,6 +105,8 @@ func start(t *testing.T, args ...string) *process {
 func startWith(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(args[0], args[1:]...), stderr: &log{}, ended: make(chan struct{})}
+	p.tmp = temporary(t)
+	p.cmd.Env = append(os.Environ(), "TMPDIR="+p.tmp)
 	p.cmd.Stderr = p.stderr
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -125,6 +128,17 @@ func startWith(t *testing.T, args ...string) *process {
 		}
 	})
 	return p
+}
+
+// temporary makes a folder whose name is short enough for the sockets in it.
+func temporary(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ek-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func (p *process) wait() {
