@@ -137,6 +137,7 @@ AuthorityUpload.crl: PEM: lists of revoked certificates that these authorities s
 Cluster.virtual_services: The virtual services, sorted by label.
 Cluster.scripts: The health check scripts, sorted by label.
 Cluster.settings: The settings of the whole pair.
+Cluster.heartbeat: How the nodes of a pair watch each other; left out while it is as from the beginning.
 Planned.from: Number of the revision that is compared from; 0 when there is none.
 Planned.to: Number of the revision that is compared to.
 Planned.unchanged: true: nothing differs.

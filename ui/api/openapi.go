@@ -168,6 +168,8 @@ func object(t reflect.Type) string {
 		return "script"
 	case reflect.TypeFor[appliance.Settings]():
 		return "settings"
+	case reflect.TypeFor[appliance.Heartbeat]():
+		return "heartbeat"
 	case reflect.TypeFor[appliance.Local]():
 		return "local"
 	case reflect.TypeFor[appliance.Question]():

@@ -169,6 +169,8 @@ func protocolChoices(t reflect.Type) []string {
 		return words(appliance.ProxyOutOff, appliance.ProxyOutV1, appliance.ProxyOutV2)
 	case appliance.LogMode:
 		return words(appliance.LogAll, appliance.LogErrors, appliance.LogOff)
+	case appliance.WitnessKind:
+		return words(appliance.WitnessGateway, appliance.WitnessAddresses, appliance.WitnessNode, appliance.WitnessNone)
 	case appliance.Transport:
 		return words(appliance.SyslogUDP, appliance.SyslogTCP, appliance.SyslogTLS)
 	}

@@ -193,7 +193,7 @@ func TestEveryFieldOfTheCatalogueExists(t *testing.T) {
 	types := map[string]reflect.Type{
 		"virtual_service": reflect.TypeFor[appliance.VirtualService](), "real_server": reflect.TypeFor[appliance.RealServer](),
 		"rule": reflect.TypeFor[appliance.Rule](), "question": reflect.TypeFor[appliance.Question](),
-		"script": reflect.TypeFor[appliance.Script](), "settings": reflect.TypeFor[appliance.Settings](), "local": reflect.TypeFor[appliance.Local](),
+		"script": reflect.TypeFor[appliance.Script](), "settings": reflect.TypeFor[appliance.Settings](), "heartbeat": reflect.TypeFor[appliance.Heartbeat](), "local": reflect.TypeFor[appliance.Local](),
 	}
 	for _, f := range appliance.Fields() {
 		if _, found := Of(types[f.Object]).At(f.Path); !found {
