@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"appliance/control":      nil,
 	"appliance/certificates": nil,
 	"appliance/host":         nil,
+	"appliance/ha/beat":      nil,
 	"appliance/demo":         {"engine/dicom", "engine/mllp"},
 	"engine":                 nil,
 	"engine/wire":            nil,

@@ -1,0 +1,69 @@
+package beat
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Seal writes b into buf, which has room for Size bytes, seals it with the ring's key for sending and returns the Size bytes written.
+func Seal(buf []byte, b *Beat, ring *Ring) []byte {
+	buf = buf[:Size]
+	put := binary.BigEndian
+	put.PutUint32(buf[offMagic:], magic)
+	buf[offVersion], buf[offKind], buf[offKey], buf[offPath] = version, byte(b.Kind), ring.Sending(), b.Path
+	put.PutUint64(buf[offCluster:], uint64(b.Cluster))
+	put.PutUint64(buf[offNode:], uint64(b.Node))
+	put.PutUint64(buf[offBoot:], b.Boot)
+	put.PutUint64(buf[offNonce:], b.Nonce)
+	put.PutUint64(buf[offSequence:], b.Sequence)
+	put.PutUint16(buf[offFlags:], b.flags())
+	buf[offState], buf[offAccepted] = activityCode(b.State), b.Accepted.ID
+	put.PutUint16(buf[offPriority:], b.Priority)
+	buf[offOffered], buf[offOffered+1] = b.Offer.ID, 0
+	put.PutUint64(buf[offChoice:], b.Choice)
+	put.PutUint32(buf[offLease:], microseconds(b.Lease))
+	put.PutUint32(buf[offEchoAge:], microseconds(b.Echo.Age))
+	put.PutUint64(buf[offEchoBoot:], b.Echo.Boot)
+	put.PutUint64(buf[offEcho:], b.Echo.Sequence)
+	put.PutUint64(buf[offRevision:], uint64(b.Revision))
+	copy(buf[offHash:], b.Hash[:])
+	copy(buf[offDigest:], b.Digest[:])
+	put.PutUint32(buf[offDecisions:], b.Decisions)
+	copy(buf[offOffer:], b.Offer.Public[:])
+	copy(buf[offCheck:], b.Accepted.Check[:])
+	copy(buf[offLast:], b.Last[:])
+	copy(buf[offRelease:], b.Release[:])
+	copy(buf[offCode:], ring.seal(buf[offKey], buf[:offCode]))
+	return buf
+}
+
+// read fills b from an authentic datagram and tells whether all its fields are possible.
+func (b *Beat) read(buf []byte) bool {
+	get := binary.BigEndian
+	state, flags := buf[offState], get.Uint16(buf[offFlags:])
+	if int(state) >= len(activities) {
+		return false
+	}
+	*b = Beat{
+		Kind: Kind(buf[offKind]), Key: buf[offKey], Path: buf[offPath],
+		Cluster: ID(get.Uint64(buf[offCluster:])), Node: ID(get.Uint64(buf[offNode:])),
+		Boot: get.Uint64(buf[offBoot:]), Nonce: get.Uint64(buf[offNonce:]), Sequence: get.Uint64(buf[offSequence:]),
+		State: activities[state], Priority: get.Uint16(buf[offPriority:]), Choice: get.Uint64(buf[offChoice:]),
+		Healthy: flags&flagHealthy != 0, Witness: flags&flagWitness != 0, Candidate: flags&flagCandidate != 0,
+		Yours: flags&flagYours != 0, Granted: flags&flagGranted != 0,
+		Lease: time.Duration(get.Uint32(buf[offLease:])) * time.Microsecond,
+		Echo: Echo{
+			Boot: get.Uint64(buf[offEchoBoot:]), Sequence: get.Uint64(buf[offEcho:]),
+			Age: time.Duration(get.Uint32(buf[offEchoAge:])) * time.Microsecond,
+		},
+		Revision:  int64(get.Uint64(buf[offRevision:])),
+		Hash:      [16]byte(buf[offHash:]),
+		Digest:    [16]byte(buf[offDigest:]),
+		Decisions: get.Uint32(buf[offDecisions:]),
+		Last:      Text(buf[offLast:]),
+		Release:   Text(buf[offRelease:]),
+		Accepted:  KeyMark{ID: buf[offAccepted], Check: [8]byte(buf[offCheck:])},
+		Offer:     Offer{ID: buf[offOffered], Public: [32]byte(buf[offOffer:])},
+	}
+	return b.Boot != 0 && b.Revision >= 0 && b.Last.valid() && b.Release.valid()
+}
