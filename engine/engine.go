@@ -257,6 +257,7 @@ func (e *Engine) drain() {
 			}
 			n.idle.Close()
 			n.servers.Close()
+			n.secure.Close()
 		})
 	}
 	e.groups, e.services = map[place]*group{}, map[string]*service{}

@@ -174,7 +174,7 @@ func (c *Conn) release() {
 	c.kept, c.in = nil, nil
 	if h := c.hand; h != nil {
 		c.hand = nil
-		h.end()
+		h.end(c.lane)
 	}
 	c.lane.out = c.lane.out[:0]
 	c.weigh()
@@ -194,7 +194,7 @@ func (c *Conn) weigh() {
 		now = 0
 	case c.hand == nil:
 		now += stateCost
-	case c.hand.next != nil:
+	case c.hand.routine != nil:
 		now += handshakeCost
 	}
 	if now != c.held {
@@ -380,7 +380,7 @@ func (c *Conn) Local() netip.AddrPort { return c.raw.Local() }
 func (c *Conn) Secrecy() *wire.Secrecy {
 	if c.facts == nil {
 		s := c.tls.ConnectionState()
-		c.facts = &wire.Secrecy{ServerName: s.ServerName, Version: "1.2", Cipher: tls.CipherSuiteName(s.CipherSuite), Protocol: s.NegotiatedProtocol, Resumed: s.DidResume}
+		c.facts = &wire.Secrecy{ServerName: s.ServerName, Version: "1.2", Cipher: c.lane.suites[s.CipherSuite], Protocol: s.NegotiatedProtocol, Resumed: s.DidResume}
 		if s.Version == tls.VersionTLS13 {
 			c.facts.Version = "1.3"
 		}

@@ -1,11 +1,9 @@
 package tlsterm
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"iter"
 
 	"evenkeel/engine/wire"
 )
@@ -18,25 +16,30 @@ var (
 	errDefect   = errors.New("a defect of the engine broke the connection off")
 )
 
-// handshake is the coroutine of a handshake. It runs on the loop's thread, within next; between two calls it stands in wait.
+// handshake is what a connection has until its handshake is over.
 type handshake struct {
-	next    func() (struct{}, bool) // goes on until the handshake waits (true) or is over (false); nil until the hello has come
-	stop    func()
-	yield   func(struct{}) bool
+	routine *routine // that runs it; nil until the hello has come
 	err     error
 	signing *job      // what a worker signs for it, or nil
 	began   wire.Time // when it became half open
 	due     wire.Time // when a client's has to be over
 	running bool
+	gone    bool // the connection is: nothing is waited for any more
 }
 
 // wait gives the loop its thread back until there is something new; false: the connection is gone.
-func (h *handshake) wait() bool { return h.yield(struct{}{}) }
+func (h *handshake) wait() bool {
+	if !h.gone {
+		h.routine.yield(struct{}{})
+	}
+	return !h.gone
+}
 
-// end stops the coroutine, which comes to its own end with an error.
-func (h *handshake) end() {
-	if h.stop != nil && !h.running {
-		h.stop()
+// end has a handshake that waits come to its own end, with an error.
+func (h *handshake) end(l *Lane) {
+	if h.routine != nil && !h.running {
+		h.gone = true
+		l.resume(h)
 	}
 }
 
@@ -54,7 +57,7 @@ func (l *Lane) Server(raw wire.Conn, config *tls.Config, accept func(*Conn) wire
 func (c *Conn) mustWait(b []byte) bool {
 	h := c.hand
 	switch {
-	case h.next != nil:
+	case h.routine != nil:
 		return h.signing != nil
 	case c.listed != nil || !helloComplete(b):
 		return true
@@ -116,7 +119,7 @@ func (c *Conn) shake() {
 	if h.signing != nil {
 		return
 	}
-	if h.next == nil {
+	if h.routine == nil {
 		if c.accept != nil && c.ended && len(c.in) == 0 { // it never said anything: a port scan, or a check of somebody's
 			c.release()
 			c.raw.Close()
@@ -126,12 +129,10 @@ func (c *Conn) shake() {
 			c.lane.waiting.remove(c)
 			c.lane.begun.add(c)
 		}
-		h.next, h.stop = iter.Pull(c.coroutine)
+		h.routine = c.lane.routineFor(c)
 		c.weigh()
 	}
-	h.running = true
-	_, waits := h.next()
-	h.running = false
+	waits := c.lane.resume(h)
 	c.flush()
 	switch {
 	case waits && h.signing != nil:
@@ -142,13 +143,6 @@ func (c *Conn) shake() {
 	default:
 		c.shaken()
 	}
-}
-
-// coroutine is the body of the coroutine.
-func (c *Conn) coroutine(yield func(struct{}) bool) {
-	h := c.hand
-	h.yield = yield
-	h.err = c.tls.HandshakeContext(context.Background())
 }
 
 // shaken begins what is inside.

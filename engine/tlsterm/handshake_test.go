@@ -81,6 +81,7 @@ func TestACrowdWaitsItsTurnAndAFloodCannotHoldIt(t *testing.T) {
 	p := simple(t)
 	loop := wiretest.NewLoop()
 	lane := NewLane(LaneOptions{Loop: loop})
+	t.Cleanup(lane.Close)
 	var failures []error
 	var conns []*wiretest.Conn
 	join := func() *wiretest.Conn {
@@ -263,6 +264,7 @@ func FuzzHello(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent []byte, piece uint8) {
 		loop := wiretest.NewLoop()
 		lane := NewLane(LaneOptions{Loop: loop})
+		defer lane.Close()
 		in := loop.Accept(anywhere, anywhere)
 		inner := &side{}
 		in.Bind(lane.Server(in, config, func(*Conn) wire.Core { return inner }, nil))

@@ -1,6 +1,7 @@
 package tlsterm
 
 import (
+	"crypto/tls"
 	"time"
 
 	"evenkeel/engine/wire"
@@ -32,14 +33,27 @@ type Lane struct {
 	spare   [][]byte // buffers for plaintext that cores leave
 	begun   ring     // handshakes under way, in the order in which they began
 	waiting ring     // clients whose hello has come and whose turn has not
+
+	routines []*routine        // are free, the last one was used last
+	suites   map[uint16]string // the names of the cipher suites
+	closed   bool
 }
 
 // NewLane returns the lane of a loop.
 func NewLane(o LaneOptions) *Lane {
-	l := &Lane{loop: o.Loop, post: o.Post, signers: o.Signers, plain: make([]byte, wire.KeepLimit), out: make([]byte, 0, wire.KeepLimit+4096)}
+	l := &Lane{loop: o.Loop, post: o.Post, signers: o.Signers, plain: make([]byte, wire.KeepLimit), out: make([]byte, 0, wire.KeepLimit+4096), suites: suiteNames()}
 	l.begun.clear()
 	l.waiting.clear()
 	return l
+}
+
+// suiteNames returns the names of all suites: tls.CipherSuiteName makes a list of them each time.
+func suiteNames() map[uint16]string {
+	names := map[uint16]string{}
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		names[s.ID] = s.Name
+	}
+	return names
 }
 
 // HalfOpen returns how many handshakes are under way.

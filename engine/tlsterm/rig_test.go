@@ -69,6 +69,7 @@ var anywhere = netip.MustParseAddrPort("192.0.2.1:443")
 func newPair(t testing.TB, serverConfig, clientConfig *tls.Config, signers *Signers) *pair {
 	p := &pair{t: t, loop: wiretest.NewLoop(), posts: make(chan func(), 16), inner: &side{}, outer: &side{}, serverConfig: serverConfig, clientConfig: clientConfig}
 	p.lane = NewLane(LaneOptions{Loop: p.loop, Post: func(f func()) bool { p.posts <- f; return true }, Signers: signers})
+	t.Cleanup(p.lane.Close)
 	p.serverIn = p.loop.Accept(anywhere, anywhere)
 	note := func(err error) { p.failures = append(p.failures, err) }
 	p.server = p.lane.Server(p.serverIn, serverConfig, func(*Conn) wire.Core { return p.inner }, note)
