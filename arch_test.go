@@ -23,7 +23,6 @@ var mayImport = map[string][]string{
 	"appliance/certificates": nil,
 	"appliance/host":         nil,
 	"appliance/ha/beat":      nil,
-	"appliance/sshd":         nil,
 	"appliance/demo":         {"engine/dicom", "engine/mllp"},
 	"engine":                 nil,
 	"engine/wire":            nil,
