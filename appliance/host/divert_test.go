@@ -42,10 +42,13 @@ func rulesOf(t *testing.T) string {
 	return all
 }
 
+// otherTable makes a table of somebody else.
+const otherTable = "add table inet other; add chain inet other c { type filter hook prerouting priority mangle; }; add rule inet other c meta mark set 7"
+
 // others makes rules of somebody else.
 func others(t *testing.T) {
 	t.Helper()
-	must(t, exec.Command("nft", "add table inet other; add chain inet other c { type filter hook prerouting priority mangle; }; add rule inet other c meta mark set 7").Run())
+	must(t, exec.Command("nft", otherTable).Run())
 	r := netlink.NewRule()
 	r.Priority, r.Mark, r.Table = 5000, 7, 77
 	must(t, netlink.RuleAdd(r))

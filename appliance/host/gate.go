@@ -1,0 +1,234 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"evenkeel/appliance"
+)
+
+// leaseTable is the name of the gate's table of nftables, and leaseOrder its place: before what anybody else does to a packet.
+const (
+	leaseTable = "evenkeel_lease"
+	leaseOrder = -500
+)
+
+// gate is the table of nftables that drops, on every interface but loopback and in both directions, what is from or to a floating address, unless the lease is in
+// force. Everything in it is made in one transaction that may be repeated at any time; it leaves the lease as it is. It outlives the process.
+type gate struct {
+	mu       sync.Mutex // held while the table is written; guards what follows
+	floating []netip.Addr
+}
+
+// set makes list the addresses that are gated.
+func (g *gate) set(list []netip.Addr) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before := g.floating
+	g.floating = slices.Clone(list)
+	if err := g.write(); err != nil {
+		g.floating = before
+		return err
+	}
+	return nil
+}
+
+// mend makes what is missing in the kernel: the table, or the chains of interfaces that are new.
+func (g *gate) mend() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.write()
+}
+
+// write tries again when an interface came or went meanwhile, and starts afresh when a table of another version is in the way.
+func (g *gate) write() error {
+	var err error
+	for range 4 {
+		err = g.commit()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EBUSY):
+			_ = g.remove()
+		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV):
+			return err
+		}
+	}
+	return err
+}
+
+// commit writes the whole table in one transaction.
+func (g *gate) commit() error {
+	doors, err := guarded()
+	if err != nil {
+		return err
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	stale, err := staleChains(c, doors)
+	if err != nil {
+		return err
+	}
+	for _, chain := range stale {
+		c.FlushChain(chain)
+		c.DelChain(chain)
+	}
+	t := c.AddTable(&nftables.Table{Name: leaseTable, Family: nftables.TableFamilyNetdev})
+	s, err := g.sets(c, t)
+	if err != nil {
+		return err
+	}
+	for _, d := range directions {
+		inner := c.AddChain(&nftables.Chain{Name: d.name, Table: t})
+		c.FlushChain(inner)
+		for _, line := range s.rules(d) {
+			c.AddRule(&nftables.Rule{Table: t, Chain: inner, Exprs: line})
+		}
+		for _, door := range doors {
+			outer := c.AddChain(&nftables.Chain{
+				Name: d.chain(door), Table: t, Type: nftables.ChainTypeFilter, Hooknum: d.hook, Priority: nftables.ChainPriorityRef(leaseOrder), Device: door.Name,
+			})
+			c.FlushChain(outer)
+			c.AddRule(&nftables.Rule{Table: t, Chain: outer, Exprs: jump(d.name)})
+		}
+	}
+	return c.Flush()
+}
+
+// gateSets are the sets of the table, as rules refer to them.
+type gateSets struct {
+	lease  [2]*nftables.Set
+	v4, v6 *nftables.Set
+}
+
+// sets makes the sets; those of the lease keep what they hold.
+func (g *gate) sets(c *nftables.Conn, t *nftables.Table) (s gateSets, err error) {
+	id := uint32(0)
+	make := func(name string, kind nftables.SetDatatype, timeout bool) *nftables.Set {
+		id++
+		set := &nftables.Set{Table: t, ID: id, Name: name, KeyType: kind, HasTimeout: timeout}
+		err = errors.Join(err, c.AddSet(set, nil))
+		return set
+	}
+	for i, name := range leaseSets {
+		s.lease[i] = make(name, nftables.TypeMark, true)
+	}
+	s.v4, s.v6 = make("ipv4", nftables.TypeIPAddr, false), make("ipv6", nftables.TypeIP6Addr, false)
+	families := byWire(g.floating)
+	for i, set := range []*nftables.Set{s.v4, s.v6} {
+		c.FlushSet(set)
+		for part := range slices.Chunk(families[i], 1000) {
+			elements := []nftables.SetElement{}
+			for _, a := range part {
+				elements = append(elements, nftables.SetElement{Key: a.AsSlice()})
+			}
+			err = errors.Join(err, c.SetAddElements(set, elements))
+		}
+	}
+	return s, err
+}
+
+// remove takes the table away, if it is there.
+func (g *gate) remove() error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	list, err := c.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		if t.Name == leaseTable {
+			c.DelTable(t)
+		}
+	}
+	return c.Flush()
+}
+
+// door is an interface that is gated.
+type door struct {
+	Name  string
+	Index int
+}
+
+// guarded lists the interfaces that are gated: all but loopback, by which the node itself talks to its services, and the ports of bridges and bonds: what is for this
+// machine comes out of the bridge, and the rest is not its own.
+func guarded() ([]door, error) {
+	links, err := dump(netlink.LinkList)
+	if err != nil {
+		return nil, err
+	}
+	kinds := map[int]string{}
+	for _, l := range links {
+		kinds[l.Attrs().Index] = l.Type()
+	}
+	var out []door
+	for _, l := range links {
+		a := l.Attrs()
+		if a.Flags&net.FlagLoopback == 0 && !slices.Contains([]string{"bridge", "bond", "team", "openvswitch"}, kinds[a.MasterIndex]) {
+			out = append(out, door{a.Name, a.Index})
+		}
+	}
+	return out, nil
+}
+
+// direction is one of the two in which packets pass a door.
+type direction struct {
+	name  string // of the chain with the rules
+	short string // what the chains of interfaces begin with
+	hook  *nftables.ChainHook
+}
+
+var directions = [2]direction{
+	{"arriving", "in_", nftables.ChainHookIngress},
+	{"leaving", "out_", nftables.ChainHookEgress},
+}
+
+// chain names the chain of an interface. An interface that is renamed gets another one.
+func (d direction) chain(of door) string { return fmt.Sprintf("%s%d_%s", d.short, of.Index, of.Name) }
+
+// staleChains lists the chains of interfaces that are no longer gated. Kernels remove a chain with its interface, but newer ones keep it for the next of that name.
+func staleChains(c *nftables.Conn, doors []door) ([]*nftables.Chain, error) {
+	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyNetdev)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, d := range directions {
+		for _, door := range doors {
+			wanted[d.chain(door)] = true
+		}
+	}
+	return slices.DeleteFunc(all, func(chain *nftables.Chain) bool {
+		ours := chain.Table.Name == leaseTable && slices.ContainsFunc(directions[:], func(d direction) bool { return strings.HasPrefix(chain.Name, d.short) })
+		return !ours || wanted[chain.Name]
+	}), nil
+}
+
+// leaseError turns an error of the kernel into one for the operator.
+func leaseError(op, release string, err error) *appliance.Error {
+	e := &appliance.Error{Kind: appliance.Unavailable, Op: op, Err: err}
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		e.Kind = appliance.Denied
+		e.Message = "Floating addresses cannot be guarded: this process may not configure the network (CAP_NET_ADMIN or CAP_NET_RAW is missing)."
+		e.Hint = "Run the appliance as root, or give it the rights: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW in its systemd unit."
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EAFNOSUPPORT):
+		e.Kind = appliance.Unsupported
+		e.Message = fmt.Sprintf("This kernel (%s) cannot guard floating addresses: nftables for network devices with ingress and egress is missing; Linux 5.16 or later has it.", release)
+		e.Hint = "Without it the pair shares settings and tables, but no addresses. It needs CONFIG_NF_TABLES_NETDEV and CONFIG_NETFILTER_EGRESS."
+	}
+	return e
+}

@@ -1,0 +1,644 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"evenkeel/appliance"
+)
+
+// TestLeaseInNamespace runs each of these as a process of its own in a fresh network namespace.
+func TestLeaseInNamespace(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		if os.Getenv("EVENKEEL_TEST_REQUIRE") == "all" {
+			t.Fatal("nft is not installed")
+		}
+		t.Skip("nft is not installed")
+	}
+	inNamespace(t, map[string]func(*testing.T){
+		"GatesEverything":     gatesEverything,
+		"EndsOnTime":          endsOnTime,
+		"RenewalLosesNothing": renewalLosesNothing,
+		"EndsWhileFrozen":     endsWhileFrozen,
+		"IsRebuilt":           leaseIsRebuilt,
+		"LeftOverTable":       leftOverTable,
+		"NewInterface":        newInterface,
+		"PortsOfBridges":      portsOfBridges,
+	})
+}
+
+// guard makes a gate for the addresses and its lease.
+func guard(t *testing.T, list ...netip.Addr) (*gate, *lease) {
+	t.Helper()
+	g := &gate{}
+	must(t, g.set(list))
+	l, err := newLease(g.mend)
+	must(t, err)
+	t.Cleanup(func() { _ = l.close() })
+	return g, l
+}
+
+func (l *lease) mustRenew(t *testing.T, life time.Duration) {
+	t.Helper()
+	if rebuilt, err := l.renew(life); err != nil || rebuilt {
+		t.Fatal(rebuilt, err)
+	}
+}
+
+// capture reads all that arrives at the neighbour until the test ends.
+type capture struct {
+	conn *packet.Conn
+	done chan struct{}
+
+	mu     sync.Mutex // guards frames
+	frames []captured
+}
+
+type captured struct {
+	at    time.Time
+	frame []byte
+}
+
+func (n *neighbour) capture(t *testing.T) *capture {
+	t.Helper()
+	c := &capture{done: make(chan struct{})}
+	n.within(t, func() {
+		conn, err := open(n.far(), wire{protocol: unix.ETH_P_ALL})
+		must(t, err)
+		c.conn = conn
+	})
+	go c.read()
+	t.Cleanup(func() {
+		_ = c.conn.Close()
+		<-c.done
+	})
+	return c
+}
+
+func (c *capture) read() {
+	defer close(c.done)
+	frame := make([]byte, 2048)
+	for {
+		n, _, err := c.conn.ReadFrom(frame)
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		c.frames = append(c.frames, captured{time.Now(), bytes.Clone(frame[:n])})
+		c.mu.Unlock()
+	}
+}
+
+// from returns what hardware sent from a floating address, or asked in its name, since then.
+func (c *capture) from(hardware net.HardwareAddr, since time.Time) []captured {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.frames), func(f captured) bool {
+		return f.at.Before(since) || len(f.frame) < 42 || !bytes.Equal(f.frame[6:12], hardware) || !owns(f.frame)
+	})
+}
+
+// owns tells whether a frame claims to come from vip or vip6.
+func owns(frame []byte) bool {
+	four, six := vip.As4(), vip6.As16()
+	switch body := frame[headerEthernet:]; binary.BigEndian.Uint16(frame[12:]) {
+	case etherARP:
+		return bytes.Equal(body[14:18], four[:])
+	case etherIPv4:
+		return bytes.Equal(body[12:16], four[:])
+	case etherIPv6:
+		return bytes.Equal(body[8:24], six[:]) || bytes.Contains(body[headerIPv6:], six[:])
+	}
+	return false
+}
+
+// far is the neighbour's interface.
+func (n *neighbour) far() link {
+	return link{index: n.link.Attrs().Index, name: "peer0", hardware: n.link.Attrs().HardwareAddr}
+}
+
+// within runs f in the neighbour's namespace.
+func (n *neighbour) within(t *testing.T, f func()) {
+	t.Helper()
+	here, err := netns.Get()
+	must(t, err)
+	defer func() { _ = here.Close() }()
+	must(t, netns.Set(n.ns))
+	defer func() { must(t, netns.Set(here)) }()
+	f()
+}
+
+// run executes a program in the neighbour's namespace.
+func (n *neighbour) run(t *testing.T, args ...string) string {
+	t.Helper()
+	var out []byte
+	n.within(t, func() {
+		var err error
+		if out, err = exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	})
+	return string(out)
+}
+
+// hears tells whether a frame of the kind comes out of conn within a short time.
+func hears(t *testing.T, conn net.PacketConn, wait time.Duration, want func([]byte) bool) bool {
+	t.Helper()
+	must(t, conn.SetReadDeadline(time.Now().Add(wait)))
+	frame := make([]byte, 2048)
+	for {
+		n, _, err := conn.ReadFrom(frame)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
+		must(t, err)
+		if want(frame[:n]) {
+			return true
+		}
+	}
+}
+
+// near0 is this side's eth0.
+func near0(t *testing.T) link {
+	t.Helper()
+	s, err := look(t.Context())
+	must(t, err)
+	return s.links["eth0"]
+}
+
+// gatesEverything sends one frame of each sort in both directions: without the lease none passes, with it all do, and what is of other addresses always does.
+func gatesEverything(t *testing.T) {
+	n := wired(t)
+	_, l := guard(t, vip, vip6)
+	client, client6 := addr("192.168.0.1"), addr("fd00:1::1")
+	own, own6 := addr("192.168.0.10"), addr("fd00:1::10")
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	sorts := []struct {
+		name  string
+		frame []byte
+		free  bool // it concerns no floating address
+	}{
+		{"from IPv4", datagram(mac, vip, client), false},
+		{"to IPv4", datagram(mac, client, vip), false},
+		{"from IPv6", datagram(mac, vip6, client6), false},
+		{"to IPv6", datagram(mac, client6, vip6), false},
+		{"ARP for", arp(mac, client, vip), false},
+		{"ARP by", arp(mac, vip, client), false},
+		{"gratuitous ARP", arp(mac, vip, vip), false},
+		{"solicitation for", discovery(mac, client6, addr("ff02::1:ff00:188"), solicitation, 0, vip6, nil), false},
+		{"solicitation by", discovery(mac, vip6, addr("ff02::1:ff00:1"), solicitation, 0, client6, nil), false},
+		{"advertisement", discovery(mac, own6, addr("ff02::1"), advertisement, 0x20, vip6, nil), false},
+		{"other IPv4", datagram(mac, own, client), true},
+		{"other IPv6", datagram(mac, own6, client6), true},
+		{"other ARP", arp(mac, own, client), true},
+		{"other solicitation", discovery(mac, own6, addr("ff02::1:ff00:1"), solicitation, 0, client6, nil), true},
+	}
+	outs := rawPair(t, n)
+	for _, way := range []struct {
+		name   string
+		passes func(frame []byte) bool
+	}{
+		{"leaving", func(frame []byte) bool { return outs.leaves(t, frame) }},
+		{"arriving", func(frame []byte) bool { return outs.arrives(t, frame) }},
+	} {
+		for _, s := range sorts {
+			_, err := l.end()
+			must(t, err)
+			if got := way.passes(s.frame); got != s.free {
+				t.Errorf("%s %s without the lease: passes %v", way.name, s.name, got)
+			}
+			l.mustRenew(t, 10*time.Second)
+			if !way.passes(s.frame) {
+				t.Errorf("%s %s is dropped under the lease", way.name, s.name)
+			}
+		}
+	}
+	_, err := l.end()
+	must(t, err)
+	for _, probe := range [][]byte{arp(mac, netip.IPv4Unspecified(), vip), solicit(mac, vip6)} {
+		if !outs.leaves(t, probe) {
+			t.Error("a probe does not leave")
+		}
+		if outs.arrives(t, probe) {
+			t.Error("a probe reaches the kernel, which would answer")
+		}
+	}
+}
+
+// datagram is a frame with an UDP packet without content.
+func datagram(from net.HardwareAddr, source, target netip.Addr) []byte {
+	to := net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	udp := []byte{0x30, 0x39, 0x1b, 0x5f, 0, 8, 0, 0}
+	if source.Is6() {
+		b := []byte{0x60, 0, 0, 0, 0, 8, 17, 64}
+		b = append(append(b, source.AsSlice()...), target.AsSlice()...)
+		return ethernet(to, from, etherIPv6, append(b, udp...))
+	}
+	b := []byte{0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0}
+	b = append(append(b, source.AsSlice()...), target.AsSlice()...)
+	return ethernet(to, from, etherIPv4, append(b, udp...))
+}
+
+// ends are raw sockets at both ends of the wire. Those here are bound to one protocol each: the kernel feeds them where it feeds itself, behind the gate.
+type ends struct {
+	here map[uint16]*packet.Conn
+	far  *packet.Conn
+}
+
+func rawPair(t *testing.T, n *neighbour) ends {
+	t.Helper()
+	e := ends{here: map[uint16]*packet.Conn{}}
+	for _, kind := range []uint16{etherARP, etherIPv4, etherIPv6} {
+		conn, err := open(near0(t), wire{protocol: int(kind)})
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		e.here[kind] = conn
+	}
+	n.within(t, func() {
+		conn, err := open(n.far(), wire{protocol: unix.ETH_P_ALL})
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		e.far = conn
+	})
+	return e
+}
+
+// mark is a frame that always passes: when it is there, what was sent before it is there or lost.
+func end(kind uint16) []byte {
+	return ethernet(broadcast, net.HardwareAddr{2, 0, 0, 0, 0, 8}, kind, append([]byte{0x60}, make([]byte, 60)...))
+}
+
+func (e ends) leaves(t *testing.T, frame []byte) bool {
+	t.Helper()
+	kind := binary.BigEndian.Uint16(frame[12:])
+	_ = send(e.here[kind], frame) // the gate's refusal is an error here
+	must(t, send(e.here[kind], end(kind)))
+	return before(t, e.far, frame, end(kind))
+}
+
+func (e ends) arrives(t *testing.T, frame []byte) bool {
+	t.Helper()
+	kind := binary.BigEndian.Uint16(frame[12:])
+	must(t, send(e.far, frame))
+	must(t, send(e.far, end(kind)))
+	return before(t, e.here[kind], frame, end(kind))
+}
+
+// before tells whether frame comes before end does.
+func before(t *testing.T, conn net.PacketConn, frame, end []byte) bool {
+	t.Helper()
+	came := false
+	if !hears(t, conn, 5*time.Second, func(got []byte) bool {
+		came = came || bytes.HasPrefix(got, frame)
+		return bytes.HasPrefix(got, end)
+	}) {
+		t.Fatal("even what is free does not pass")
+	}
+	return came
+}
+
+// endsOnTime measures when the kernel stops answering after the last renewal.
+func endsOnTime(t *testing.T) {
+	n := wired(t)
+	l := near0(t)
+	must(t, netlink.AddrAdd(nil, single(vip, l.index)))
+	_, lease := guard(t, vip)
+	asker := rawPair(t, n).far
+	answers := func(wait time.Duration) bool {
+		must(t, send(asker, arp(n.far().hardware, addr("192.168.0.1"), vip)))
+		return hears(t, asker, wait, func(frame []byte) bool {
+			a, owner := arpOwner(frame)
+			return a == vip && bytes.Equal(owner, l.hardware)
+		})
+	}
+	for _, life := range []time.Duration{100 * time.Millisecond, 150 * time.Millisecond, 500 * time.Millisecond} {
+		lease.mustRenew(t, life)
+		start, last := time.Now(), time.Duration(0)
+		for time.Since(start) < life+100*time.Millisecond {
+			asked := time.Since(start)
+			if answers(2 * time.Millisecond) {
+				last = asked
+			}
+		}
+		t.Logf("a lease of %s: the last answer was to a question after %s", life, last)
+		if last < life/2 || last > life+12*time.Millisecond {
+			t.Errorf("a lease of %s ends after %s", life, last)
+		}
+	}
+	lease.mustRenew(t, 10*time.Second)
+	if !answers(time.Second) {
+		t.Error("no answer under the lease")
+	}
+	_, err := lease.end()
+	must(t, err)
+	if answers(20 * time.Millisecond) {
+		t.Error("an answer after the end")
+	}
+}
+
+// renewalLosesNothing keeps a stream of datagrams and one of TCP going over two seconds of renewals.
+func renewalLosesNothing(t *testing.T) {
+	n := wired(t)
+	must(t, netlink.AddrAdd(nil, single(vip, near0(t).index)))
+	_, lease := guard(t, vip)
+	lease.mustRenew(t, appliance.Lease)
+	server, err := net.ListenPacket("udp4", "192.168.0.188:7007")
+	must(t, err)
+	defer func() { _ = server.Close() }()
+	var client net.Conn
+	n.within(t, func() { client, err = net.Dial("udp4", "192.168.0.188:7007") })
+	must(t, err)
+	defer func() { _ = client.Close() }()
+	var worst, total time.Duration
+	renewals, sent := 0, 0
+	next := time.Now()
+	text := make([]byte, 4)
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		if now := time.Now(); !now.Before(next) {
+			lease.mustRenew(t, appliance.Lease)
+			took := time.Since(now)
+			worst, total, renewals, next = max(worst, took), total+took, renewals+1, now.Add(time.Millisecond)
+		}
+		binary.BigEndian.PutUint32(text, uint32(sent))
+		_, err := client.Write(text)
+		must(t, err)
+		sent++
+		must(t, server.SetReadDeadline(time.Now().Add(time.Second)))
+		count, from, err := server.ReadFrom(text)
+		if err != nil || count != 4 || binary.BigEndian.Uint32(text) != uint32(sent-1) {
+			t.Fatalf("datagram %d is lost after %d renewals: %v", sent, renewals, err)
+		}
+		_, err = server.WriteTo(text, from)
+		must(t, err)
+		must(t, client.SetReadDeadline(time.Now().Add(time.Second)))
+		if _, err = client.Read(text); err != nil {
+			t.Fatalf("answer %d is lost after %d renewals: %v", sent, renewals, err)
+		}
+	}
+	t.Logf("%d renewals of %s on average, %s at worst; %d questions and answers passed", renewals, total/time.Duration(renewals), worst, sent)
+	if allocated := testing.AllocsPerRun(10, func() { _, _ = lease.renew(appliance.Lease) }); allocated > 0 {
+		t.Errorf("a renewal allocates %v times", allocated)
+	}
+}
+
+// frozenOwner is set in the process that owns the addresses and is stopped.
+const frozenOwner = "EVENKEEL_TEST_FROZEN_OWNER"
+
+// endsWhileFrozen stops an owner that has data under way which nobody acknowledges, and whose kernel has forgotten its neighbours: after the lease its kernel says nothing.
+func endsWhileFrozen(t *testing.T) {
+	if os.Getenv(frozenOwner) != "" {
+		beOwner(t)
+		return
+	}
+	n := wired(t)
+	hardware := net.HardwareAddr(near0(t).hardware)
+	for _, a := range []netip.Addr{vip, vip6} {
+		must(t, netlink.AddrAdd(nil, single(a, near0(t).index)))
+	}
+	guard(t, vip, vip6)
+	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLeaseInNamespace$/^EndsWhileFrozen$", "-test.v")
+	owner.Env = append(os.Environ(), frozenOwner+"=1")
+	owner.Stderr = os.Stderr
+	says, err := owner.StdoutPipe()
+	must(t, err)
+	must(t, owner.Start())
+	defer func() { _ = owner.Process.Kill(); _ = owner.Wait() }()
+	awaitLine(t, says, "listening")
+	clients := n.dial(t, "192.168.0.188:7007", "[fd00:1::188]:7007")
+	for _, c := range clients {
+		_, err := io.ReadFull(c, make([]byte, 1))
+		must(t, err)
+	}
+	heard := n.capture(t)
+	n.run(t, "nft", "add table inet deaf; add chain inet deaf out { type filter hook output priority 0; }; add rule inet deaf out tcp dport 7007 drop")
+	awaitUntil(t, "the owner sends", func() bool { return len(heard.from(hardware, time.Time{})) > 10 })
+	must(t, owner.Process.Signal(syscall.SIGSTOP))
+	stopped := time.Now()
+	must(t, exec.Command("ip", "neigh", "flush", "dev", "eth0").Run())
+	n.run(t, "nft", "flush ruleset")
+	limit := stopped.Add(appliance.Lease + 12*time.Millisecond)
+	awaitUntil(t, "two seconds of silence", func() bool { return time.Since(stopped) > 2*time.Second })
+	if late := heard.from(hardware, limit); len(late) > 0 {
+		t.Errorf("a frozen owner still sends: %d frames, the first %s after it was stopped: %x", len(late), late[0].at.Sub(stopped), late[0].frame)
+	}
+	woken := time.Now()
+	must(t, owner.Process.Signal(syscall.SIGCONT))
+	awaitUntil(t, "the woken owner sends again", func() bool { return len(heard.from(hardware, woken)) > 0 })
+}
+
+// beOwner renews the lease and writes to whoever connects.
+func beOwner(t *testing.T) {
+	l, err := newLease(func() error { return errors.New("the table is gone") })
+	must(t, err)
+	l.mustRenew(t, appliance.Lease)
+	for _, a := range []string{"192.168.0.188:7007", "[fd00:1::188]:7007"} {
+		listener, err := net.Listen("tcp", a)
+		must(t, err)
+		go serveAll(listener)
+	}
+	_, _ = os.Stdout.WriteString("listening\n")
+	for range time.Tick(50 * time.Millisecond) {
+		l.mustRenew(t, appliance.Lease)
+	}
+}
+
+func serveAll(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			for range time.Tick(5 * time.Millisecond) {
+				if _, err := c.Write([]byte("x")); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+func awaitLine(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	text := make([]byte, 0, 4096)
+	for !strings.Contains(string(text), want) {
+		n, err := r.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		if err != nil {
+			t.Fatalf("%q does not come: %v, %s", want, err, text)
+		}
+	}
+}
+
+// awaitUntil polls, for ten seconds at most.
+func awaitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for start := time.Now(); !done(); <-tick.C {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("not within ten seconds: %s", what)
+		}
+	}
+}
+
+// dial opens connections from the neighbour.
+func (n *neighbour) dial(t *testing.T, list ...string) []net.Conn {
+	t.Helper()
+	var out []net.Conn
+	for _, a := range list {
+		n.within(t, func() {
+			c, err := net.DialTimeout("tcp", a, 5*time.Second)
+			must(t, err)
+			t.Cleanup(func() { _ = c.Close() })
+			out = append(out, c)
+		})
+	}
+	return out
+}
+
+func leaseIsRebuilt(t *testing.T) {
+	wired(t)
+	g, l := guard(t, vip, vip6)
+	others(t)
+	whole := ruleset(t)
+	for what, renew := range map[string]func() (bool, error){
+		"renewal": func() (bool, error) { return l.renew(appliance.Lease) }, "end": l.end,
+	} {
+		must(t, exec.Command("nft", "flush ruleset; "+otherTable).Run())
+		if rebuilt, err := renew(); err != nil || !rebuilt {
+			t.Errorf("%s: %v, %v", what, rebuilt, err)
+		}
+		if rebuilt, err := renew(); err != nil || rebuilt {
+			t.Errorf("%s again: %v, %v", what, rebuilt, err)
+		}
+		_, err := l.end()
+		must(t, err)
+		if mended := ruleset(t); mended != whole {
+			t.Errorf("%s: %s\nis not\n%s", what, mended, whole)
+		}
+	}
+	must(t, exec.Command("nft", "delete chain netdev evenkeel_lease "+directions[0].chain(door{"eth0", near0(t).index})).Run())
+	must(t, g.mend())
+	if mended := ruleset(t); mended != whole {
+		t.Errorf("%s\nis not\n%s", mended, whole)
+	}
+	must(t, g.remove())
+	must(t, g.remove())
+	if left := ruleset(t); strings.Contains(left, leaseTable) || !strings.Contains(left, "table inet other") {
+		t.Errorf("left over: %s", left)
+	}
+}
+
+// ruleset lists the lines of all tables, in an order that does not depend on when they were made.
+func ruleset(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("nft", "list", "ruleset").Output()
+	must(t, err)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// leftOverTable is a process that follows one that was killed: the lease that it left runs out as it would have, and a table of another version is replaced.
+func leftOverTable(t *testing.T) {
+	wired(t)
+	_, l := guard(t, vip, vip6)
+	l.mustRenew(t, time.Minute)
+	_, _ = guard(t, vip)
+	if list := ruleset(t); strings.Count(list, "expires") != 1 || strings.Contains(list, "fd00:1::188") {
+		t.Errorf("%s", list)
+	}
+	must(t, exec.Command("nft", "flush ruleset; add table netdev evenkeel_lease; add set netdev evenkeel_lease ipv4 { type ifname; }").Run())
+	_, next := guard(t, vip)
+	next.mustRenew(t, time.Minute)
+	if list := ruleset(t); strings.Contains(list, "ifname") || !strings.Contains(list, "192.168.0.188") {
+		t.Errorf("%s", list)
+	}
+}
+
+// newInterface holds when interfaces come, change their names, and go.
+func newInterface(t *testing.T) {
+	n := wired(t)
+	g, l := guard(t, vip)
+	l.mustRenew(t, time.Minute)
+	chains := func() int { return strings.Count(ruleset(t), "hook ") }
+	n.cable(t, "eth1")
+	must(t, g.mend())
+	if got := chains(); got != 4 {
+		t.Errorf("%d chains for two interfaces", got)
+	}
+	eth1, err := netlink.LinkByName("eth1")
+	must(t, err)
+	must(t, netlink.LinkSetName(eth1, "lan1"))
+	must(t, g.mend())
+	if list := ruleset(t); chains() != 4 || strings.Contains(list, "eth1") || !strings.Contains(list, "lan1") {
+		t.Errorf("after the change of a name: %s", list)
+	}
+	must(t, netlink.LinkDel(eth1))
+	must(t, g.mend())
+	if list := ruleset(t); chains() != 2 || strings.Contains(list, "lan1") {
+		t.Errorf("after the end of an interface: %s", list)
+	}
+	if !strings.Contains(ruleset(t), "expires") {
+		t.Error("the lease was lost meanwhile")
+	}
+}
+
+// cable makes one more interface whose other end is at the neighbour.
+func (n *neighbour) cable(t *testing.T, name string) netlink.Link {
+	t.Helper()
+	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "far" + name, PeerNamespace: netlink.NsFd(n.ns)}))
+	l, err := netlink.LinkByName(name)
+	must(t, err)
+	return l
+}
+
+// portsOfBridges are left alone: what they carry between other machines is not ours.
+func portsOfBridges(t *testing.T) {
+	n := wired(t)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
+	must(t, netlink.LinkAdd(bridge))
+	must(t, netlink.LinkSetMaster(n.cable(t, "port0"), bridge))
+	guard(t, vip)
+	if list := ruleset(t); strings.Contains(list, "port0") || !strings.Contains(list, "br0") || !strings.Contains(list, "eth0") || strings.Contains(list, `"lo"`) {
+		t.Errorf("%s", list)
+	}
+}
+
+func TestLeaseErrorsSayWhatIsMissing(t *testing.T) {
+	for code, kind := range map[unix.Errno]appliance.Kind{unix.EPERM: appliance.Denied, unix.EOPNOTSUPP: appliance.Unsupported, unix.ENOBUFS: appliance.Unavailable} {
+		if e := leaseError("guard floating addresses", "5.10.0", code); e.Kind != kind || kind == appliance.Unsupported && !strings.Contains(e.Message, "(5.10.0)") {
+			t.Errorf("%v: %+v", code, e)
+		}
+	}
+}
+
+func FuzzVerdictOfTheKernel(f *testing.F) {
+	f.Add([]byte{36, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 254, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, message []byte) {
+		if number, code := verdict(message); len(message) < 20 && (number != 0 || code != 0) {
+			t.Errorf("%d, %v of %x", number, code, message)
+		}
+	})
+}
