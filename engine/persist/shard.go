@@ -30,11 +30,12 @@ type shard struct {
 	index  map[Key]int32
 	pieces [][]entry // all full but for the last
 	places int
-	free   int32 // the first free place, 0: none; its newer is the next
+	free   int32  // the first free place, 0: none; its newer is the next
+	digest uint64 // the sum of those of its entries
 }
 
 func (sh *shard) reset() {
-	sh.index, sh.pieces, sh.places, sh.free = map[Key]int32{}, nil, 0, 0
+	sh.index, sh.pieces, sh.places, sh.free, sh.digest = map[Key]int32{}, nil, 0, 0, 0
 	sh.place()
 	sh.oldest.Store(noEntry)
 }
@@ -177,6 +178,7 @@ type roll struct {
 
 type tally struct {
 	server  string
+	hash    uint64 // of server, the same in every process
 	clients atomic.Int64
 }
 
@@ -198,7 +200,7 @@ func (r *registry) number(server string) uint32 {
 	if n, ok := old.numbers[server]; ok {
 		return n
 	}
-	fresh := &roll{map[string]uint32{server: uint32(len(old.list))}, append(slices.Clone(old.list), &tally{server: server})}
+	fresh := &roll{map[string]uint32{server: uint32(len(old.list))}, append(slices.Clone(old.list), &tally{server: server, hash: hashOf(server)})}
 	for name, n := range old.numbers {
 		fresh.numbers[name] = n
 	}
@@ -207,6 +209,7 @@ func (r *registry) number(server string) uint32 {
 }
 
 func (r *registry) name(number uint32) string      { return r.known.Load().list[number].server }
+func (r *registry) hash(number uint32) uint64      { return r.known.Load().list[number].hash }
 func (r *registry) add(number uint32, delta int64) { r.known.Load().list[number].clients.Add(delta) }
 
 func (r *registry) counts() map[string]int {

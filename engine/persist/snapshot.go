@@ -100,7 +100,7 @@ func (t *Table) rebuild(rows []row, s *Settings) {
 	sortRows(kept)
 	t.Clear()
 	for _, r := range kept[max(len(kept)-s.Size, 0):] {
-		t.put(r, s)
+		t.put(r, s, false)
 	}
 }
 

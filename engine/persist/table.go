@@ -78,13 +78,13 @@ func (t *Table) Get(k Key, now int64) (server string, ok bool) {
 
 // Put makes or changes the entry of a client.
 func (t *Table) Put(k Key, server string, now int64) {
-	t.put(row{k, t.servers.number(server), now, now}, t.settings.Load())
+	t.put(row{k, t.servers.number(server), now, now}, t.settings.Load(), false)
 }
 
-func (t *Table) put(r row, s *Settings) {
-	k, server, now := r.key, r.server, r.last
-	sh := &t.shards[k.shard()]
-	if t.change(sh, k, server, now) {
+// put makes or changes an entry; exact says that one which leads to this server already takes over since when.
+func (t *Table) put(r row, s *Settings, exact bool) {
+	sh := &t.shards[r.key.shard()]
+	if t.change(sh, r, exact) {
 		return
 	}
 	// A place is reserved before the entry is made, so that the bound holds at every moment.
@@ -96,32 +96,38 @@ func (t *Table) put(r row, s *Settings) {
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if i, exists := sh.index[k]; exists { // made by another loop meanwhile
+	if i, exists := sh.index[r.key]; exists { // made by another loop meanwhile
 		t.count.Add(-1)
-		t.changeLocked(sh, i, server, now)
+		t.changeLocked(sh, i, r, exact)
 		return
 	}
-	sh.insert(k, server, now, r.born)
-	t.servers.add(server, 1)
+	sh.insert(r.key, r.server, r.last, r.born)
+	sh.digest += t.digestOf(r.key, r.server)
+	t.servers.add(r.server, 1)
 }
 
-func (t *Table) change(sh *shard, k Key, server uint32, now int64) bool {
+func (t *Table) change(sh *shard, r row, exact bool) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	i, ok := sh.index[k]
+	i, ok := sh.index[r.key]
 	if ok {
-		t.changeLocked(sh, i, server, now)
+		t.changeLocked(sh, i, r, exact)
 	}
 	return ok
 }
 
-func (t *Table) changeLocked(sh *shard, i int32, server uint32, now int64) {
-	if e := sh.at(i); e.server != server {
-		t.servers.add(e.server, -1)
-		t.servers.add(server, 1)
-		e.server, e.born = server, now
+func (t *Table) changeLocked(sh *shard, i int32, r row, exact bool) {
+	e := sh.at(i)
+	if exact || e.server != r.server {
+		e.born = r.born
 	}
-	sh.use(i, now)
+	if e.server != r.server {
+		t.servers.add(e.server, -1)
+		t.servers.add(r.server, 1)
+		sh.digest += t.digestOf(e.key, r.server) - t.digestOf(e.key, e.server)
+		e.server = r.server
+	}
+	sh.use(i, r.last)
 }
 
 // evict forgets the entry that was used longest ago; false when there is none.
@@ -155,7 +161,9 @@ func (t *Table) evictFrom(sh *shard) bool {
 }
 
 func (t *Table) removeLocked(sh *shard, i int32) {
-	t.servers.add(sh.at(i).server, -1)
+	e := sh.at(i)
+	t.servers.add(e.server, -1)
+	sh.digest -= t.digestOf(e.key, e.server)
 	sh.remove(i)
 	t.count.Add(-1)
 }
