@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"engine/peek":            nil,
 	"engine/queue":           nil,
 	"engine/persist":         nil,
+	"engine/persist/mirror":  {"engine/persist"},
 	"engine/rings":           {"engine/stats"},
 	"engine/stats":           {"engine/wire"},
 	"engine/traffic":         {"engine/wire"},

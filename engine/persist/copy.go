@@ -2,6 +2,7 @@ package persist
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -156,7 +157,10 @@ func (sh *shard) sum() Sum { return Sum{sh.digest, len(sh.index), sh.oldest.Load
 func (sh *shard) newest() int64 {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.at(sh.at(0).older).last // of the anchor: 0
+	if i := sh.at(0).older; i != 0 {
+		return sh.at(i).last
+	}
+	return math.MinInt64
 }
 
 func (t *Table) rowOf(e *entry) Row { return Row{e.key, t.servers.name(e.server), e.last, e.born} }
