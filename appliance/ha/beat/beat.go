@@ -68,24 +68,23 @@ func (t *Text) valid() bool {
 
 // Beat is what a node says of itself. The zero value of each field means that there is nothing to say.
 type Beat struct {
-	Kind      Kind
-	Key       uint8 // the key that the datagram was sealed with; set by Open, ignored by Seal
-	Path      uint8 // number of the sender's path, below Paths
-	Cluster   ID
-	Node      ID     // the sender
-	Boot      uint64 // the sender's epoch: raised on its disk before its first datagram, never zero
-	Nonce     uint64 // drawn at the sender's start: tells two machines with one identity apart
-	Sequence  uint64 // counts ticks of one epoch, the same on every path
-	State     appliance.Activity
-	Priority  uint16
-	Choice    uint64 // how often the operator has chosen the active node, as far as the sender knows; the higher one wins
-	Healthy   bool
-	Witness   bool // the sender's witness answers it
-	Candidate bool // the sender is silent about to take the addresses: it has stopped hearing the peer
-	Yours     bool // the sender has let the addresses go: the peer takes them at once
-	Granted   bool // of an answer: nobody else has the witness's word
-	Release   Text // the sender's version of the product
+	Kind     Kind
+	Key      uint8 // the key that the datagram was sealed with; set by Open, ignored by Seal
+	Path     uint8 // number of the sender's path, below Paths
+	Cluster  ID
+	Node     ID     // the sender
+	Boot     uint64 // the sender's epoch: raised on its disk before its first datagram, never zero
+	Nonce    uint64 // drawn at the sender's start: tells two machines with one identity apart
+	Sequence uint64 // counts ticks of one epoch, the same on every path
+	State    appliance.Activity
+	Says     uint16 // statements for the role machine, its bits; they mean nothing here
+	Priority uint8
+	Choice   uint32 // how often the operator has chosen, as far as the sender knows
+	Witness  bool   // the sender's witness answers it
+	Granted  bool   // of an answer: nobody else has the witness's word
+	Release  Text   // the sender's version of the product
 
+	Life     time.Duration // for how long the sender lets a lease live; whole microseconds
 	Lease    time.Duration // how long the kernel still lets the sender own the addresses; whole microseconds
 	Echo     Echo          // the newest datagram that the sender has heard of the receiver
 	Revision int64         // of the cluster line, running
@@ -106,10 +105,7 @@ type Echo struct {
 }
 
 const (
-	flagHealthy = 1 << iota
-	flagWitness
-	flagCandidate
-	flagYours
+	flagWitness = 1 << iota
 	flagGranted
 )
 
@@ -127,11 +123,12 @@ func activityCode(a appliance.Activity) byte {
 	return 0
 }
 
-func (b *Beat) flags() (f uint16) {
-	for i, set := range [...]bool{b.Healthy, b.Witness, b.Candidate, b.Yours, b.Granted} {
-		if set {
-			f |= 1 << i
-		}
+func (b *Beat) flags() (f byte) {
+	if b.Witness {
+		f |= flagWitness
+	}
+	if b.Granted {
+		f |= flagGranted
 	}
 	return f
 }

@@ -45,8 +45,8 @@ func ringOf(t testing.TB, ids ...uint8) *Ring {
 func sample() Beat {
 	return Beat{
 		Kind: Heartbeat, Key: 1, Path: 2, Cluster: cluster, Node: right, Boot: 7, Nonce: 0x1122334455667788, Sequence: 1000,
-		State: appliance.Active, Priority: 100, Choice: 3, Healthy: true, Witness: true, Candidate: true, Yours: true, Granted: true,
-		Release: NewText("1.4.0-rc1"), Lease: 149 * time.Millisecond, Echo: Echo{Boot: 5, Sequence: 998, Age: 3 * time.Millisecond},
+		State: appliance.Active, Says: 0x1234, Priority: 100, Choice: 3, Witness: true, Granted: true,
+		Release: NewText("1.4.0-rc1"), Life: 150 * time.Millisecond, Lease: 149 * time.Millisecond, Echo: Echo{Boot: 5, Sequence: 998, Age: 3 * time.Millisecond},
 		Revision: 142, Hash: [16]byte{1, 2, 15: 3}, Digest: [16]byte{4, 15: 5}, Decisions: 6, Last: NewText("took_over"),
 		Accepted: KeyMark{ID: 1, Check: [8]byte{8, 7: 9}}, Offer: Offer{ID: 2, Public: [32]byte{10, 31: 11}},
 	}
@@ -64,10 +64,10 @@ func sealed(t testing.TB, b Beat, ids ...uint8) []byte {
 	return Seal(make([]byte, Most), &b, ringOf(t, ids...))
 }
 
-const golden = "45564b480101010200000000000000c1000000000000000b0000000000000007112233445566778800000000000003e8001f0501006402000000000000000003" +
-	"0002460800000bb8000000000000000500000000000003e6000000000000008e010200000000000000000000000000030400000000000000000000000000000500000006" +
-	"0a0000000000000000000000000000000000000000000000000000000000000b0800000000000009746f6f6b5f6f766572000000000000000000000000000000" +
-	"312e342e302d726331000000000000000000000000000000ba50be2b3548df31d0487e1316ad4151"
+const golden = "45564b480101010200000000000000c1000000000000000b0000000000000007112233445566778800000000000003e8123405010064020300000003000249f0" +
+	"0002460800000bb8000000000000000500000000000003e6000000000000008e0102000000000000000000000000000304000000000000000000000000000005" +
+	"000000060a0000000000000000000000000000000000000000000000000000000000000b0800000000000009746f6f6b5f6f7665720000000000000000000000" +
+	"00000000312e342e302d726331000000000000000000000000000000a24f7e1ef76c1f196732d083a36428ce"
 
 func TestDatagramKeepsItsBytes(t *testing.T) {
 	got := hex.EncodeToString(sealed(t, sample()))

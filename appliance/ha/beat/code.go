@@ -16,11 +16,12 @@ func Seal(buf []byte, b *Beat, ring *Ring) []byte {
 	put.PutUint64(buf[offBoot:], b.Boot)
 	put.PutUint64(buf[offNonce:], b.Nonce)
 	put.PutUint64(buf[offSequence:], b.Sequence)
-	put.PutUint16(buf[offFlags:], b.flags())
+	put.PutUint16(buf[offSays:], b.Says)
 	buf[offState], buf[offAccepted] = activityCode(b.State), b.Accepted.ID
-	put.PutUint16(buf[offPriority:], b.Priority)
-	buf[offOffered], buf[offOffered+1] = b.Offer.ID, 0
-	put.PutUint64(buf[offChoice:], b.Choice)
+	put.PutUint16(buf[offPriority:], uint16(b.Priority))
+	buf[offOffered], buf[offFlags] = b.Offer.ID, b.flags()
+	put.PutUint32(buf[offChoice:], b.Choice)
+	put.PutUint32(buf[offLife:], microseconds(b.Life))
 	put.PutUint32(buf[offLease:], microseconds(b.Lease))
 	put.PutUint32(buf[offEchoAge:], microseconds(b.Echo.Age))
 	put.PutUint64(buf[offEchoBoot:], b.Echo.Boot)
@@ -40,17 +41,17 @@ func Seal(buf []byte, b *Beat, ring *Ring) []byte {
 // read fills b from an authentic datagram and tells whether all its fields are possible.
 func (b *Beat) read(buf []byte) bool {
 	get := binary.BigEndian
-	state, flags := buf[offState], get.Uint16(buf[offFlags:])
-	if int(state) >= len(activities) {
+	state, flags, priority := buf[offState], buf[offFlags], get.Uint16(buf[offPriority:])
+	if int(state) >= len(activities) || priority > 255 {
 		return false
 	}
 	*b = Beat{
 		Kind: Kind(buf[offKind]), Key: buf[offKey], Path: buf[offPath],
 		Cluster: ID(get.Uint64(buf[offCluster:])), Node: ID(get.Uint64(buf[offNode:])),
 		Boot: get.Uint64(buf[offBoot:]), Nonce: get.Uint64(buf[offNonce:]), Sequence: get.Uint64(buf[offSequence:]),
-		State: activities[state], Priority: get.Uint16(buf[offPriority:]), Choice: get.Uint64(buf[offChoice:]),
-		Healthy: flags&flagHealthy != 0, Witness: flags&flagWitness != 0, Candidate: flags&flagCandidate != 0,
-		Yours: flags&flagYours != 0, Granted: flags&flagGranted != 0,
+		State: activities[state], Says: get.Uint16(buf[offSays:]), Priority: uint8(priority), Choice: get.Uint32(buf[offChoice:]),
+		Witness: flags&flagWitness != 0, Granted: flags&flagGranted != 0,
+		Life:  time.Duration(get.Uint32(buf[offLife:])) * time.Microsecond,
 		Lease: time.Duration(get.Uint32(buf[offLease:])) * time.Microsecond,
 		Echo: Echo{
 			Boot: get.Uint64(buf[offEchoBoot:]), Sequence: get.Uint64(buf[offEcho:]),

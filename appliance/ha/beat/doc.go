@@ -5,8 +5,8 @@
 //
 //	  0 magic "EVKH"      4 version    5 kind          6 key id        7 path
 //	  8 cluster          16 node      24 boot epoch   32 nonce        40 sequence
-//	 48 flags            50 state     51 accepted key 52 priority     54 offered key  55 zero
-//	 56 choice           64 lease     68 echo's age   72 echo's boot  80 echo's sequence
+//	 48 says             50 state     51 accepted key 52 priority     54 offered key  55 flags
+//	 56 choice           60 life      64 lease left   68 echo's age   72 echo's boot  80 echo's sequence
 //	 88 revision         96 hash     112 digest      128 decisions   132 offer (32)
 //	164 key's check     172 code (24)                196 release (24)
 //	220 code of authenticity: HMAC-SHA-256 of everything before it, its first 128 bits
@@ -37,12 +37,14 @@ const (
 	offBoot      = 24
 	offNonce     = 32
 	offSequence  = 40
-	offFlags     = 48
+	offSays      = 48
 	offState     = 50
 	offAccepted  = 51
 	offPriority  = 52
 	offOffered   = 54
+	offFlags     = 55
 	offChoice    = 56
+	offLife      = 60
 	offLease     = 64
 	offEchoAge   = 68
 	offEchoBoot  = 72

@@ -57,6 +57,7 @@ func TestEachKindOfHostileDatagramHasItsReason(t *testing.T) {
 		"an impossible state":           {raw(func(b []byte) { b[offState] = 200; resealed(t, b) }), rightAddress, Malformed},
 		"an impossible revision":        {raw(func(b []byte) { b[offRevision] = 0xff; resealed(t, b) }), rightAddress, Malformed},
 		"an impossible text":            {raw(func(b []byte) { b[offRelease] = '\n'; resealed(t, b) }), rightAddress, Malformed},
+		"an impossible priority":        {raw(func(b []byte) { b[offPriority] = 1; resealed(t, b) }), rightAddress, Malformed},
 		"epoch zero":                    {changed(func(b *Beat) { b.Boot = 0 }), rightAddress, Malformed},
 	}
 	for name, tt := range tests {
@@ -162,38 +163,6 @@ func TestLaterVersionMayAddFields(t *testing.T) {
 	}
 }
 
-func TestAnswerCountsOnceAndOnlyWhenAsked(t *testing.T) {
-	r := leftReader(t)
-	answer := Beat{Kind: Answer, Cluster: cluster, Node: left, Boot: 1, Granted: true, Echo: Echo{Boot: 5, Sequence: 20}}
-	read := func(a Beat, witness bool) Reason {
-		var got Beat
-		return r.ReadAnswer(sealed(t, a), witness, &got)
-	}
-	if got := read(answer, true); got != Replayed {
-		t.Errorf("an answer to nothing is %v", got)
-	}
-	r.Ask(20)
-	if got := read(answer, false); got != Source {
-		t.Errorf("an answer from elsewhere is %v", got)
-	}
-	other := answer
-	other.Node = right
-	if got := read(other, true); got != Stranger {
-		t.Errorf("the peer's answer is %v", got)
-	}
-	if got := read(answer, true); got != OK {
-		t.Errorf("the answer is %v", got)
-	}
-	if got := read(answer, true); got != Replayed {
-		t.Errorf("the answer again is %v", got)
-	}
-	r.Renumber(6)
-	r.Ask(20)
-	if got := read(answer, true); got != Replayed {
-		t.Errorf("an answer to an earlier epoch is %v", got)
-	}
-}
-
 func TestFilterDropsInTheKernelWhatCostsNothingToSee(t *testing.T) {
 	run := func(payload []byte, clusters ...ID) bool {
 		program, err := Filter(clusters...)
@@ -240,26 +209,29 @@ func FuzzReadNeverTakesWhatIsNotAuthentic(f *testing.F) {
 	ring := ringOf(f, 1)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := leftReaderOn(ring)
-		r.Ask(1 << 62)
+		asker, door := NewAsker(r.me, ring), NewAsked(cluster, [2]ID{left, right}, ring)
+		asker.asked = 1 << 62
 		var got Beat
 		reason := r.Read(b, rightAddress, rightAddress, &got)
-		other := r.ReadAnswer(b, true, &got)
+		other := asker.Read(b, true, &got)
+		_, third := door.Read(b, &got)
 		same := len(b) == len(good)
 		for i := range b {
 			same = same && bits.OnesCount8(b[i]^good[i]) == 0
 		}
-		if (reason == OK) != same || other == OK || reason == Clone || reason == Malformed {
-			t.Errorf("%x: %v, %v", b, reason, other)
+		if (reason == OK) != same || other == OK || third == OK || reason == Clone || reason == Malformed {
+			t.Errorf("%x: %v, %v, %v", b, reason, other, third)
 		}
 		// The same bytes with the right code: whatever they say, nothing breaks, and what is taken is possible.
 		if len(b) >= Size && len(b) <= Most {
 			b = append([]byte(nil), b...)
 			b[offKey] = 1
 			resealed(t, b)
-			r.Read(b, rightAddress, rightAddress, &got)
-			r.ReadAnswer(b, true, &got)
-			if r.Counters[Forged].Load()+r.Counters[KeyID].Load() > 2 {
-				t.Errorf("%x: an authentic datagram is called forged", b)
+			_, third = door.Read(b, &got)
+			for _, reason := range []Reason{r.Read(b, rightAddress, rightAddress, &got), asker.Read(b, true, &got), third} {
+				if reason == Forged || reason == KeyID {
+					t.Errorf("%x: an authentic datagram is called %v", b, reason)
+				}
 			}
 		}
 	})

@@ -53,7 +53,8 @@ func (c *Counters) Rejected() map[string]uint64 {
 	return out
 }
 
-func (c *Counters) count(r Reason) Reason {
+// Count counts one datagram, and returns its reason.
+func (c *Counters) Count(r Reason) Reason {
 	c[r].Add(1)
 	return r
 }
