@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"appliance/certificates": nil,
 	"appliance/host":         nil,
 	"appliance/ha/beat":      nil,
+	"appliance/ha/role":      nil,
 	"appliance/demo":         {"engine/dicom", "engine/mllp"},
 	"engine":                 nil,
 	"engine/wire":            nil,
@@ -93,7 +94,7 @@ var oneDoor = map[string][]string{
 }
 
 // pureLeaves import the standard library and `appliance` only.
-var pureLeaves = []string{"engine/proxyproto", "engine/wire", "engine/peek", "engine/request", "engine/dicom", "engine/mllp"}
+var pureLeaves = []string{"engine/proxyproto", "engine/wire", "engine/peek", "engine/request", "engine/dicom", "engine/mllp", "appliance/ha/role"}
 
 // bannedNames are words that the vocabulary does not use, whole words of identifiers.
 var bannedNames = regexp.MustCompile(`(?i)^(backend|upstream|manager|helper|util|utils|master|slave)s?$`)

@@ -1,0 +1,75 @@
+package role
+
+import (
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// Config is what a step needs to know beside the state. It may differ from one step to the next (settings were applied); both nodes have the
+// same values but for Priority, First and Primary. The zero value of a field stands for its default.
+type Config struct {
+	Lease    time.Duration // how long the kernel lets a node own the addresses without a renewal; zero: appliance.Lease
+	Dead     time.Duration // silence after which the peer counts as gone; zero, and everything below the lease: the lease
+	Start    time.Duration // silence after a start before the node decides alone; zero: 500 ms with a witness, 3 s without
+	Switch   time.Duration // how long requests in flight may take to finish in a planned switch; zero: 5 s
+	Witness  bool          // a witness is configured
+	Failback bool          // the Primary takes the addresses back when it is well again
+	Primary  bool          // this node has the role Primary; only Failback looks at it
+	Priority uint8         // the larger one wins, after the operator's choice and health
+	First    bool          // this node wins the last tie (the smaller node id): exactly one of the two has it
+}
+
+const (
+	margin       = 20 * time.Millisecond  // ε: drift of two clocks over a lease, granularity of the kernel's timers, the step itself
+	stall        = 60 * time.Millisecond  // a longer time without any event: the node was not running, and what it believes is old
+	pause        = 25 * time.Millisecond  // the same between two probes
+	mute         = 10 * time.Millisecond  // after a stall, answers of the witness may have waited in the socket for so long
+	wary         = 50 * time.Millisecond  // an echo of this age: the witness is asked, in case it is needed
+	probeEvery   = 8 * time.Millisecond   // at least, between two rounds of probes: ticks of 10 ms that come a little early count
+	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
+	probeRounds  = 4                      // unanswered ones when the owner's last datagram is exactly as old as the patience
+	probeWary    = 13                     // when it is older: a lease on the witness's word must have ended while nobody answered
+	askSlow      = time.Second            // the witness, while the pair is well
+	askSolo      = 20 * time.Millisecond  // while the node's right depends on it
+	askBurst     = 4                      // questions when an answer is overdue
+	askOverdue   = 30 * time.Millisecond  //
+	askGivenUp   = 2 * time.Second        // a witness that is silent for so long is asked only every askRare
+	askRare      = 100 * time.Millisecond //
+	answerLasts  = 3 * time.Second        // for what the node says of itself in datagrams
+	giveLasts    = 2 * time.Second        // a node that gave the addresses away does not want them back for so long
+	wishLasts    = 3 * time.Second        // after the limit of the switch
+	claimLasts   = 500 * time.Millisecond // after the limit of the switch, for a peer that does not claim what it is given
+	longestLease = 10 * time.Second       // that a peer is believed to have
+	sickLasts    = 5 * time.Second        // after a failure of the kernel (no right, no address)
+	wellFor      = 10 * time.Second       // health before an automatic failback
+	renewSooner  = 40 * time.Millisecond  // a renewal that wins less is not worth its system call …
+	renewUrgent  = 60 * time.Millisecond  // … unless so little is left
+	renewLeast   = 2 * time.Millisecond   //
+	askedAnew    = 100 * time.Millisecond // announcing again because another owner was seen, at most so often
+	gapTimes     = 4                      // the patience is at least so many of the longest recent gaps between datagrams
+	gapForgotten = 1024                   // datagrams after which a long gap has lost two thirds of its weight
+)
+
+func (c Config) orDefault() Config {
+	if c.Lease == 0 {
+		c.Lease = appliance.Lease
+	}
+	c.Dead = max(c.Dead, c.Lease)
+	if c.Start == 0 {
+		c.Start = 3 * time.Second
+		if c.Witness {
+			c.Start = 500 * time.Millisecond
+		}
+	}
+	if c.Switch == 0 {
+		c.Switch = 5 * time.Second
+	}
+	return c
+}
+
+// fresh is the age until which an echo or an answer of the witness is a proof.
+func (c Config) fresh() time.Duration { return c.Lease * 2 / 3 }
+
+// solo is the life of a lease on the witness's word, counted from the question.
+func (c Config) solo() time.Duration { return c.Lease * 2 / 3 }

@@ -1,0 +1,151 @@
+package role
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Record is a decision, for the timeline: its code and the numbers that its sentence needs.
+type Record struct {
+	Code     Code
+	At       time.Duration // by the own clock
+	Lasted   time.Duration // how long what led to it lasted; the code says what that is
+	Taken    time.Duration // from the decision to the lease
+	Count    int
+	Hardware uint64
+}
+
+// Code names a decision; it is stored and shown, and never changes its meaning.
+type Code string
+
+// The codes. The sentences are in the catalogue.
+const (
+	Started          Code = "started"
+	Woke             Code = "woke"
+	PeerHeard        Code = "peer_heard"
+	PeerBack         Code = "peer_back"
+	PeerRestarted    Code = "peer_restarted"
+	PeerSilent       Code = "peer_silent"
+	PeerOwns         Code = "peer_owns"
+	PeerDeaf         Code = "peer_deaf"
+	Solo             Code = "solo"
+	LeaseLost        Code = "lease_lost"
+	LeaseYielded     Code = "lease_yielded"
+	TableRebuilt     Code = "table_rebuilt"
+	RenewRefused     Code = "renew_refused"
+	RenewGaveUp      Code = "renew_gave_up"
+	DropRefused      Code = "drop_refused"
+	AddressesRefused Code = "addresses_refused"
+	HealthGone       Code = "health_gone"
+	HealthBack       Code = "health_back"
+	StaysUnhealthy   Code = "stays_unhealthy"
+	GaveUnhealthy    Code = "gave_unhealthy"
+	WitnessSilent    Code = "witness_silent"
+	OwnerAnswers     Code = "owner_answers"
+	OwnerSeenHere    Code = "owner_seen"
+	RivalProbes      Code = "rival_probes"
+	RivalLoses       Code = "rival_loses"
+	RivalWins        Code = "rival_wins"
+	RivalDeaf        Code = "rival_deaf"
+	TookOver         Code = "took_over"
+	Elected          Code = "elected"
+	Given            Code = "given"
+	HandsByCommand   Code = "hands_by_command"
+	HandsByWish      Code = "hands_by_wish"
+	HandsLeaving     Code = "hands_leaving"
+	HandsNow         Code = "hands_now"
+	HandsAtLimit     Code = "hands_at_limit"
+	SwitchOff        Code = "switch_off"
+	Left             Code = "left"
+	WishedByCommand  Code = "wished_by_command"
+	WishedByFailback Code = "wished_by_failback"
+	Forced           Code = "forced"
+	AlreadySo        Code = "already_so"
+	RefusedUnhealthy Code = "refused_unhealthy"
+	RefusedNoContact Code = "refused_no_contact"
+	RefusedPeer      Code = "refused_peer"
+)
+
+// catalogue has one sentence for each code. {lasted}, {taken}, {count} and {hardware} stand for the numbers of the record.
+var catalogue = map[Code]string{
+	Started:          "Heartbeat started; this node owns no floating address until it has heard its peer, or has heard nothing for {lasted}.",
+	Woke:             "This node did not run for {lasted}: what it believed is old, so it listens anew before it decides anything.",
+	PeerHeard:        "The peer was heard for the first time.",
+	PeerBack:         "The peer was heard again after {lasted} of silence.",
+	PeerRestarted:    "The peer's heartbeat was restarted.",
+	PeerSilent:       "The peer has been silent for {lasted}: longer than its lease on the floating addresses can last.",
+	PeerOwns:         "The peer owns the floating addresses; this node is passive.",
+	PeerDeaf:         "The peer does not hear this node (its last echo is {lasted} old) but is well and about to take over, so the lease is not renewed.",
+	Solo:             "The peer's last echo is {lasted} old; this node goes on alone, because its witness answers or none is configured.",
+	LeaseLost:        "The lease on the floating addresses ended: neither an echo of the peer ({lasted} old) nor an answer of the witness was recent enough to renew it.",
+	LeaseYielded:     "The lease on the floating addresses was left to end for a peer that does not hear this node (its last echo is {lasted} old).",
+	TableRebuilt:     "The kernel's table with the lease had vanished (was the rule set flushed?); it was made anew.",
+	RenewRefused:     "The kernel refused to renew the lease; it is tried once more.",
+	RenewGaveUp:      "The kernel refused to renew the lease again (is the right CAP_NET_ADMIN missing?): this node gives the floating addresses up.",
+	DropRefused:      "The kernel refused to end the lease; it ends by itself in {lasted}.",
+	AddressesRefused: "The floating addresses could not be put on their interfaces, so this node does not take them.",
+	HealthGone:       "This node is not healthy: an interface of a service has no link, or the engine does not serve.",
+	HealthBack:       "This node is healthy again.",
+	StaysUnhealthy:   "The peer is silent, but this node is not healthy itself, so it stays passive.",
+	GaveUnhealthy:    "This node is not healthy and its peer is: the floating addresses go to the peer.",
+	WitnessSilent:    "The peer has been silent for {lasted} and the witness does not answer either: this node is probably the one that is cut off, and stays passive.",
+	OwnerAnswers:     "A machine ({hardware}) answers for a floating address although the peer has been silent for {lasted}: this node stays passive, because two owners would be worse.",
+	OwnerSeenHere:    "Another machine ({hardware}) uses a floating address that this node owns; this node announces it again.",
+	RivalProbes:      "The peer is about to take the floating addresses too, and comes first: this node waits.",
+	RivalLoses:       "Both nodes owned the floating addresses; this node keeps them by the order of choice, health, priority and node id, and announces them again.",
+	RivalWins:        "Both nodes owned the floating addresses; the peer keeps them by the order of choice, health, priority and node id, and this node let go at once.",
+	RivalDeaf:        "Both nodes owned the floating addresses, and the peer has not heard this node for {lasted}: this node lets go, since only it knows.",
+	TookOver:         "This node took the floating addresses {taken} after its decision: the peer was silent for {lasted}, and {count} rounds of probes had no answer.",
+	Elected:          "This node took the floating addresses {taken} after its decision: nobody owned them, and the peer yielded.",
+	Given:            "This node took the floating addresses that the peer gave it.",
+	HandsByCommand:   "A planned switch begins by the operator's command: requests in flight have up to {lasted} to finish.",
+	HandsByWish:      "A planned switch begins at the peer's request: requests in flight have up to {lasted} to finish.",
+	HandsLeaving:     "This node is being stopped and hands the floating addresses on: requests in flight have up to {lasted} to finish.",
+	HandsNow:         "Everything in flight was finished after {lasted}; the floating addresses are free for the peer.",
+	HandsAtLimit:     "The limit for requests in flight was reached after {lasted}; the floating addresses are free for the peer.",
+	SwitchOff:        "The planned switch was called off, because the peer is no longer able to take the floating addresses (heard {lasted} ago); nothing has changed.",
+	Left:             "This node is being stopped and no healthy peer is there: the floating addresses have no owner.",
+	WishedByCommand:  "The operator wants this node to be active; the peer is asked to hand the floating addresses on.",
+	WishedByFailback: "Automatic failback is on and this node, the Primary, is well: the peer is asked to hand the floating addresses on.",
+	Forced:           "The operator vouches that the peer is off: this node may take the floating addresses without its witness (the peer has been silent for {lasted}).",
+	AlreadySo:        "Nothing to do: the pair is already as the operator wants it.",
+	RefusedUnhealthy: "This node is not healthy, so it does not become active.",
+	RefusedNoContact: "The two nodes do not hear each other (silence of {lasted}), so there can be no planned switch; this node takes over by itself when that is safe.",
+	RefusedPeer:      "The peer is not healthy or not heard (heard {lasted} ago), so the floating addresses stay here.",
+}
+
+// Codes returns every code, in no order.
+func Codes() []Code {
+	codes := make([]Code, 0, len(catalogue))
+	for c := range catalogue {
+		codes = append(codes, c)
+	}
+	return codes
+}
+
+// Sentence says the decision in words that an administrator understands.
+func (r Record) Sentence() string {
+	hardware := "an unknown one"
+	if r.Hardware != 0 {
+		octets := make([]string, 6)
+		for i := range octets {
+			octets[i] = fmt.Sprintf("%02x", byte(r.Hardware>>(8*(5-i))))
+		}
+		hardware = strings.Join(octets, ":")
+	}
+	return strings.NewReplacer("{lasted}", rounded(r.Lasted), "{taken}", rounded(r.Taken), "{count}", fmt.Sprint(r.Count), "{hardware}", hardware).
+		Replace(catalogue[r.Code])
+}
+
+func rounded(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "an unknown time"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,193 @@
+package role
+
+// seek is a step of a node that owns nothing.
+func (m *machine) seek() {
+	if m.contact() {
+		m.elect()
+		return
+	}
+	if m.s.Claiming {
+		m.quit()
+	}
+	m.look()
+}
+
+// quit gives up what would have led to owning.
+func (m *machine) quit() {
+	if m.s.Phase != Taking && !m.s.Claiming {
+		return
+	}
+	if m.s.Phase == Taking {
+		m.s.Phase = Passive
+	}
+	m.s.Claiming, m.s.Since, m.s.Rounds, m.s.Began = false, 0, 0, 0
+	m.act(Action{Do: Send})
+	m.lower()
+}
+
+// elect decides between two nodes that hear each other. Whoever claims takes the addresses only when the other has heard the claim and answers
+// that it neither owns, nor claims, nor takes.
+func (m *machine) elect() {
+	if m.s.Phase == Taking {
+		m.s.Phase, m.s.Claiming = Passive, true
+	}
+	if m.s.Phase == Starting && m.said(Settled) {
+		m.s.Phase = Passive
+	}
+	m.failback()
+	if !m.wants() {
+		m.quit()
+		return
+	}
+	if !m.s.Claiming {
+		m.s.Claiming, m.s.Since, m.s.Began = true, m.now, m.now
+		m.raise()
+		m.act(Action{Do: Send})
+	}
+	if m.s.Addresses == On && m.s.Echoed > m.s.Since && !m.s.Peer.Says.Any(Owns|Claims|Takes) {
+		code := Elected
+		if m.said(Gives) {
+			code = Given
+		}
+		m.become(m.s.Echoed+m.c.Lease, Record{Code: code})
+	}
+}
+
+// wants tells whether the node claims the addresses.
+func (m *machine) wants() bool {
+	switch {
+	case m.s.Until != 0, m.s.Leaving, m.said(Takes), m.said(Owns) && !m.said(Hands):
+		return false
+	}
+	return m.ahead()
+}
+
+// ahead is the total order of the two: the operator's choice, health, the last choice, priority, node id.
+func (m *machine) ahead() bool {
+	self, peer := m.s.Says(m.c, m.now), m.s.Peer
+	for _, order := range [...]struct{ self, peer int }{
+		{flag(!self.Says.Has(Gives)), flag(!peer.Says.Has(Gives))},
+		{flag(self.Says.Has(Wishes)), flag(peer.Says.Has(Wishes))},
+		{flag(self.Says.Has(Healthy)), flag(peer.Says.Has(Healthy))},
+		{int(self.Choice), int(peer.Choice)},
+		{int(self.Priority), int(peer.Priority)},
+	} {
+		if order.self != order.peer {
+			return order.self > order.peer
+		}
+	}
+	return m.c.First
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// look decides alone, when the peer is silent or does not hear.
+func (m *machine) look() {
+	if m.now < m.s.Due || m.s.Leaving || m.s.Until != 0 {
+		m.quit()
+		return
+	}
+	m.once(toldSilent, Record{Code: PeerSilent, Lasted: m.since(m.s.Heard)})
+	if !m.fine() {
+		m.once(toldUnfit, Record{Code: StaysUnhealthy})
+		m.quit()
+		return
+	}
+	if !m.witnessed() {
+		m.unwitnessed()
+		return
+	}
+	m.s.Lonely = false
+	if m.s.Phase != Taking {
+		m.take()
+	}
+	m.probe()
+}
+
+func (m *machine) witnessed() bool {
+	return !m.c.Witness || m.s.Forced || m.s.Answered != 0 && m.now-m.s.Answered <= m.c.fresh()
+}
+
+// unwitnessed stays: a node without peer and witness is more likely the one that is cut off.
+func (m *machine) unwitnessed() {
+	m.quit()
+	if m.now >= m.s.Due+wary {
+		m.s.Lonely = true
+		if m.s.Phase == Starting {
+			m.s.Phase = Passive
+		}
+		m.once(toldWitness, Record{Code: WitnessSilent, Lasted: m.since(m.s.Heard)})
+	}
+}
+
+// take begins the last looks.
+func (m *machine) take() {
+	m.s.Phase, m.s.Since, m.s.Began, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, 0, 0
+	m.s.Need = probeWary
+	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin {
+		m.s.Need = probeRounds
+	}
+	m.raise()
+	m.act(Action{Do: Send})
+}
+
+// probe asks for the addresses until nobody has answered often enough.
+func (m *machine) probe() {
+	if m.s.Probed != 0 && m.now-m.s.Probed < probeEvery {
+		return
+	}
+	if m.s.Rounds >= m.s.Need && m.s.Addresses == On {
+		m.become(m.now+m.c.solo(), Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})
+		return
+	}
+	m.s.Probed = m.now
+	m.s.Rounds = min(m.s.Rounds+1, m.s.Need)
+	m.act(Action{Do: Probe, Times: probeBurst})
+}
+
+// rivalSeen: the other is looking as well. The first goes on, its next probe meets the other if that has been faster.
+func (m *machine) rivalSeen() {
+	if m.c.First || m.s.Owner() {
+		return
+	}
+	if m.s.Phase == Taking {
+		m.tell(Record{Code: RivalProbes})
+	}
+	m.quit()
+	m.wait()
+}
+
+// ask keeps the witness's answer as fresh as it is needed.
+func (m *machine) ask() {
+	if !m.c.Witness || m.s.Phase == Releasing {
+		return
+	}
+	every, times := askSlow, uint8(1)
+	if m.alone() {
+		every = askSolo
+		overdue := m.s.Answered == 0 || m.now-m.s.Answered > askOverdue
+		switch {
+		case m.s.Lonely && m.since(m.s.Heard) > askGivenUp && (m.s.Answered == 0 || m.now-m.s.Answered > askGivenUp):
+			every = askRare
+		case overdue:
+			every, times = 0, askBurst
+		}
+	}
+	if m.s.Asked == 0 || m.now-m.s.Asked >= max(every, probeEvery) {
+		m.s.Asked = m.now
+		m.act(Action{Do: AskWitness, Times: times})
+	}
+}
+
+// alone tells whether the witness may have to decide soon.
+func (m *machine) alone() bool {
+	if m.s.Owner() {
+		return m.s.Echoed <= m.s.Since || m.now-m.s.Echoed > wary
+	}
+	return m.now-m.s.Heard > wary
+}

@@ -1,0 +1,141 @@
+package role
+
+import (
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// Phase is what the node does; Activity names it for people.
+type Phase uint8
+
+// The phases.
+const (
+	Starting  Phase = iota // it has not decided anything since its start
+	Passive                // it owns nothing
+	Taking                 // the peer is silent: last looks before the addresses are taken
+	Active                 // it owns the addresses
+	Handing                // it owns them until requests in flight are finished
+	Releasing              // it has told the kernel to end the lease, and does not know yet that it has ended
+)
+
+// Addresses says where the floating addresses stand on this node's interfaces.
+type Addresses uint8
+
+// Where they may stand.
+const (
+	Off    Addresses = iota
+	Rising           // they are being put on
+	On               // they are on; without a lease the kernel lets nothing of theirs through
+)
+
+// State is everything the machine remembers. It is comparable, and its zero value is a node that has not seen the event Start.
+// All times are readings of the node's own clock; zero means never.
+type State struct {
+	Phase     Phase
+	Addresses Addresses
+	Claiming  bool          // passive: it says that it takes the addresses as soon as the peer yields
+	Fit       bool          // what the last event Health said
+	Leaving   bool          // the process ends: it takes nothing any more
+	Forced    bool          // the operator vouches that the peer is off: the witness is not needed until the peer is heard again
+	Lonely    bool          // it hears neither the peer nor its witness
+	Drained   bool          // in Handing: nothing is in flight any more
+	Failed    uint8         // renewals that failed one after the other
+	Rounds    uint8         // of probes that nobody answered
+	Need      uint8         // so many of them are needed
+	Round     uint8         // the next announcement
+	Told      Told          // what was recorded and is not over yet
+	Choice    uint32        // see Beat.Choice
+	Peer      Beat          // what the peer said last
+	At        time.Duration // of the last event
+	Since     time.Duration // since then it has been claiming, taking or owning: only later datagrams prove anything when echoed
+	Until     time.Duration // a lease may be in force until then
+	Heard     time.Duration // the last datagram of the peer came
+	Echoed    time.Duration // when the newest own datagram was sent that the peer is known to have heard
+	Due       time.Duration // before that the peer may still own the addresses, or take them
+	Asked     time.Duration // the witness was asked
+	Answered  time.Duration // it was asked what it has answered
+	Mute      time.Duration // until then its answers may be old
+	Probed    time.Duration // the last round of probes
+	Announce  time.Duration // the next announcement is due
+	Rival     time.Duration // since then the peer has been saying that it owns the addresses as well
+	Wish      time.Duration // until then the operator's wish holds that this node has the addresses
+	Give      time.Duration // until then it wants the peer to have them
+	Limit     time.Duration // in Handing: then it ends, finished or not
+	Sick      time.Duration // until then it counts as unhealthy because the kernel refused something
+	Well      time.Duration // since then it has been healthy
+	Gap       time.Duration // the longest recent time between two datagrams of the peer
+	Began     time.Duration // of the decision that is under way, for the record
+}
+
+// Told is a set of records that are not repeated while they stay true.
+type Told uint16
+
+const (
+	toldSilent Told = 1 << iota
+	toldWitness
+	toldUnfit
+	toldOwner
+	toldRival
+	toldDeaf
+	toldSolo
+)
+
+// Owner tells whether a lease of this node may be in force.
+func (s State) Owner() bool { return s.Phase >= Active }
+
+// Activity names the state for people.
+func (s State) Activity() appliance.Activity {
+	switch s.Phase {
+	case Starting:
+		return appliance.Starting
+	case Taking:
+		return appliance.Taking
+	case Active:
+		return appliance.Active
+	case Handing, Releasing:
+		return appliance.HandingOn
+	}
+	if s.Lonely {
+		return appliance.Cut
+	}
+	return appliance.Passive
+}
+
+// Fine tells whether the node may own addresses with good conscience.
+func (s State) Fine(now time.Duration) bool { return s.Fit && now >= s.Sick }
+
+// Says is what a datagram that is sent now must say. Boot is the caller's; Echo is not part of it (the caller echoes sequences).
+func (s State) Says(c Config, now time.Duration) Beat {
+	c = c.orDefault()
+	lasts := answerLasts
+	if now-s.Heard > 2*wary {
+		lasts = c.fresh()
+	}
+	able := s.Fine(now) && s.Phase != Starting && !s.Leaving && s.Told&toldOwner == 0 &&
+		(!c.Witness || s.Forced || s.Answered != 0 && now-s.Answered <= lasts)
+	var says Says
+	says = says.with(now < s.Until || s.Owner(), Owns).
+		with(s.Claiming, Claims).
+		with(s.Phase == Taking, Takes).
+		with(s.Phase == Handing, Hands).
+		with(now < s.Give || s.Leaving, Gives).
+		with(now < s.Wish, Wishes).
+		with(s.Fine(now), Healthy).
+		with(able, Able).
+		with(s.Phase != Starting, Settled)
+	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: c.Lease}
+}
+
+// Patience is the silence after which the peer counts as gone. It adapts to the gaps between datagrams that were seen, and is never below the
+// lease that the peer may hold.
+func (s State) Patience(c Config) time.Duration {
+	c = c.orDefault()
+	p := max(c.Dead, s.Peer.Lease) + margin
+	return max(p, min(gapTimes*s.Gap, 2*p))
+}
+
+// Contact tells whether both directions work: the peer has heard something that was sent a moment ago.
+func (s State) Contact(c Config, now time.Duration) bool {
+	return s.Echoed != 0 && now-s.Echoed <= c.orDefault().fresh()
+}

@@ -1,0 +1,242 @@
+package role
+
+import "time"
+
+// Step is the role machine: what the node is after the event, and what it has to do. It is a pure function. Events carry the time; a time before
+// that of the last event counts as the same moment.
+func Step(c Config, s State, e Event) (State, []Action) {
+	if s.At == 0 && e.Kind != Start {
+		return s, nil
+	}
+	m := machine{c: c.orDefault(), s: s, now: max(e.At, s.At, 1)}
+	m.woke(e)
+	m.expire()
+	m.handle(e)
+	m.expire()
+	switch {
+	case m.s.Phase == Releasing:
+	case m.s.Owner():
+		m.own()
+	default:
+		m.seek()
+	}
+	m.ask()
+	m.announce()
+	m.s.At = m.now
+	return m.s, m.do
+}
+
+// machine is one step under way.
+type machine struct {
+	c   Config
+	s   State
+	now time.Duration
+	do  []Action
+}
+
+func (m *machine) act(a Action) { m.do = append(m.do, a) }
+
+func (m *machine) tell(r Record) {
+	r.At = m.now
+	m.act(Action{Do: Tell, Record: r})
+}
+
+// once records what is not recorded again before it has been over.
+func (m *machine) once(what Told, r Record) {
+	if m.s.Told&what == 0 {
+		m.s.Told |= what
+		m.tell(r)
+	}
+}
+
+func (m *machine) since(t time.Duration) time.Duration {
+	if t == 0 {
+		return 0
+	}
+	return m.now - t
+}
+
+func (m *machine) patience() time.Duration { return m.s.Patience(m.c) }
+func (m *machine) contact() bool           { return m.s.Contact(m.c, m.now) }
+func (m *machine) fine() bool              { return m.s.Fine(m.now) && !m.s.Leaving }
+func (m *machine) said(what Says) bool     { return m.s.Peer.Says.Has(what) }
+
+// woke finds out that the node was not running: what it believes of others is old then, and datagrams may be waiting unread.
+func (m *machine) woke(e Event) {
+	gap := m.now - m.s.At
+	if e.Kind == Start {
+		return
+	}
+	if m.s.Phase == Taking && gap > pause {
+		m.s.Rounds = 0
+	}
+	if gap <= stall {
+		return
+	}
+	m.s.Asked, m.s.Answered, m.s.Mute = 0, 0, m.now+mute
+	m.tell(Record{Code: Woke, Lasted: gap})
+	if !m.s.Owner() {
+		m.quit()
+		m.wait()
+	}
+}
+
+// wait lets the peer have its whole time again.
+func (m *machine) wait() { m.s.Due = max(m.s.Due, m.now+m.patience()) }
+
+// expire obeys the clock: a lease that has ended is gone, whatever was planned with it.
+func (m *machine) expire() {
+	if m.s.Until == 0 || m.now < m.s.Until {
+		return
+	}
+	m.s.Until = 0
+	switch m.s.Phase {
+	case Releasing:
+		m.passive()
+	case Active, Handing:
+		why := LeaseLost
+		if m.s.Told&toldDeaf != 0 {
+			why = LeaseYielded
+		}
+		m.tell(Record{Code: why, Lasted: m.since(m.s.Echoed)})
+		m.passive()
+	}
+}
+
+// passive is what follows when the lease is gone.
+func (m *machine) passive() {
+	if m.s.Phase == Handing {
+		m.act(Action{Do: Resume})
+	}
+	m.s.Phase, m.s.Claiming, m.s.Since, m.s.Announce, m.s.Rival, m.s.Drained = Passive, false, 0, 0, 0, false
+	m.s.Told &^= toldRival | toldDeaf | toldSolo
+	m.wait()
+	m.act(Action{Do: Send})
+	m.lower()
+}
+
+func (m *machine) lower() {
+	if m.s.Addresses != Off {
+		m.s.Addresses = Off
+		m.act(Action{Do: Down})
+	}
+}
+
+func (m *machine) raise() {
+	if m.s.Addresses == Off {
+		m.s.Addresses = Rising
+		m.act(Action{Do: Up})
+	}
+}
+
+func (m *machine) handle(e Event) {
+	switch e.Kind {
+	case Start:
+		m.start(e)
+	case Heard:
+		m.heard(e.Beat)
+	case WitnessAnswered:
+		if m.now >= m.s.Mute && m.s.Asked != 0 {
+			m.s.Answered = m.s.Asked
+		}
+	case OwnerSeen:
+		m.ownerSeen(e)
+	case RivalSeen:
+		m.rivalSeen()
+	case Health:
+		m.health(e.Yes)
+	case MakeActive, MakePassive, Leave:
+		m.command(e)
+	case Drained:
+		m.s.Drained = m.s.Phase == Handing
+	default:
+		m.answered(e)
+	}
+}
+
+// answered hears what the kernel says to an action.
+func (m *machine) answered(e Event) {
+	switch e.Kind {
+	case Rebuilt:
+		m.tell(Record{Code: TableRebuilt})
+		m.s.Failed = 0
+	case Renewed:
+		m.s.Failed = 0
+	case RenewFailed:
+		m.renewFailed()
+	case Dropped:
+		m.s.Until = 0
+		if m.s.Phase == Releasing {
+			m.passive()
+		}
+	case DropFailed:
+		m.tell(Record{Code: DropRefused, Lasted: m.s.Until - m.now})
+	case Raised:
+		if m.s.Addresses == Rising {
+			m.s.Addresses = On
+		}
+	case RaiseFailed:
+		m.raiseFailed()
+	}
+}
+
+// start takes nothing for granted: a lease of the process before may be in force.
+func (m *machine) start(e Event) {
+	m.s = State{At: m.now, Fit: e.Yes, Choice: e.Choice, Until: m.now + m.c.Lease, Due: m.now + m.c.Start, Well: m.now}
+	m.tell(Record{Code: Started, Lasted: m.c.Start})
+	m.act(Action{Do: Drop})
+	m.act(Action{Do: Down})
+}
+
+func (m *machine) health(fit bool) {
+	if fit == m.s.Fit {
+		return
+	}
+	m.s.Fit = fit
+	if fit {
+		m.s.Well = m.now
+		m.s.Told &^= toldUnfit
+		m.tell(Record{Code: HealthBack})
+		return
+	}
+	m.tell(Record{Code: HealthGone})
+	m.act(Action{Do: Send})
+}
+
+// heard takes in what the peer says.
+func (m *machine) heard(b Beat) {
+	if gap := m.since(m.s.Heard); m.s.Heard != 0 && gap < m.patience() {
+		m.s.Gap = max(gap, m.s.Gap-m.s.Gap/gapForgotten)
+	}
+	before := m.s.Peer
+	switch {
+	case m.s.Heard == 0:
+		m.tell(Record{Code: PeerHeard})
+	case m.s.Told&toldSilent != 0:
+		m.tell(Record{Code: PeerBack, Lasted: m.since(m.s.Heard)})
+	}
+	if m.s.Heard != 0 && b.Boot != before.Boot {
+		m.tell(Record{Code: PeerRestarted})
+	}
+	if b.Echo > m.s.Echoed && b.Echo <= m.now {
+		m.s.Echoed = b.Echo
+	}
+	b.Echo, b.Lease = 0, min(b.Lease, longestLease)
+	m.s.Heard, m.s.Peer, m.s.Lonely, m.s.Forced = m.now, b, false, false
+	m.s.Told &^= toldSilent | toldWitness
+	if m.contact() {
+		m.s.Told &^= toldOwner | toldDeaf
+	}
+	if b.Says.Any(Owns | Claims | Takes) {
+		m.s.Due = m.now + m.patience()
+	}
+	if b.Says.Has(Owns | Settled) {
+		m.s.Give = 0
+	}
+	owned := before.Says.Has(Owns|Settled) && m.s.Phase != Starting
+	if !m.s.Owner() && b.Says.Has(Owns|Settled) && !owned {
+		m.quit()
+		m.s.Phase = Passive
+		m.tell(Record{Code: PeerOwns})
+	}
+}
