@@ -82,6 +82,7 @@ type Beat struct {
 	Choice   uint32 // how often the operator has chosen, as far as the sender knows
 	Witness  bool   // the sender's witness answers it
 	Granted  bool   // of an answer: nobody else has the witness's word
+	Claim    bool   // of a question: the sender owns the addresses, or is about to take them
 	Release  Text   // the sender's version of the product
 
 	Life     time.Duration // for how long the sender lets a lease live; whole microseconds
@@ -91,11 +92,21 @@ type Beat struct {
 	Hash     [16]byte      // of the configuration
 	Digest   [16]byte      // of the persistence table
 
-	Decisions uint32 // how many decisions the sender has told of in this epoch
-	Last      Text   // the code of the last one
+	Decision Decision // of the sender, for the receiver's timeline
 
 	Accepted KeyMark // the newest key that the sender has stored
 	Offer    Offer   // what the sender puts in for the next key
+}
+
+// Decision is one line of the sender's timeline.
+type Decision struct {
+	Number   uint32 // it grows with each decision of an epoch; 0 is none
+	Code     Text
+	Age      time.Duration // since it was made; whole microseconds, as the others
+	Lasted   time.Duration
+	Taken    time.Duration
+	Count    uint16
+	Hardware uint64
 }
 
 // Echo proves that the sender hears the receiver.
@@ -107,6 +118,7 @@ type Echo struct {
 const (
 	flagWitness = 1 << iota
 	flagGranted
+	flagClaim
 )
 
 // activities are the states as they travel; 0 is none.
@@ -129,6 +141,9 @@ func (b *Beat) flags() (f byte) {
 	}
 	if b.Granted {
 		f |= flagGranted
+	}
+	if b.Claim {
+		f |= flagClaim
 	}
 	return f
 }

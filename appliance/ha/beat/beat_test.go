@@ -47,7 +47,8 @@ func sample() Beat {
 		Kind: Heartbeat, Key: 1, Path: 2, Cluster: cluster, Node: right, Boot: 7, Nonce: 0x1122334455667788, Sequence: 1000,
 		State: appliance.Active, Says: 0x1234, Priority: 100, Choice: 3, Witness: true, Granted: true,
 		Release: NewText("1.4.0-rc1"), Life: 150 * time.Millisecond, Lease: 149 * time.Millisecond, Echo: Echo{Boot: 5, Sequence: 998, Age: 3 * time.Millisecond},
-		Revision: 142, Hash: [16]byte{1, 2, 15: 3}, Digest: [16]byte{4, 15: 5}, Decisions: 6, Last: NewText("took_over"),
+		Revision: 142, Hash: [16]byte{1, 2, 15: 3}, Digest: [16]byte{4, 15: 5}, Claim: true,
+		Decision: Decision{Number: 6, Code: NewText("took_over"), Age: time.Second, Lasted: 180 * time.Millisecond, Taken: 40 * time.Millisecond, Count: 4, Hardware: 0x0242ac110002},
 		Accepted: KeyMark{ID: 1, Check: [8]byte{8, 7: 9}}, Offer: Offer{ID: 2, Public: [32]byte{10, 31: 11}},
 	}
 }
@@ -64,10 +65,11 @@ func sealed(t testing.TB, b Beat, ids ...uint8) []byte {
 	return Seal(make([]byte, Most), &b, ringOf(t, ids...))
 }
 
-const golden = "45564b480101010200000000000000c1000000000000000b0000000000000007112233445566778800000000000003e8123405010064020300000003000249f0" +
+const golden = "45564b480101010200000000000000c1000000000000000b0000000000000007112233445566778800000000000003e8123405010064020700000003000249f0" +
 	"0002460800000bb8000000000000000500000000000003e6000000000000008e0102000000000000000000000000000304000000000000000000000000000005" +
-	"000000060a0000000000000000000000000000000000000000000000000000000000000b0800000000000009746f6f6b5f6f7665720000000000000000000000" +
-	"00000000312e342e302d726331000000000000000000000000000000a24f7e1ef76c1f196732d083a36428ce"
+	"0a0000000000000000000000000000000000000000000000000000000000000b0800000000000009312e342e302d726331000000000000000000000000000000" +
+	"00000006000f42400002bf2000009c400004000000000242ac110002746f6f6b5f6f766572000000000000000000000000000000bb33e63d29ae324639621e7d" +
+	"8a66be89"
 
 func TestDatagramKeepsItsBytes(t *testing.T) {
 	got := hex.EncodeToString(sealed(t, sample()))
