@@ -162,11 +162,53 @@ func longTransfer(ctx context.Context, url string, firstByte, proceed chan struc
 	return nil
 }
 
-func TestAServiceAddedByTheAPIBalancesAndPendingEditsSurviveADrain(t *testing.T) {
-	_, d := demo(t)
-	c := d.client()
+func TestAServiceAddedByTheAPIBalances(t *testing.T) {
+	c, _ := demoUp(t)
+	servers := make([]string, 2)
+	for i := range servers {
+		address := freeAddress(t)
+		labelled(t, fmt.Sprintf("Own%d", i), address)
+		_, number, _ := net.SplitHostPort(address)
+		servers[i] = fmt.Sprintf(`{"label":"Own%d","address":"127.0.0.1","port":%s}`, i, number)
+	}
+	number := port(t)
+	c.must(t, 201, "POST", "virtual-services", `{"label":"Own","address":"127.0.0.1","ports":"`+number+`","protocol":"http","real_servers":[`+strings.Join(servers, ",")+`]}`)
+	if answer, err := http.Get("http://127.0.0.1:" + number + "/"); err == nil {
+		answer.Body.Close()
+		t.Error("what was saved and not applied is served")
+	}
+	c.must(t, 200, "POST", "apply", "")
 	c.allUp(t)
+	if got := whoAnswers(t, "127.0.0.1:"+number, 10); got["Own0"] == 0 || got["Own1"] == 0 {
+		t.Errorf("ten clients were served by %v", got)
+	}
+}
+
+// whoAnswers asks as n clients and counts the servers that answered, by the name they give themselves.
+func whoAnswers(t *testing.T, address string, n int) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for range n {
+		h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+		answer, err := h.Get("http://" + address + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != 200 {
+			t.Fatalf("answered with %d", answer.StatusCode)
+		}
+		out[answer.Header.Get("X-Sample")]++
+	}
+	return out
+}
+
+func TestADrainLeavesPendingEditsPending(t *testing.T) {
+	c, d := demoUp(t)
 	web := c.services(t)["WEB"]
+	if got := whoAnswers(t, d.address(t, "WEB"), 10); len(got) != 2 {
+		t.Errorf("before the drain ten clients were served by %v", got)
+	}
 	// Saved, not applied: another balance mode and weight.
 	c.must(t, 200, "PATCH", "virtual-services/"+web.ID, `{"scheduler":"round_robin","limits":{"max_connections":1234}}`, "If-Match", "*")
 	server := web.RealServers[0]
@@ -190,14 +232,9 @@ func TestAServiceAddedByTheAPIBalancesAndPendingEditsSurviveADrain(t *testing.T)
 	if len(pending.Changes) != 1 || len(pending.Changes[0].Fields) != 2 {
 		t.Errorf("pending is %+v, want the two edits", pending.Changes)
 	}
-	for range 20 { // new clients go to the other server only
-		got, err := http.Get("http://" + d.address(t, "WEB") + "/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got.Body.Close()
+	if got := whoAnswers(t, d.address(t, "WEB"), 20); got[web.RealServers[1].Label] != 20 {
+		t.Errorf("behind the drain of %s new clients were served by %v", server.Label, got)
 	}
-	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestADrainWithALimitEndsByItself(t *testing.T) {
