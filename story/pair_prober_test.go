@@ -1,0 +1,176 @@
+package story
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// attempt is one request of the prober: a connection of its own, and the first bytes of an answer.
+type attempt struct {
+	at   time.Time
+	good bool
+	took time.Duration
+}
+
+// probing asks a web service a thousand times a second, each time by a connection of its own, so that what one client lives through can be told to the millisecond.
+type probing struct {
+	stop chan struct{}
+	done chan []attempt
+}
+
+// patience is how long an attempt may take: a lost SYN is sent again after a second, and that is not what is measured.
+const patience = 150 * time.Millisecond
+
+// probe begins to ask, from the client's namespace.
+func (f *field) probe(to string) *probing {
+	f.t.Helper()
+	p := &probing{stop: make(chan struct{}), done: make(chan []attempt, 1)}
+	ready := make(chan struct{})
+	go within(f.t, f.client, func() {
+		close(ready)
+		p.done <- ask(netip.MustParseAddrPort(to), p.stop)
+	})
+	<-ready
+	return p
+}
+
+// end returns what was seen, in the order of asking.
+func (p *probing) end() []attempt {
+	close(p.stop)
+	return <-p.done
+}
+
+// inquiry is an attempt under way.
+type inquiry struct {
+	fd   int
+	at   time.Time
+	sent bool
+}
+
+// ask runs on a thread in the client's namespace.
+func ask(to netip.AddrPort, stop <-chan struct{}) (out []attempt) {
+	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(poll)
+	open := map[int32]*inquiry{}
+	finish := func(q *inquiry, good bool) {
+		out = append(out, attempt{q.at, good, time.Since(q.at)})
+		_ = unix.SetsockoptLinger(q.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // no TIME_WAIT: there are not so many ports
+		unix.Close(q.fd)
+		delete(open, int32(q.fd))
+	}
+	next := time.Now()
+	for {
+		select {
+		case <-stop:
+			for _, q := range open {
+				if time.Since(q.at) < patience { // undecided: not counted
+					unix.Close(q.fd)
+					continue
+				}
+				finish(q, false)
+			}
+			slices.SortFunc(out, func(a, b attempt) int { return a.at.Compare(b.at) })
+			return out
+		default:
+		}
+		if now := time.Now(); !now.Before(next) {
+			next = next.Add(time.Millisecond)
+			if now.Sub(next) > 50*time.Millisecond {
+				next = now // the machine was busy: what was missed is missed
+			}
+			begin(poll, to, open, now)
+			for _, q := range open {
+				if now.Sub(q.at) > patience {
+					finish(q, false)
+				}
+			}
+		}
+		await(poll, open, finish)
+	}
+}
+
+// begin opens a connection.
+func begin(poll int, to netip.AddrPort, open map[int32]*inquiry, now time.Time) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_ = unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+	_ = unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLET, Fd: int32(fd)})
+	open[int32(fd)] = &inquiry{fd: fd, at: now}
+}
+
+// await looks what has come, for at most a millisecond.
+func await(poll int, open map[int32]*inquiry, finish func(*inquiry, bool)) {
+	var events [64]unix.EpollEvent
+	n, _ := unix.EpollWait(poll, events[:], 1)
+	for _, e := range events[:max(n, 0)] {
+		q := open[e.Fd]
+		if q == nil {
+			continue
+		}
+		if !q.sent && e.Events&unix.EPOLLOUT != 0 {
+			if failed, _ := unix.GetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_ERROR); failed != 0 {
+				finish(q, false)
+				continue
+			}
+			_, err := unix.Write(q.fd, []byte("GET /probe HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"))
+			q.sent = err == nil
+		}
+		if e.Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			var b [16]byte
+			n, _ := unix.Read(q.fd, b[:])
+			if n > 0 || e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+				finish(q, n >= 12 && string(b[:12]) == "HTTP/1.1 200")
+			}
+		}
+	}
+}
+
+// outage returns the longest time between two attempts that were answered, of those made since a moment, and how many attempts failed.
+func outage(list []attempt, since time.Time) (gap time.Duration, failed int) {
+	last := since
+	for _, a := range list {
+		if a.at.Before(since) {
+			continue
+		}
+		if !a.good {
+			failed++
+			continue
+		}
+		gap = max(gap, a.at.Sub(last))
+		last = a.at
+	}
+	if len(list) > 0 {
+		gap = max(gap, list[len(list)-1].at.Sub(last))
+	}
+	return gap, failed
+}
+
+func TestOutageIsTheLongestTimeWithoutAnAnswer(t *testing.T) {
+	t0 := time.Unix(1000, 0)
+	at := func(ms int, good bool) attempt {
+		return attempt{at: t0.Add(time.Duration(ms) * time.Millisecond), good: good}
+	}
+	for name, c := range map[string]struct {
+		list []attempt
+		want time.Duration
+	}{
+		"none":             {[]attempt{at(1, true), at(2, true), at(3, true)}, time.Millisecond},
+		"one":              {[]attempt{at(1, true), at(2, false), at(30, false), at(40, true), at(41, true)}, 39 * time.Millisecond},
+		"from the moment":  {[]attempt{at(20, false), at(40, true)}, 40 * time.Millisecond},
+		"until the end":    {[]attempt{at(1, true), at(90, false)}, 89 * time.Millisecond},
+		"before it, never": {[]attempt{at(-50, false), at(1, true)}, time.Millisecond},
+	} {
+		if got, _ := outage(c.list, t0); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
