@@ -67,6 +67,9 @@ const (
 	sentMuch                       // too much at once for the ring, and the peer has not answered
 	isSlow                         // not for the ring any more
 	hasTaken                       // errno is what the next read returns: the ring took it from the kernel
+	tookFIN                        // the ring has read up to the FIN: the next read returns 0
+	isPolled                       // the ring waits for the end of its connect
+	isLate                         // in Loop.late
 )
 
 const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
@@ -81,6 +84,7 @@ func (l *Loop) newConn(fd int32, peer netip.AddrPort) *Conn {
 
 // register has epoll watch the descriptor, once for its whole life.
 func (c *Conn) register() {
+	c.flags &^= isLate
 	event := unix.EpollEvent{Events: edges, Fd: c.fd, Pad: int32(c.gen)}
 	if errno := sysEpollCtl(c.loop.epoll, unix.EPOLL_CTL_ADD, c.fd, &event); errno != 0 {
 		c.fail(errno)
@@ -129,7 +133,11 @@ func (l *Loop) socketTo(to netip.AddrPort) (int32, syscall.Errno) {
 func (l *Loop) dialed(fd int32, to netip.AddrPort, core wire.Core) *Conn {
 	c := l.newConn(fd, to)
 	c.core, c.flags = core, isConnecting
-	c.register()
+	if l.uring != nil {
+		c.awaitConnect()
+	} else {
+		c.register()
+	}
 	count(&l.stats.Dialed)
 	return c
 }
@@ -208,6 +216,9 @@ func (c *Conn) connected(events uint32) bool {
 		return false
 	}
 	c.flags = c.flags&^isConnecting | isWritable
+	if c.loop.uring != nil {
+		c.watch()
+	}
 	if c.flags&isOver == 0 {
 		c.core.Connected(c)
 	}
@@ -252,7 +263,7 @@ func (c *Conn) release() {
 		return
 	}
 	l := c.loop
-	c.flags = c.flags&^isFresh | isGone | isOver // the descriptor may be another connection's when it is registered
+	c.flags = c.flags&^(isFresh|isLate) | isGone | isOver // the descriptor may be another connection's when it is registered
 	if c.flags&isPending != 0 {
 		c.retract()
 	}
@@ -272,16 +283,6 @@ func (c *Conn) release() {
 	if c.origin != nil {
 		c.origin.acceptor.Gone()
 	}
-}
-
-// closeDescriptor closes at once, or when the ring has let go: until then the connection would stay open, and so must its number stay taken.
-func (c *Conn) closeDescriptor() {
-	if c.flags&isArmed == 0 {
-		sysClose(c.fd)
-		return
-	}
-	c.loop.uring.leaving++
-	c.cancel()
 }
 
 // Pause implements wire.Conn.

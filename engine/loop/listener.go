@@ -30,21 +30,32 @@ type Listener struct {
 	loop   *Loop
 	fd     int32
 	gen    uint32
-	eager  bool // the client speaks first: read at once
-	full   bool // the acceptor wants no more
+	eager  bool   // the client speaks first: read at once
+	full   bool   // the acceptor wants no more
+	polled bool   // by the ring
+	batch  int    // how many connections are taken before it is said again that there are some
+	whole  int    // batches in a row that were not too large
+	turn   uint64 // of the loop, when the last was taken
+
 	origin *origin
 }
 
-// acceptsPerTurn bounds how many connections one listener brings in a turn.
-const acceptsPerTurn = 32
+const (
+	acceptsPerTurn = 32 // bounds how many connections one listener brings in a turn
+	wholeBatches   = 3  // so many, one after the other, double the batch
+)
 
 // Listen begins to accept from a descriptor of Bind, which is the loop's from then on.
 func (l *Loop) Listen(fd int, local netip.AddrPort, a Acceptor, clientFirst bool) *Listener {
 	l.gen++
-	n := &Listener{loop: l, fd: int32(fd), gen: l.gen}
+	n := &Listener{loop: l, fd: int32(fd), gen: l.gen, batch: 1}
 	n.Serve(a, local, clientFirst)
 	l.slot(n.fd).listener = n
 	l.listeners = append(l.listeners, n)
+	if l.uring != nil {
+		l.uring.wake(n)
+		return n
+	}
 	event := unix.EpollEvent{Events: n.wanted(), Fd: n.fd, Pad: int32(n.gen)}
 	if errno := sysEpollCtl(l.epoll, unix.EPOLL_CTL_ADD, n.fd, &event); errno != 0 {
 		l.log.Error("listener not watched", "address", local.String(), "error", errno.Error())
@@ -93,7 +104,9 @@ func (n *Listener) Close() {
 // Leave stops watching before it closes, because another process holds the same socket: closing alone would leave it watched here, and what waits in its queue is
 // the other's.
 func (n *Listener) Leave() {
-	sysEpollCtl(n.loop.epoll, unix.EPOLL_CTL_DEL, n.fd, &unix.EpollEvent{})
+	if n.loop.uring == nil {
+		sysEpollCtl(n.loop.epoll, unix.EPOLL_CTL_DEL, n.fd, &unix.EpollEvent{})
+	}
 	n.drop()
 }
 
@@ -102,6 +115,10 @@ func (n *Listener) drop() {
 	l.listeners = slices.DeleteFunc(l.listeners, func(o *Listener) bool { return o == n })
 	l.slots[n.fd].listener = nil
 	n.full = false
+	if n.polled {
+		l.uring.cancel(n.token())
+		l.uring.enter(enterGetEvents) // else the ring would go on to hold the socket
+	}
 	sysClose(n.fd)
 }
 
@@ -116,13 +133,29 @@ func (n *Listener) update() {
 	if n.loop.slots[n.fd].listener != n { // closed: the descriptor is somebody else's
 		return
 	}
+	if n.loop.uring != nil {
+		n.loop.uring.wake(n)
+		return
+	}
 	event := unix.EpollEvent{Events: n.wanted(), Fd: n.fd, Pad: int32(n.gen)}
 	sysEpollCtl(n.loop.epoll, unix.EPOLL_CTL_MOD, n.fd, &event)
 }
 
-// accept takes a batch of connections.
+// pace says how many connections are taken now: asking for one more than there are costs a system call for nothing.
+func (n *Listener) pace() int {
+	now := n.loop.stats.Turns
+	if now-n.turn > 1 {
+		n.whole = 0
+	}
+	if n.turn = now; n.whole >= wholeBatches {
+		n.whole, n.batch = 0, min(2*n.batch, acceptsPerTurn)
+	}
+	return n.batch
+}
+
+// accept takes a batch of connections. If there are more, it is called again in the next turn.
 func (n *Listener) accept() {
-	for range acceptsPerTurn {
+	for i := range n.pace() {
 		n.loop.current = nil
 		if n.loop.starved.at != 0 || n.loop.overfull { // the last one's dial took the last descriptor
 			return
@@ -135,9 +168,11 @@ func (n *Listener) accept() {
 		}
 		if !n.acceptOne(a) {
 			a.Gone()
+			n.whole, n.batch = 0, max(1, i)
 			return
 		}
 	}
+	n.whole++
 }
 
 // acceptOne takes one connection, which was admitted; false: none came.

@@ -227,6 +227,9 @@ func (l *Loop) patience() int {
 	if l.starved.at != 0 && (!found || l.starved.at < until) {
 		until, found = l.starved.at, true
 	}
+	if l.uring != nil && len(l.uring.late) > 0 && (!found || l.uring.lateAt < until) {
+		until, found = l.uring.lateAt, true
+	}
 	for _, a := range l.alarms {
 		if !found || a.at < until {
 			until, found = a.at, true
@@ -253,11 +256,8 @@ func (l *Loop) register() {
 	for i, c := range l.fresh {
 		l.fresh[i] = nil
 		if c.flags&isFresh != 0 {
-			if c.flags &^= isFresh; c.armable() {
-				c.arm()
-			} else {
-				c.register()
-			}
+			c.flags &^= isFresh
+			c.watch()
 		}
 	}
 	l.fresh, l.freshTurn = l.fresh[:0], 0

@@ -76,10 +76,13 @@ func (c *Conn) readOnce() bool {
 	return true
 }
 
-// readInto reads once, unless the ring has taken the error that a read would return.
+// readInto reads once, unless the ring has taken what a read would return.
 func (c *Conn) readInto(b []byte) (int, syscall.Errno) {
-	if c.flags&hasTaken != 0 {
+	switch {
+	case c.flags&hasTaken != 0:
 		return 0, syscall.Errno(c.errno)
+	case c.flags&tookFIN != 0:
+		return 0, 0
 	}
 	return sysRead(c.fd, b)
 }

@@ -187,9 +187,12 @@ func (r *ring) enter(flags uintptr) {
 	syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unseen()), 0, flags, 0, 0)
 }
 
+// hasWork tells whether the kernel waits for being entered.
+func (r *ring) hasWork() bool { return atomic.LoadUint32(r.sqFlags)&(sqTaskRun|sqOverflow) != 0 }
+
 // look submits, and has the kernel do what it can do now, if there is anything.
 func (r *ring) look() {
-	if r.unseen() > 0 || atomic.LoadUint32(r.sqFlags)&(sqTaskRun|sqOverflow) != 0 {
+	if r.unseen() > 0 || r.hasWork() {
 		r.enter(enterGetEvents)
 	}
 }

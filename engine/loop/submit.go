@@ -41,8 +41,8 @@ func (t *batch) clear() {
 	t.sends, t.room = t.sends[:0], t.room[:0]
 }
 
-// submittable tells whether a send of that many bytes goes by the ring. A dialed connection comes to the ring here, when it is used for the second time. A small send behind
-// a large one is of a stream, whose receiver may be slow: the core must know at once when the kernel takes no more.
+// submittable tells whether a send of that many bytes goes by the ring. A dialed connection that the ring could not receive for at first comes to it here, when it is used
+// for the second time. A small send behind a large one is of a stream, whose receiver may be slow: the core must know at once when the kernel takes no more.
 func (c *Conn) submittable(size int) bool {
 	if size > largestSubmit {
 		c.flags |= sentMuch
@@ -53,13 +53,14 @@ func (c *Conn) submittable(size int) bool {
 	if t := &c.loop.uring.coming; len(t.room)+size > cap(t.room) {
 		return false
 	}
-	c.prompt()
 	if c.flags&(isArmed|isSlow) == isArmed {
+		c.prompt()
 		return true
 	}
-	if c.origin != nil || c.flags&isPrompt == 0 || !c.armable() {
+	if c.origin != nil || c.flags&hasSent == 0 || !c.armable() {
 		return false
 	}
+	c.prompt()
 	sysEpollCtl(c.loop.epoll, unix.EPOLL_CTL_DEL, c.fd, &unix.EpollEvent{})
 	c.arm()
 	return true
@@ -162,7 +163,12 @@ func (c *Conn) sendOver(b []byte) {
 		c.flags &^= hasShort
 		c.demote()
 	}
-	if c.out != nil || c.feeder != nil || c.flags&(wantsFIN|isDraining|isLingering|hasFailed) != 0 {
+	if c.goesOn() {
 		c.work(0)
 	}
+}
+
+// goesOn tells whether something waits behind a send of the ring.
+func (c *Conn) goesOn() bool {
+	return c.out != nil || c.feeder != nil || c.flags&(wantsFIN|isDraining|isLingering|hasFailed) != 0
 }

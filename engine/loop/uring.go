@@ -9,20 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uring is the second driver: what is hot goes by the ring, everything else as with epoll, whose descriptor the ring watches. The ring receives for a connection
-// (isArmed) that was accepted and is open, or was dialed and is used for the second time; small sends are submitted together, once a turn. A connection that is spliced,
-// moves bulk, has a peer that does not keep up or is about to end goes back to epoll for good (isSlow).
+// uring is the second driver: what is hot goes by the ring, everything else as with epoll, whose descriptor the ring watches. The ring tells of clients that wait and of
+// connects that are over, and receives for a connection (isArmed) that was accepted or connected; small sends are submitted together, once a turn. A connection that is
+// spliced, moves bulk, has a peer that does not keep up or has finished goes back to epoll for good (isSlow).
 //
 // The order of bytes rests on one rule: who is armed is never read from by a system call, and who is pending is never written to by one.
 type uring struct {
 	*ring
-	inUse   int32 // the buffer that a core looks at, or -1
-	coming  batch // of sends, to be submitted
-	flying  batch // was submitted, so it is over
-	seen    int   // of flying, what was gone on behind
-	leaving int   // descriptors that are closed as soon as the ring lets go of them
-	watched bool  // the ring watches epoll
-	ready   bool  // epoll has events
+	inUse   int32       // the buffer that a core looks at, or -1
+	coming  batch       // of sends, to be submitted
+	flying  batch       // was submitted, so it is over
+	seen    int         // of flying, what was gone on behind
+	leaving int         // descriptors that are closed as soon as the ring lets go of them
+	watched bool        // the ring watches epoll
+	ready   bool        // epoll has events
+	late    []*Conn     // see registerLate
+	lateAt  wire.Time   // when they are registered
+	waking  []*Listener // are to be polled again
 }
 
 // What a completion is of: the highest bits of what the kernel gives back; below stand the generation and the descriptor.
@@ -31,6 +34,8 @@ const (
 	ofReceive
 	ofSend
 	ofEpoll
+	ofConnect
+	ofListener
 )
 
 const ofMask = 0xff << 56
@@ -66,13 +71,27 @@ func (c *Conn) arm() {
 func (c *Conn) demote() {
 	if c.flags&(isArmed|isSlow) == isArmed {
 		c.flags |= isSlow
-		c.cancel()
+		c.cancel(ofReceive)
+	}
+	if c.flags&isLate != 0 {
+		c.register()
 	}
 }
 
-func (c *Conn) cancel() {
-	s, _ := c.loop.uring.next()
-	s.op, s.fd, s.flags, s.addr = opCancel, -1, sqeSkipSuccess, c.token(ofReceive)
+func (c *Conn) cancel(of uint64) { c.loop.uring.cancel(c.token(of)) }
+
+func (u *uring) cancel(token uint64) {
+	s, _ := u.next()
+	s.op, s.fd, s.flags, s.addr = opCancel, -1, sqeSkipSuccess, token
+}
+
+// watch has the ring receive, or epoll watch what the ring cannot receive for.
+func (c *Conn) watch() {
+	if c.armable() {
+		c.arm()
+	} else {
+		c.register()
+	}
 }
 
 // turnRing is the second half of a turn: it looks for what the ring and epoll have, and handles it.
@@ -104,13 +123,14 @@ func (l *Loop) waitRing() {
 		s, _ := u.next()
 		s.op, s.fd, s.opFlags, s.user = opPoll, l.epoll, unix.POLLIN, ofEpoll
 	}
-	u.look()
-	u.takeOff()
-	if u.done() || len(u.flying.sends) > 0 || len(u.coming.sends) > 0 || l.isBusy() {
+	u.pollListeners()
+	l.watchLate()
+	if !l.isIdle() {
+		u.look()
+		u.takeOff()
 		return
 	}
-	if len(l.fresh) > 0 {
-		l.register()
+	if l.register(); l.isBusy() {
 		return
 	}
 	count(&l.stats.Waits)
@@ -119,6 +139,25 @@ func (l *Loop) waitRing() {
 		patience = time.Duration(ms) * time.Millisecond
 	}
 	u.wait(patience)
+	u.takeOff()
+}
+
+// fewSends may be submitted by the call that sleeps: the scheduler takes back the processor from a longer one.
+const fewSends = 4
+
+// isIdle tells whether the ring has nothing to be looked at and the loop nothing to do, so that one call may submit what is there and sleep. Behind a send nothing
+// may wait then: who sleeps does not go on.
+func (l *Loop) isIdle() bool {
+	u := l.uring
+	if l.isBusy() || u.done() || u.hasWork() || len(u.flying.sends) > 0 || len(u.coming.sends) > fewSends {
+		return false
+	}
+	for _, p := range u.coming.sends {
+		if p.conn != nil && p.conn.goesOn() {
+			return false
+		}
+	}
+	return true
 }
 
 // complete handles what the ring has done. It begins where it ended, even if a core panicked.
@@ -136,6 +175,14 @@ func (l *Loop) complete() {
 			}
 		case ofEpoll:
 			u.watched, u.ready = false, true
+		case ofConnect:
+			l.connectOver(&e)
+		case ofListener:
+			if n := l.slots[uint32(e.user)].listener; n != nil && n.token() == e.user {
+				n.polled = false
+				u.wake(n)
+				n.accept()
+			}
 		}
 	}
 	u.publish()
@@ -196,6 +243,7 @@ func (c *Conn) disarmed(errno syscall.Errno, ended bool) {
 	events := uint32(unix.EPOLLIN)
 	switch {
 	case ended:
+		c.flags |= tookFIN
 		events |= unix.EPOLLRDHUP
 	case errno != 0 && errno != unix.ECANCELED && errno != unix.ENOBUFS:
 		c.flags |= hasTaken
@@ -203,7 +251,11 @@ func (c *Conn) disarmed(errno syscall.Errno, ended bool) {
 		events |= unix.EPOLLERR
 	}
 	c.work(events)
-	if c.flags&isGone == 0 {
+	switch {
+	case c.flags&isGone != 0:
+	case ended && c.flags&(isWritable|isReadable|hasFailed) == isWritable:
+		c.loop.registerLate(c)
+	default:
 		c.register()
 	}
 }
