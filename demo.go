@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -139,9 +140,12 @@ func readDemoOptions(args []string, s streams) (demoOptions, error) {
 	} else if _, port, err := net.SplitHostPort(o.webui); err != nil || !isPort(port) {
 		return o, misused(f, "%q is not an address with a port, such as 127.0.0.1:9443", o.webui)
 	}
-	o.fallback, o.keep, o.log = loopback(appliance.PortFallback+o.offset), o.dir != "", newLog(s.err, l)
+	o.fallback, o.keep, o.grace, o.log = loopback(appliance.PortFallback+o.offset), o.dir != "", demoGrace, newLog(s.err, l)
 	return o, nil
 }
+
+// demoGrace leaves half of the two seconds in which the demo promises to end for everything else.
+const demoGrace = time.Second
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 

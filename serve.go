@@ -42,6 +42,7 @@ type serveOptions struct {
 	driver   loop.Driver   // of the loops; empty: loop.Auto
 	takeover bool          // replace the process that runs on the folder, if there is one
 	drain    time.Duration // how long connections may stay when this process is replaced; 0: half a day
+	grace    time.Duration // how long connections have to end at the end; 0: the engine's default
 	log      *slog.Logger
 }
 
@@ -147,7 +148,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 		return err
 	}
 	a.engine = engine.New(engine.Options{
-		Loops: o.loops, Driver: o.driver, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
+		Loops: o.loops, Driver: o.driver, Grace: o.grace, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
 		Memory: connectionMemory(),
 		Alert:  func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})

@@ -31,7 +31,7 @@ func TestDemoServesItsFourServicesAndLeavesNothingBehind(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", label, err)
 		}
-		c.Close()
+		defer c.Close() // open when the demo is told to end, and deaf to what it says
 	}
 	code, body, _ := command(t, "", "curl", "-sS", "-i", "http://"+d.address(t, "WEB")+"/headers")
 	if code != 0 || !strings.Contains(body, "200 OK") || !strings.Contains(body, "Set-Cookie: SERVERID=") || !strings.Contains(strings.ToLower(body), "x-forwarded-for") {
