@@ -106,7 +106,7 @@ func (c *command) options() []option {
 	return append(out, common()...)
 }
 
-// parse reads flags, which may stand anywhere, and positional arguments. "--" ends the flags.
+// parse reads flags, which may stand anywhere, and positional arguments. "--" ends the flags. A switch may be followed by true or false.
 func (s *session) parse(args []string) error {
 	s.flags = map[string][]string{}
 	known := map[string]option{}
@@ -128,6 +128,10 @@ func (s *session) parse(args []string) error {
 		}
 		name, value, hasValue := strings.Cut(text, "=")
 		o, exists := known[name]
+		if exists && o.Value == "" && !hasValue && i+1 < len(args) && (args[i+1] == "true" || args[i+1] == "false") {
+			i++
+			value, hasValue = args[i], true
+		}
 		switch {
 		case !isFlag || !exists:
 			return s.misused("there is no flag %s", args[i])
