@@ -13,6 +13,7 @@ const (
 	etherIPv6 = 0x86dd
 
 	arpRequest = 1
+	arpReply   = 2
 
 	icmpv6        = 58
 	solicitation  = 135
@@ -34,10 +35,23 @@ func ethernet(to, from net.HardwareAddr, kind uint16, payload []byte) []byte {
 
 // arp returns a request frame; sender is unspecified in a probe and the address itself in an announcement (RFC 5227).
 func arp(from net.HardwareAddr, sender, wanted netip.Addr) []byte {
-	b := []byte{0, 1, 8, 0, 6, 4, 0, arpRequest}
+	return ethernet(broadcast, from, etherARP, arpBody(arpRequest, from, sender, make([]byte, 6), wanted))
+}
+
+// arpTo is a request to one machine alone.
+func arpTo(to, from net.HardwareAddr, sender, wanted netip.Addr) []byte {
+	return ethernet(to, from, etherARP, arpBody(arpRequest, from, sender, make([]byte, 6), wanted))
+}
+
+// arpAnnouncement is the other form of an announcement, an answer that nobody asked for: some machines learn from this one only.
+func arpAnnouncement(from net.HardwareAddr, own netip.Addr) []byte {
+	return ethernet(broadcast, from, etherARP, arpBody(arpReply, from, own, from, own))
+}
+
+func arpBody(operation byte, from net.HardwareAddr, sender netip.Addr, to net.HardwareAddr, wanted netip.Addr) []byte {
+	b := []byte{0, 1, 8, 0, 6, 4, 0, operation}
 	b = append(append(b, from...), sender.AsSlice()...)
-	b = append(append(b, make([]byte, 6)...), wanted.AsSlice()...)
-	return ethernet(broadcast, from, etherARP, b)
+	return append(append(b, to...), wanted.AsSlice()...)
 }
 
 // arpOwner returns which address a frame claims and for whom: the sender of any ARP packet, and who probes for the same address at the same time.
@@ -59,10 +73,20 @@ func arpOwner(frame []byte) (netip.Addr, net.HardwareAddr) {
 
 // solicit returns a frame that asks for wanted from the unspecified address, as in duplicate address detection (RFC 4862, 5.4.2).
 func solicit(from net.HardwareAddr, wanted netip.Addr) []byte {
+	return discovery(from, netip.IPv6Unspecified(), solicitedNode(wanted), solicitation, 0, wanted, nil)
+}
+
+// solicitFrom asks for wanted from an address that the answer is sent to.
+func solicitFrom(from net.HardwareAddr, own, wanted netip.Addr) []byte {
+	return discovery(from, own, solicitedNode(wanted), solicitation, 0, wanted, append([]byte{1, 1}, from...))
+}
+
+// solicitedNode is the group in which the owner of an address hears questions (RFC 4291, 2.7.1).
+func solicitedNode(wanted netip.Addr) netip.Addr {
 	group := netip.MustParseAddr("ff02::1:ff00:0").As16()
 	low := wanted.As16()
 	copy(group[13:], low[13:])
-	return discovery(from, netip.IPv6Unspecified(), netip.AddrFrom16(group), solicitation, 0, wanted, nil)
+	return netip.AddrFrom16(group)
 }
 
 // advertise returns an unsolicited advertisement of own to all nodes, which replaces what they know (RFC 4861, 7.2.6).

@@ -68,7 +68,7 @@ func (g *gate) write() error {
 
 // commit writes the whole table in one transaction.
 func (g *gate) commit() error {
-	doors, err := guarded()
+	doors, err := openings()
 	if err != nil {
 		return err
 	}
@@ -139,6 +139,38 @@ func (g *gate) sets(c *nftables.Conn, t *nftables.Table) (s gateSets, err error)
 	return s, err
 }
 
+// whole tells whether all of the table is in the kernel: every chain, and as many rules in each as there should be.
+func (g *gate) whole() (bool, error) {
+	doors, err := openings()
+	if err != nil {
+		return false, err
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return false, err
+	}
+	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyNetdev)
+	if err != nil {
+		return false, err
+	}
+	rules := map[string]int{}
+	for _, d := range directions {
+		rules[d.name] = len(gateSets{lease: [2]*nftables.Set{{}, {}}, v4: &nftables.Set{}, v6: &nftables.Set{}}.rules(d))
+		for _, door := range doors {
+			rules[d.chain(door)] = 1
+		}
+	}
+	for _, chain := range all {
+		if wanted := rules[chain.Name]; chain.Table.Name == leaseTable && wanted > 0 {
+			list, err := c.GetRules(chain.Table, chain)
+			if err == nil && len(list) == wanted {
+				delete(rules, chain.Name)
+			}
+		}
+	}
+	return len(rules) == 0, nil
+}
+
 // remove takes the table away, if it is there.
 func (g *gate) remove() error {
 	c, err := nftables.New()
@@ -163,9 +195,9 @@ type door struct {
 	Index int
 }
 
-// guarded lists the interfaces that are gated: all but loopback, by which the node itself talks to its services, and the ports of bridges and bonds: what is for this
+// openings lists the interfaces that are gated: all but loopback, by which the node itself talks to its services, and the ports of bridges and bonds: what is for this
 // machine comes out of the bridge, and the rest is not its own.
-func guarded() ([]door, error) {
+func openings() ([]door, error) {
 	links, err := dump(netlink.LinkList)
 	if err != nil {
 		return nil, err
@@ -231,4 +263,13 @@ func leaseError(op, release string, err error) *appliance.Error {
 		e.Hint = "Without it the pair shares settings and tables, but no addresses. It needs CONFIG_NF_TABLES_NETDEV and CONFIG_NETFILTER_EGRESS."
 	}
 	return e
+}
+
+// release is the version of the running kernel.
+func release() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(name.Release[:])
 }

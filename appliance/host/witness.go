@@ -1,0 +1,248 @@
+package host
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// desk asks and understands: one goroutine owns what was asked and what was told.
+type desk struct {
+	floating *Floating
+	wishes   chan wish
+	news     chan heard
+	asked    map[netip.Addr]*asked
+	told     map[told]time.Duration
+}
+
+// wish is something to be asked: one address, the gateways when it is invalid, or the owner of floating addresses.
+type wish struct {
+	address netip.Addr
+	probe   bool
+}
+
+// asked is what is known of one who is asked.
+type asked struct {
+	on       string
+	hardware net.HardwareAddr // nil: it has not answered the last question; then everybody is asked
+	at       time.Duration
+}
+
+// told is what need not be told again right away.
+type told struct {
+	address netip.Addr
+	owner   [6]byte
+}
+
+const (
+	answerable = time.Second           // how old a question may be that an answer belongs to
+	tellEvery  = 10 * time.Millisecond // how often one claim is told
+	mostTold   = 1024
+)
+
+func newDesk(f *Floating) desk {
+	return desk{floating: f, wishes: make(chan wish, 64), news: make(chan heard, 64), asked: map[netip.Addr]*asked{}, told: map[told]time.Duration{}}
+}
+
+// AskWitness asks one machine of this node's networks, by ARP or neighbour discovery and from the node's own address, whether it is there; the zero Addr stands for the
+// default gateways. An answer comes as an event. Who is in none of the networks is not asked.
+func (f *Floating) AskWitness(a netip.Addr) { f.desk.wish(wish{address: a.Unmap()}) }
+
+// Probe asks once on each interface that has floating addresses, for one of each family and in nobody's name (RFC 5227, RFC 4862), who has it. An owner comes as an event.
+func (f *Floating) Probe() { f.desk.wish(wish{probe: true}) }
+
+// Gateways returns who is asked in place of the zero Addr; empty: there is no default route.
+func (f *Floating) Gateways() []netip.Addr {
+	var out []netip.Addr
+	for _, g := range f.view.Load().gateways {
+		out = append(out, g.address)
+	}
+	return out
+}
+
+// wish never waits: what cannot be asked now is asked in the next round.
+func (d *desk) wish(w wish) {
+	select {
+	case d.wishes <- w:
+	default:
+	}
+}
+
+// heard is called by the ears. What cannot be looked at in time is lost, as it would be in the kernel.
+func (d *desk) heard(h heard) {
+	select {
+	case d.news <- h:
+	default:
+	}
+}
+
+func (d *desk) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-d.wishes:
+			d.ask(w)
+		case h := <-d.news:
+			d.understand(h)
+		}
+	}
+}
+
+func (d *desk) ask(w wish) {
+	v := d.floating.view.Load()
+	switch {
+	case w.probe:
+		v.probe()
+	case w.address.IsValid():
+		d.question(v, w.address, v.toward(w.address))
+	default:
+		for _, g := range v.gateways {
+			d.question(v, g.address, v.from(g.link, g.address))
+		}
+	}
+}
+
+// toward returns the narrowest network that holds a.
+func (v *view) toward(a netip.Addr) Network {
+	n, _ := narrowest(v.own, a)
+	return n
+}
+
+// from returns the address on an interface that a is asked from.
+func (v *view) from(name string, a netip.Addr) Network {
+	here := slices.DeleteFunc(slices.Clone(v.own), func(n Network) bool { return n.Interface != name })
+	if n, ok := narrowest(here, a); ok {
+		return n
+	}
+	for _, n := range here { // a gateway that is in no network of the interface
+		if n.Prefix.Addr().Is4() == a.Is4() {
+			return n
+		}
+	}
+	return Network{}
+}
+
+// question goes to the machine alone that answered the last one, otherwise to all.
+func (d *desk) question(v *view, a netip.Addr, n Network) {
+	e := v.ears[n.Interface]
+	if e == nil || !n.Prefix.IsValid() {
+		return
+	}
+	k := d.asked[a]
+	if k == nil || k.on != n.Interface {
+		k = &asked{on: n.Interface}
+		d.asked[a] = k
+	}
+	own, to := n.Prefix.Addr(), net.HardwareAddr(nil)
+	k.hardware, to = nil, k.hardware
+	k.at = clock(bootTime)
+	switch {
+	case a.Is6():
+		_ = e.say(solicitFrom(e.link.hardware, own, a))
+	case to != nil:
+		_ = e.say(arpTo(to, e.link.hardware, own, a))
+	default:
+		_ = e.say(arp(e.link.hardware, own, a))
+	}
+}
+
+// probe asks for the first address of each family on each interface.
+func (v *view) probe() {
+	first := map[string][2]netip.Addr{}
+	for a, name := range v.floating {
+		pair, i := first[name], 0
+		if a.Is6() {
+			i = 1
+		}
+		if !pair[i].IsValid() || a.Less(pair[i]) {
+			pair[i] = a
+		}
+		first[name] = pair
+	}
+	for name, pair := range first {
+		e := v.ears[name]
+		if e == nil {
+			continue
+		}
+		if pair[0].IsValid() {
+			_ = e.say(arp(e.link.hardware, netip.IPv4Unspecified(), pair[0]))
+		}
+		if pair[1].IsValid() {
+			_ = e.say(solicit(e.link.hardware, pair[1]))
+		}
+	}
+}
+
+// understand tells answers of those who were asked, and claims of floating addresses by others.
+func (d *desk) understand(h heard) {
+	v := d.floating.view.Load()
+	if v.hardware[h.owner] {
+		return
+	}
+	event := appliance.KernelEvent{At: h.at, Address: h.address, Hardware: net.HardwareAddr(h.owner[:]).String(), Interface: h.on.name}
+	if k := d.asked[h.address]; k != nil && h.answer && k.on == h.on.name && clock(bootTime)-k.at < answerable {
+		k.hardware = net.HardwareAddr(h.owner[:])
+		event.Kind = appliance.WitnessAnswered
+		d.floating.tell(event)
+	}
+	if _, floating := v.floating[h.address]; floating && d.fresh(told{h.address, h.owner}) {
+		event.Kind = appliance.OwnerSeen
+		d.floating.tell(event)
+	}
+}
+
+// fresh tells whether a claim was not told just now.
+func (d *desk) fresh(t told) bool {
+	now := clock(bootTime)
+	if last, known := d.told[t]; known && now-last < tellEvery {
+		return false
+	}
+	if len(d.told) >= mostTold {
+		clear(d.told)
+	}
+	d.told[t] = now
+	return true
+}
+
+// Announce tells all neighbours that the floating addresses are here, by gratuitous ARP and unsolicited advertisements. It returns at once. round counts from 0: the
+// first three are told in both forms of ARP, later ones in each by turns. Without the lease nothing leaves.
+func (f *Floating) Announce(round int) {
+	select {
+	case f.rounds <- round:
+	default: // the round before is still being told
+	}
+}
+
+func (f *Floating) announcer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case round := <-f.rounds:
+			f.view.Load().announce(round)
+		}
+	}
+}
+
+func (v *view) announce(round int) {
+	for a, name := range v.floating {
+		e := v.ears[name]
+		switch {
+		case e == nil:
+		case a.Is6():
+			_ = e.say(advertise(e.link.hardware, a))
+		default:
+			if round < 3 || round%2 == 0 {
+				_ = e.say(arp(e.link.hardware, a, a))
+			}
+			if round < 3 || round%2 == 1 {
+				_ = e.say(arpAnnouncement(e.link.hardware, a))
+			}
+		}
+	}
+}
