@@ -3,7 +3,7 @@ package monitor
 import (
 	"context"
 	"fmt"
-	"slices"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -32,24 +32,47 @@ func (s streak) after(good bool, rise, fall int) streak {
 	return s
 }
 
-// entry is all about one server; the monitor's mutex guards it, but for id, job and prepared, which never change.
+// entry is all about one server; the monitor's mutex guards it, but for id, job, prepared and literal, which never change.
 type entry struct {
+	next     time.Time
+	beat     int64         // of the queue
+	index    int           // in that beat, or outside
+	detached bool          // it was replaced or is gone
+	shift    time.Duration // of the second probe, once
+
+	literal netip.AddrPort // of a server that is given by its address
+	streak  streak
+	last    outcome // of the last probe that counted
+	probes  recent[appliance.Probe]
+
+	openedSentence string        // of a port that opened
+	openedIn       time.Duration // in that time, rounded
+	since          time.Time     // of the last change of health
+	badSince       time.Time     // first of the bad probes in a row
+	changes        recent[appliance.HealthChange]
+	cancel         context.CancelFunc
+	waiters        []chan appliance.Probe
+
 	id       string
 	job      job
 	prepared prepared
+}
 
-	streak   streak
-	since    time.Time // of the last change of health
-	last     outcome   // of the last probe that counted
-	badSince time.Time // first of the bad probes in a row
-	probes   []appliance.Probe
-	changes  []appliance.HealthChange
+// newEntry returns what is known of a server that has not been probed.
+func newEntry(id string, j job) *entry {
+	e := &entry{id: id, job: j, prepared: prepare(j), index: outside, streak: streak{health: appliance.Unknown}}
+	if a, err := netip.ParseAddr(j.host); err == nil {
+		e.literal = netip.AddrPortFrom(a.Unmap(), j.port)
+	}
+	return e
+}
 
-	next    time.Time
-	shift   time.Duration // of the second probe, once
-	index   int           // in the queue, or outside
-	cancel  context.CancelFunc
-	waiters []chan appliance.Probe
+// opened is the outcome of a connection that opened. Most take as long as the last one, so the sentence is kept.
+func (e *entry) opened(took time.Duration) outcome {
+	if in := rounded(took); e.openedSentence == "" || in != e.openedIn {
+		e.openedIn, e.openedSentence = in, good("Port %d opened in %s", e.job.port, brief(took)).sentence()
+	}
+	return outcome{good: true, what: strings.TrimSuffix(e.openedSentence, ".")}
 }
 
 // record counts a probe and tells whether the health changed. A probe that this appliance itself could not make proves nothing about the server.
@@ -64,7 +87,7 @@ func (e *entry) record(p appliance.Probe, o outcome) bool {
 		e.badSince = p.At
 	}
 	e.last = o
-	e.probes = keep(e.probes, p)
+	e.probes.add(p)
 	before := e.streak.health
 	e.streak = e.streak.after(o.good, e.job.rise, e.job.fall)
 	if e.streak.health == before {
@@ -76,20 +99,14 @@ func (e *entry) record(p appliance.Probe, o outcome) bool {
 
 func (e *entry) change(h appliance.Health, at time.Time, sentence string) {
 	e.since = at
-	e.changes = keep(e.changes, appliance.HealthChange{At: at, Health: h, Sentence: sentence})
+	e.changes.add(appliance.HealthChange{At: at, Health: h, Sentence: sentence})
 }
 
-// keep appends x and drops the oldest beyond appliance.KeptProbes.
-func keep[T any](list []T, x T) []T {
-	if len(list) >= appliance.KeptProbes {
-		list = slices.Delete(list, 0, len(list)-appliance.KeptProbes+1)
-	}
-	return append(list, x)
-}
-
-// plan sets the next probe an interval after the last one began, at once when that is past.
+// plan sets the next probe an interval after the one that began was due, so that servers stay as far apart as they were even if one of them had to wait. One that
+// waited for more than half an interval leaves out what it missed. When the next probe is past, because this one took so long, it is due at once.
 func (e *entry) plan(began, now time.Time) {
-	e.next = began.Add(e.job.interval + e.shift)
+	missed := max(0, began.Sub(e.next)+e.job.interval/2) / e.job.interval
+	e.next = e.next.Add((missed+1)*e.job.interval + e.shift)
 	e.shift = 0
 	if e.next.Before(now) {
 		e.next = now
@@ -101,7 +118,7 @@ func (e *entry) recall(h appliance.ServerHealth) {
 	if h.Health != appliance.Up && h.Health != appliance.Down {
 		return
 	}
-	e.streak.health, e.since, e.probes, e.changes = h.Health, h.Since, h.Probes, h.Changes
+	e.streak.health, e.since, e.probes, e.changes = h.Health, h.Since, recentOf(h.Probes), recentOf(h.Changes)
 	e.last = outcome{good: h.Health == appliance.Up, what: strings.TrimSuffix(h.Sentence, ".")}
 }
 
@@ -109,7 +126,7 @@ func (e *entry) recall(h appliance.ServerHealth) {
 func (e *entry) report(now time.Time) appliance.ServerHealth {
 	return appliance.ServerHealth{
 		Health: e.streak.health, Since: e.since, Sentence: e.sentence(now), Next: e.next,
-		Probes: slices.Clone(e.probes), Changes: slices.Clone(e.changes),
+		Probes: e.probes.all(), Changes: e.changes.all(),
 	}
 }
 

@@ -94,14 +94,16 @@ func TestHistoryIsBounded(t *testing.T) {
 		o := outcome{good: i%2 == 0, what: fmt.Sprint(i)}
 		e.record(appliance.Probe{Sentence: o.what}, o)
 	}
-	if len(e.probes) != appliance.KeptProbes || len(e.changes) != appliance.KeptProbes {
-		t.Fatalf("%d probes, %d changes are kept", len(e.probes), len(e.changes))
+	probes, changes := e.probes.all(), e.changes.all()
+	if len(probes) != appliance.KeptProbes || len(changes) != appliance.KeptProbes {
+		t.Fatalf("%d probes, %d changes are kept", len(probes), len(changes))
 	}
-	last := fmt.Sprint(3*appliance.KeptProbes - 1)
-	if e.probes[appliance.KeptProbes-1].Sentence != last || e.changes[appliance.KeptProbes-1].Sentence != last {
-		t.Errorf("the newest is not last: %+v", e.probes)
+	for i := range appliance.KeptProbes {
+		if want := fmt.Sprint(2*appliance.KeptProbes + i); probes[i].Sentence != want || changes[i].Sentence != want {
+			t.Errorf("%s and %s are in the place of %s", probes[i].Sentence, changes[i].Sentence, want)
+		}
 	}
-	if c := cap(e.probes); c > 3*appliance.KeptProbes {
+	if c := cap(e.probes.list); c > 2*appliance.KeptProbes {
 		t.Errorf("the list grew to %d", c)
 	}
 }
@@ -121,5 +123,26 @@ func TestForeignTextIsInert(t *testing.T) {
 	}
 	if got := quoted(strings.Repeat("é", 5000)); got != `"`+strings.Repeat("é", maxQuoted)+`…"` {
 		t.Errorf("cut at the wrong place: %s", got)
+	}
+}
+
+func TestTheNextProbeKeepsItsPlace(t *testing.T) {
+	due := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		late, took, shift, next time.Duration
+	}{
+		{0, 0, 0, 4 * time.Second},
+		{-10 * time.Millisecond, 0, 0, 4 * time.Second},
+		{time.Second, time.Millisecond, 0, 4 * time.Second},
+		{3 * time.Second, time.Millisecond, 0, 8 * time.Second}, // not a second behind this one
+		{time.Hour, time.Millisecond, 0, time.Hour + 4*time.Second},
+		{0, 5 * time.Second, 0, 5 * time.Second},
+		{0, 0, -time.Second, 3 * time.Second},
+	} {
+		e := entry{job: job{interval: 4 * time.Second}, next: due, shift: c.shift}
+		began := due.Add(c.late)
+		if e.plan(began, began.Add(c.took)); e.next.Sub(due) != c.next || e.shift != 0 {
+			t.Errorf("%+v: next %s behind", c, e.next.Sub(due))
+		}
 	}
 }

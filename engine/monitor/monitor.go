@@ -1,8 +1,8 @@
 // Package monitor checks the health of real servers: it probes each of them as its service's Monitor says, counts good and bad probes in a row, keeps the last
 // results, and says in one sentence why a server is up or down.
 //
-// One scheduler goroutine sleeps until the next probe is due (a heap by time); each probe runs in a goroutine that lives only as long as the probe does, at most one
-// per server and MaxProbes at once. A server that does not answer therefore costs a goroutine and a descriptor for its timeout and delays nobody else.
+// One scheduler goroutine sleeps until the next probes are due (see queue); each probe runs in a goroutine that lives only as long as the probe does, at most one
+// per server and MaxProbes at once. Only what merely sees whether a port opens needs no goroutine (see knocker). A server that does not answer therefore costs a goroutine and a descriptor for its timeout and delays nobody else.
 package monitor
 
 import (
@@ -51,7 +51,7 @@ type Monitor struct {
 	services map[string]*appliance.VirtualService // as they were applied last
 	bodies   []appliance.Script
 	entries  map[string]*entry
-	queue    queue        // entries whose probe is not under way, by time
+	queue    queue        // entries whose probe is not under way
 	busy     int          // goroutines that probe or close a connection politely
 	news     []transition // not yet told
 	telling  bool         // somebody is telling news
@@ -74,6 +74,7 @@ func New(options Options) *Monitor {
 	if m.now == nil {
 		m.now = time.Now
 	}
+	m.queue = queue{epoch: m.now(), beats: map[int64][]*entry{}}
 	return m
 }
 

@@ -66,7 +66,12 @@ func brief(d time.Duration) string {
 	if d >= 10*time.Second {
 		return fmt.Sprintf("%d s", int(d/time.Second))
 	}
-	return fmt.Sprintf("%d ms", max(1, int((d+time.Millisecond/2)/time.Millisecond)))
+	return fmt.Sprintf("%d ms", rounded(d)/time.Millisecond)
+}
+
+// rounded is a time as brief writes it, as long as that is less than ten seconds.
+func rounded(d time.Duration) time.Duration {
+	return max(1, (d+time.Millisecond/2)/time.Millisecond) * time.Millisecond
 }
 
 // unopened says why a connection could not be opened.

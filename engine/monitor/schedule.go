@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"container/heap"
 	"context"
 	"hash/fnv"
 	"math"
@@ -12,47 +11,17 @@ import (
 	"evenkeel/appliance"
 )
 
-// slack is how early a probe may start, so that one turn of the scheduler starts many.
-const slack = 10 * time.Millisecond
-
 // stagger is how far apart the first probes of servers that came together are, on average.
 const stagger = time.Millisecond
 
-// queue is a heap of entries by the time of their next probe.
-type queue []*entry
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].next.Before(q[j].next) }
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push adds an entry.
-func (q *queue) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*q)
-	*q = append(*q, e)
-}
-
-// Pop removes the last entry.
-func (q *queue) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	e.index = outside
-	return e
-}
-
-// outside is the index of an entry that is not queued.
-const outside = -1
+// stretch is how much wider than the first probes their second ones are apart, at most.
+const stretch = 4
 
 // Run probes until the context ends, then waits for the probes under way and returns nil.
 func (m *Monitor) Run(ctx context.Context) error {
 	var probes sync.WaitGroup
 	defer probes.Wait()
-	if m.knocks = m.openKnocks(); m.knocks != nil {
+	if m.knocks = openKnocker(m); m.knocks != nil {
 		probes.Go(func() { m.knocks.run(ctx) })
 	}
 	timer := time.NewTimer(0)
@@ -70,31 +39,43 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 // launch starts what is due and returns how long nothing will be.
 func (m *Monitor) launch(ctx context.Context, probes *sync.WaitGroup) time.Duration {
-	knocks := map[*entry]netip.AddrPort{}
-	defer func() {
-		for e, to := range knocks {
-			m.knocks.begin(ctx, e, to)
+	for ctx.Err() == nil {
+		knocks, wait := m.begin(ctx, probes)
+		if len(knocks) > 0 {
+			m.knocks.try(ctx, knocks)
+			continue
 		}
-	}()
+		if m.knocks != nil {
+			wait = min(wait, m.knocks.late(ctx))
+		}
+		return wait
+	}
+	return 0
+}
+
+// begin starts the goroutines of what is due and returns a handful of knocks, or how long nothing will be due.
+func (m *Monitor) begin(ctx context.Context, probes *sync.WaitGroup) (knocks []knock, wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	for len(m.queue) > 0 && m.busy < MaxProbes && ctx.Err() == nil {
-		e := m.queue[0]
-		if wait := e.next.Sub(now); wait > slack {
-			return wait
+	if m.knocks != nil {
+		knocks = m.knocks.handful[:0]
+	}
+	for m.busy < MaxProbes && len(knocks) < handful {
+		e, wait := m.queue.take(now)
+		if e == nil {
+			return knocks, wait
 		}
-		heap.Pop(&m.queue)
 		m.busy++
-		if to, ok := m.suits(e); ok && m.knocks != nil {
-			knocks[e] = to
+		if to, ok := m.suits(e); ok {
+			knocks = append(knocks, knock{entry: e, to: to})
 			continue
 		}
 		probing, cancel := context.WithCancel(ctx)
 		e.cancel = cancel
 		probes.Go(func() { m.once(probing, cancel, e) })
 	}
-	return time.Hour
+	return knocks, idleWait
 }
 
 // once is the goroutine of one probe of e. Its slot is free only after the connection was closed politely; the result counts before.
@@ -116,7 +97,7 @@ func (m *Monitor) once(ctx context.Context, cancel context.CancelFunc, e *entry)
 // finish counts a result, unless e was replaced or the probe was cancelled meanwhile, and plans the next probe.
 func (m *Monitor) finish(ctx context.Context, e *entry, p appliance.Probe, o outcome) {
 	m.mu.Lock()
-	if m.entries[e.id] != e {
+	if e.detached {
 		m.mu.Unlock()
 		return
 	}
@@ -124,14 +105,49 @@ func (m *Monitor) finish(ctx context.Context, e *entry, p appliance.Probe, o out
 		m.count(e, p, o)
 	}
 	e.cancel = nil
-	e.plan(p.At, m.now())
-	heap.Push(&m.queue, e)
-	first := e.index == 0
+	first := m.again(e, p.At)
 	m.mu.Unlock()
 	if first { // the scheduler sleeps until another time
 		m.nudge()
 	}
 	m.tell()
+}
+
+// settle is finish for knocks, which have no context of their own; it frees their slots. It tells whether the scheduler may sleep for too long.
+func (m *Monitor) settle(ctx context.Context, list []knock) (sooner bool) {
+	if len(list) == 0 {
+		return false
+	}
+	m.mu.Lock()
+	sooner = m.busy >= MaxProbes
+	m.busy -= len(list)
+	counts := ctx.Err() == nil
+	for i := range list {
+		e := list[i].entry
+		if e.detached {
+			continue
+		}
+		if counts {
+			p, o := m.result(&list[i])
+			m.count(e, p, o)
+		}
+		if m.again(e, list[i].began) {
+			sooner = true
+		}
+	}
+	told := len(m.news) == 0
+	m.mu.Unlock()
+	if !told {
+		m.tell()
+	}
+	return sooner
+}
+
+// again queues e for its next probe and tells whether nothing is earlier. It begins in a later beat, however short the interval is.
+func (m *Monitor) again(e *entry, began time.Time) bool {
+	now := m.now()
+	e.plan(began, now)
+	return m.queue.put(e, max(m.queue.nearest(e.next), m.queue.beatAt(now)+1))
 }
 
 func (m *Monitor) count(e *entry, p appliance.Probe, o outcome) {
@@ -162,7 +178,7 @@ func (m *Monitor) place(id string, j job, now time.Time, fresh int) {
 	if old != nil && old.job == j {
 		return
 	}
-	e := &entry{id: id, job: j, prepared: prepare(j), index: outside, streak: streak{health: appliance.Unknown}}
+	e := newEntry(id, j)
 	m.entries[id] = e
 	first := m.spread(e, fresh, min(j.interval, time.Second))
 	e.next = now.Add(first)
@@ -178,19 +194,19 @@ func (m *Monitor) place(id string, j job, now time.Time, fresh int) {
 		m.freeze(e, now)
 		return
 	}
-	heap.Push(&m.queue, e)
+	m.queue.put(e, m.queue.nearest(e.next))
 }
 
 // spread returns a part of at most width that depends on the id alone, so that many servers are not all probed in the same moment, and remembers how to
-// stretch that part over the interval at the second probe.
+// stretch that part over the interval at the second probe: all of it when many came together.
 func (m *Monitor) spread(e *entry, fresh int, width time.Duration) time.Duration {
 	h := fnv.New64a()
 	h.Write([]byte(e.id))
 	// The high bits of FNV hardly differ between ids that differ in their last character; multiplying mixes them.
 	phase := float64(h.Sum64()*0x9E3779B97F4A7C15>>11) / (1 << 53)
-	together := time.Duration(min(fresh, math.MaxInt32)) * stagger
-	e.shift = -time.Duration((1 - phase) * float64(min(e.job.interval/2, together)))
-	return time.Duration(phase * float64(min(width, together)))
+	width = min(width, time.Duration(min(fresh, math.MaxInt32))*stagger)
+	e.shift = -time.Duration((1 - phase) * float64(min(e.job.interval-width, stretch*width)))
+	return time.Duration(phase * float64(width))
 }
 
 // inherit gives e the history of old, and everything else too when only the cadence differs.
@@ -229,15 +245,15 @@ func (m *Monitor) freeze(e *entry, now time.Time) {
 func (m *Monitor) hasten(e *entry) {
 	if e.index != outside {
 		e.next = m.now()
-		heap.Fix(&m.queue, e.index)
+		m.queue.remove(e)
+		m.queue.put(e, m.queue.beatAt(e.next))
 	}
 }
 
 // detach takes e out of the schedule and ends its probe.
 func (m *Monitor) detach(e *entry) {
-	if e.index != outside {
-		heap.Remove(&m.queue, e.index)
-	}
+	m.queue.remove(e)
+	e.detached = true
 	if e.cancel != nil {
 		e.cancel()
 	}
