@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"appliance/control":      nil,
 	"appliance/certificates": nil,
 	"appliance/host":         nil,
+	"appliance/ha":           nil,
 	"appliance/ha/beat":      nil,
 	"appliance/ha/role":      nil,
 	"appliance/demo":         {"engine/dicom", "engine/mllp"},

@@ -12,6 +12,7 @@ type KernelEventKind string
 const (
 	WitnessAnswered KernelEventKind = "witness_answered" // who was asked lives
 	OwnerSeen       KernelEventKind = "owner_seen"       // another machine claims a floating address
+	RivalSeen       KernelEventKind = "rival_seen"       // another machine probes for a floating address, as a node does before it takes it
 	LinkChanged     KernelEventKind = "link_changed"     // an interface got or lost its carrier
 	LeaseRebuilt    KernelEventKind = "lease_rebuilt"    // somebody removed the lease's rules; they are back
 )

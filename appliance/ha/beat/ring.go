@@ -36,7 +36,7 @@ type Ring struct {
 	ready [sha256.Size]byte
 }
 
-// NewRing returns a Ring that accepts all keys and sends with the first of them. One or two keys with different ids other than 0 are needed.
+// NewRing returns a Ring that accepts all keys and seals with the first of them. One or two keys with different ids other than 0 are needed.
 func NewRing(keys []appliance.HeartbeatKey) (*Ring, error) {
 	r := &Ring{}
 	return r, r.Replace(keys, 0)
@@ -61,6 +61,13 @@ func (r *Ring) Replace(keys []appliance.HeartbeatKey, send int) error {
 
 func refuseKeys(sentence string) error {
 	return &appliance.Error{Kind: appliance.Invalid, Op: "read heartbeat keys", Message: sentence, Hint: "Break the pair and make it again: that draws new keys."}
+}
+
+// Use chooses which of the held keys seals from now on; what is not held is not chosen.
+func (r *Ring) Use(key int) {
+	if key >= 0 && key < len(r.keys) {
+		r.send = key
+	}
 }
 
 // Sending returns the number of the key that seals.

@@ -1,0 +1,220 @@
+package ha
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"evenkeel/appliance"
+	"evenkeel/appliance/ha/beat"
+	"evenkeel/appliance/ha/role"
+)
+
+const (
+	tick       = 5 * time.Millisecond   // of the role machine
+	shownEvery = 100 * time.Millisecond // the status is at most so old
+	burst      = 256                    // datagrams of one path before the clock is looked at again
+	lastWords  = 30 * time.Millisecond  // a node that leaves goes on saying so
+	leaveLimit = 8 * time.Second        // and leaves in any case
+	sentKept   = 512                    // sequences whose sending time is remembered
+	reopened   = time.Second            // between two tries to open a path
+)
+
+// loop is the goroutine that owns everything here; nobody else touches it while it runs.
+type loop struct {
+	n      *Node
+	ctx    context.Context
+	bell   int
+	poll   []unix.PollFd
+	buffer []byte // for what comes
+	out    []byte // for what goes
+	filter []bpf.RawInstruction
+	unfair error // why there is no real-time priority
+
+	me       beat.Identity
+	memory   memory
+	reader   *beat.Reader
+	keys     keys
+	paths    []*path
+	witness  witness
+	config   role.Config
+	state    role.State
+	facts    *facts
+	answers  []role.Event // of the kernel to Renew and Drop: given before anything else
+	sendNow  bool
+	sequence uint64
+	sentAt   [sentKept]sentTime
+
+	peer      beat.Beat     // its newest datagram
+	heardAt   time.Duration // when that came
+	round     time.Duration // smoothed
+	decisions decisions
+	last      *lastTakeover
+	drain     drain
+	raising   uint64 // counts the times that addresses are put up
+	waiting   []waiter
+	cloned    time.Duration // the last time that a second machine was seen
+	raisedAt  time.Duration // the last time that the epoch was raised while running
+
+	nextTick, nextSend, nextShow time.Duration
+	late                         time.Duration // the longest that the loop has come too late, since the start
+	leaving                      time.Duration // since then
+	silentAt                     time.Duration // owns nothing and leaves since then
+}
+
+type sentTime struct {
+	sequence uint64
+	at       time.Duration
+}
+
+func newLoop(n *Node, m memory, bell int) (*loop, error) {
+	l := &loop{n: n, bell: bell, memory: m, buffer: make([]byte, 2*beat.Most), out: make([]byte, beat.Most), me: n.id}
+	l.me.Boot, l.me.Nonce = m.Epoch, nonce()
+	if err := l.keys.open(n.o.Membership.Keys); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.filter, err = beat.Filter(l.me.Cluster); err != nil {
+		return nil, &appliance.Error{Kind: appliance.Internal, Op: "make socket filter", Err: err}
+	}
+	l.reader = beat.NewReader(l.me, l.keys.ring)
+	n.counters.Store(&l.reader.Counters)
+	for i, p := range n.paths {
+		l.paths = append(l.paths, newPath(uint8(i), p))
+	}
+	return l, nil
+}
+
+// run is the loop. The thread ends with it, because a thread of real-time priority is not given back.
+func (l *loop) run(ctx context.Context) {
+	runtime.LockOSThread()
+	l.ctx = ctx
+	l.unfair = realTime()
+	l.open(bootTime())
+	l.facts = l.n.facts.Load()
+	l.configure()
+	l.give(role.Event{Kind: role.Start, Yes: l.facts.Healthy, Choice: l.memory.Choice})
+	now := bootTime()
+	l.nextTick, l.nextSend = now, now
+	for !l.over(bootTime()) {
+		l.pause()
+		l.hear()
+		l.read()
+		l.beat()
+	}
+}
+
+// close is called after run. What the machine has not given away by then is dropped: the limit for leaving is over.
+func (l *loop) close() {
+	if l.state.Owner() {
+		if err := l.n.kernel.Drop(); err != nil {
+			l.n.o.Logger.Warn("lease not ended, it ends by itself", "err", err)
+		}
+		l.down()
+	}
+	for _, p := range l.paths {
+		p.close()
+	}
+	for _, w := range l.waiting {
+		w.done <- &appliance.Error{Kind: appliance.Unavailable, Op: "ask the pair", Message: "The heartbeat has ended."}
+	}
+}
+
+// pause waits for a datagram, the bell, or the time.
+func (l *loop) pause() {
+	l.poll = append(l.poll[:0], unix.PollFd{Fd: int32(l.bell), Events: unix.POLLIN})
+	for _, p := range l.paths {
+		if p.socket != nil {
+			l.poll = append(l.poll, unix.PollFd{Fd: int32(p.socket.fd), Events: unix.POLLIN})
+		}
+	}
+	left := min(l.nextTick, l.nextSend) - bootTime()
+	if left <= 0 {
+		return
+	}
+	timeout := unix.NsecToTimespec(int64(left))
+	_, _ = unix.Ppoll(l.poll, &timeout, nil)
+}
+
+// hear reads every path until it is empty; under a flood, until it is time to do something else.
+func (l *loop) hear() {
+	var b beat.Beat
+	for _, p := range l.paths {
+		if p.socket == nil {
+			continue
+		}
+		for range burst {
+			size, from := p.socket.receive(l.buffer)
+			if size < 0 {
+				break
+			}
+			l.datagram(p, l.buffer[:size], from, &b)
+		}
+	}
+}
+
+// read does what others have asked for.
+func (l *loop) read() {
+	if l.poll[0].Revents != 0 {
+		var count [8]byte
+		_, _ = unix.Read(l.bell, count[:])
+	}
+	for range len(l.n.notes) {
+		note := <-l.n.notes
+		note(l)
+	}
+}
+
+// beat does what the time has come for.
+func (l *loop) beat() {
+	now := bootTime()
+	if now >= l.nextTick {
+		l.late = max(l.late, now-l.nextTick)
+		l.nextTick = next(l.nextTick, tick, now)
+		l.configure()
+		l.open(now)
+		l.give(role.Event{Kind: role.Tick})
+	}
+	if now >= l.nextSend {
+		l.nextSend = next(l.nextSend, time.Duration(l.n.settings.Load().Interval), now)
+		l.send()
+	}
+	l.notice()
+	if now >= l.nextShow {
+		l.show(now)
+	}
+}
+
+// next is the time after now in a rhythm that goes on where it was, or begins anew after a pause.
+func next(before, every, now time.Duration) time.Duration {
+	if now-before >= every {
+		return now + every
+	}
+	return before + every
+}
+
+// over tells whether the node has left.
+func (l *loop) over(now time.Duration) bool {
+	if l.leaving == 0 {
+		return false
+	}
+	if l.state.Owner() && now-l.leaving < leaveLimit {
+		l.silentAt = 0
+		return false
+	}
+	if l.silentAt == 0 {
+		l.silentAt = now
+	}
+	return now-l.silentAt >= lastWords
+}
+
+// leave begins the end.
+func (l *loop) leave() {
+	if l.leaving == 0 {
+		l.leaving = bootTime()
+		l.give(role.Event{Kind: role.Leave})
+	}
+}

@@ -1,0 +1,84 @@
+package ha
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// Port is where heartbeats are heard, over UDP.
+const Port = 6694
+
+// Kernel is what a node can do to the machine. No method but Up and Down waits for anything; these two are called beside the loop, one after the other.
+type Kernel interface {
+	Renew(life time.Duration) error // the floating addresses live for so long from now on; never shortens a life
+	Drop() error                    // they do not live any more
+	Up(ctx context.Context) error   // they are on their interfaces
+	Down(ctx context.Context) error // they are off
+	Announce(round int)             // the neighbours are told where they are
+	AskWitness(a netip.Addr)        // one question; the zero address is the default gateway
+	Probe()                         // one question for a floating address on each service interface
+	Gateways() []netip.Addr         // the default gateways that are known; empty: nobody can be asked
+	Events() <-chan appliance.KernelEvent
+}
+
+// Path is one way between the nodes.
+type Path struct {
+	Local     netip.AddrPort // on this node; port 0 means Port
+	Peer      netip.AddrPort // on the other; port 0 means Port
+	Interface string         // for the page; may be empty
+}
+
+// Facts are what the rest of the appliance knows and heartbeats carry.
+type Facts struct {
+	Revision int64    // of the cluster line, running
+	Hash     string   // of its content, 32 hexadecimal digits
+	Digest   [16]byte // of the persistence table
+	Healthy  bool     // the service interfaces have a link, and the engine serves
+	Priority uint8    // the larger one is active, if nothing else decides
+	Version  string   // of the product
+}
+
+// Options is what a Node needs. What is not said to be optional is needed.
+type Options struct {
+	Membership appliance.Membership
+	Dir        string              // folder for what must outlive the process: the epoch, and the timeline
+	Paths      []Path              // nil: one, between the two addresses of the membership; at most beat.Paths
+	Kernel     Kernel              // nil: the pair has no floating addresses, only settings and tables
+	Facts      Facts               // the first ones
+	Settings   appliance.Heartbeat // the first ones; zero: the defaults
+
+	// WitnessKey is shared with the witness node (see Witness). Zero: a witness node cannot be asked. It is no heartbeat key, and does not change with them.
+	WitnessKey appliance.HeartbeatKey
+	// TableAlive tells whether the peer was heard on the connection of the persistence table a moment ago. While it says so, silence on UDP 6694 is no reason to take
+	// over. It must say no at most 150 ms after the last sign of life, and not wait. nil: there is no such connection.
+	TableAlive func() bool
+	// Drain lets requests in flight finish and returns nil when there are none left; its context ends with the limit, or when the switch is off. nil: nothing has to.
+	Drain func(context.Context) error
+	// Resume follows every Drain, when connections may be kept open again. nil: nothing to do.
+	Resume func()
+	// SaveKeys replaces the keys of the stored membership, durably. nil: the key cannot be changed.
+	SaveKeys func(context.Context, []appliance.HeartbeatKey) error
+	// Changed hears what the node does from now on; calls come one after the other, and may skip what was short. nil: nobody asks.
+	Changed func(appliance.Activity)
+	// Limits are sentences about what this pair cannot promise, as main has found out: rights, kernel. nil: none.
+	Limits []string
+	// Logger nil: slog.Default.
+	Logger *slog.Logger
+}
+
+// noKernel is the machine of a pair without floating addresses: who is active is found out all the same, for the settings and the tables.
+type noKernel struct{}
+
+func (noKernel) Renew(time.Duration) error            { return nil }
+func (noKernel) Drop() error                          { return nil }
+func (noKernel) Up(context.Context) error             { return nil }
+func (noKernel) Down(context.Context) error           { return nil }
+func (noKernel) Announce(int)                         {}
+func (noKernel) AskWitness(netip.Addr)                {}
+func (noKernel) Probe()                               {}
+func (noKernel) Gateways() []netip.Addr               { return nil }
+func (noKernel) Events() <-chan appliance.KernelEvent { return nil }

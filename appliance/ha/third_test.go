@@ -1,0 +1,136 @@
+package ha
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/appliance/ha/beat"
+	"evenkeel/appliance/ha/role"
+	"evenkeel/engine/wire/wiretest"
+)
+
+func TestWordIsGivenToOneNodeAtATime(t *testing.T) {
+	const ms = time.Millisecond
+	claim := func(says role.Says) *beat.Beat { return &beat.Beat{Claim: true, Says: uint16(says)} }
+	p := &witnessed{holder: -1, start: wordHolds}
+	for _, step := range []struct {
+		why      string
+		at       time.Duration
+		node     int
+		question *beat.Beat
+		want     bool
+	}{
+		{"a node that owns nothing, right after the witness's start", 10 * ms, 1, claim(0), false},
+		{"the owner, right after the witness's start", 20 * ms, 0, claim(role.Owns), true},
+		{"the other one meanwhile", 30 * ms, 1, claim(role.Owns), false},
+		{"the owner again", 200 * ms, 0, claim(role.Owns), true},
+		{"the other one, when the first word would be over", 240 * ms, 1, claim(0), false},
+		{"the other one, who only asks whether the witness lives", 250 * ms, 1, &beat.Beat{}, true},
+		{"the other one, when the owner is silent", 200*ms + wordHolds, 1, claim(0), true},
+		{"the old owner, who comes back", 500 * ms, 0, claim(role.Owns), false},
+		{"the new owner, who no longer needs it", 510 * ms, 1, &beat.Beat{}, true},
+		{"the old owner then", 520 * ms, 0, claim(0), true},
+	} {
+		if got := p.word(step.node, step.question, step.at); got != step.want {
+			t.Errorf("%s: %v", step.why, got)
+		}
+	}
+}
+
+// startWitness runs a witness for the couple and tells both nodes of it.
+func startWitness(t *testing.T, c *couple) *Witness {
+	t.Helper()
+	key := newKey(77)
+	port := c.left.o.Paths[0].Peer.Port()
+	w, err := NewWitness(WitnessOptions{
+		Listen: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("127.0.0.33"), port)},
+		Pairs:  []WitnessedPair{{Cluster: "00000000000000c1", Nodes: [2]string{"000000000000000a", "000000000000000b"}, Key: key}},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	for _, h := range []*half{c.left, c.right} {
+		h.o.WitnessKey = key
+		h.o.Settings = appliance.NewHeartbeat()
+		h.o.Settings.Witness, h.o.Settings.Asked = appliance.WitnessNode, []netip.Addr{netip.MustParseAddr("127.0.0.33")}
+	}
+	return w
+}
+
+func TestWitnessNodeLetsTheSurvivorTakeOver(t *testing.T) {
+	c := newCouple(t, nil)
+	w := startWitness(t, c)
+	c.settle(t)
+	until(t, "the witness answers both", func() bool { return c.left.Status().Witness.Answers && c.right.Status().Witness.Answers })
+	thaw := c.left.freeze(t)
+	until(t, "right owns the addresses", func() bool { return c.street.owner() == "right" })
+	thaw()
+	c.agree(t, appliance.Passive)
+	if r := w.Rejected(); len(r) != 0 {
+		t.Errorf("the witness has refused %v", r)
+	}
+}
+
+func TestWitnessNodeKeepsOneOwnerWhenTheWireIsCut(t *testing.T) {
+	c := newCouple(t, nil)
+	startWitness(t, c)
+	// Each sends to where nobody listens: they never hear each other, on no path, and both reach the witness.
+	for _, h := range []*half{c.left, c.right} {
+		for i := range h.o.Paths {
+			h.o.Paths[i].Peer = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.44"), h.o.Paths[i].Peer.Port())
+		}
+	}
+	c.left.start(t)
+	c.right.start(t)
+	until(t, "one of them owns the addresses", func() bool { return c.street.owner() != "" })
+	first := c.street.owner()
+	other := c.right
+	if first == "right" {
+		other = c.left
+	}
+	until(t, "the other has given up", func() bool { return other.Activity() == appliance.Cut })
+	if got := c.street.owner(); got != first {
+		t.Errorf("the owner was %s and is %q", first, got)
+	}
+	if s := other.Status(); s.Witness.Answers && !strings.Contains(s.Sentence, "witness") {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWitnessRefusesWhatCannotBe(t *testing.T) {
+	good := WitnessedPair{Cluster: "00000000000000c1", Nodes: [2]string{"000000000000000a", "000000000000000b"}, Key: newKey(1)}
+	for name, change := range map[string]func(*WitnessedPair){
+		"cluster": func(p *WitnessedPair) { p.Cluster = "" },
+		"node":    func(p *WitnessedPair) { p.Nodes[1] = "right" },
+		"key":     func(p *WitnessedPair) { p.Key.Secret = nil },
+	} {
+		p := good
+		change(&p)
+		if _, err := NewWitness(WitnessOptions{Pairs: []WitnessedPair{p}}); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	w, err := NewWitness(WitnessOptions{Listen: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("192.0.2.77"), wiretest.Port(t, 1))}, Pairs: []WitnessedPair{good}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(context.Background()); err == nil {
+		t.Error("an address of another machine is listened on")
+	}
+}
