@@ -20,7 +20,7 @@ const (
 // KernelEvent is one observation of the machine. Only the fields that its kind names are set.
 type KernelEvent struct {
 	Kind      KernelEventKind
-	At        time.Duration // when the kernel had it, not when it was read, on its CLOCK_BOOTTIME: what waited while the process was frozen is told as old
+	At        time.Duration // when the kernel had it, not when it was read, on its CLOCK_BOOTTIME: what waited while the process was frozen is told as old; 0: not known
 	Address   netip.Addr    // of the witness, or the floating one
 	Hardware  string        // of the witness or of the other owner, never one of this machine; as in "02:42:ac:11:00:02"
 	Interface string

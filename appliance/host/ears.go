@@ -102,6 +102,7 @@ type heard struct {
 	address netip.Addr
 	owner   [6]byte
 	answer  bool // to a question of this interface
+	probe   bool // the owner of this hardware address asks in nobody's name who has it (RFC 5227, RFC 4862): it claims nothing yet
 	on      link
 	at      time.Duration
 }
@@ -161,8 +162,7 @@ func clock(id int32) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// understand reads what any machine on the wire may have sent: who has an address, or whose question it is. Probes of others (RFC 5227, RFC 4862: from nobody) claim
-// nothing.
+// understand reads what any machine on the wire may have sent: who has an address, or whose question it is.
 func understand(frame []byte, own [6]byte) (heard, bool) {
 	if len(frame) < headerEthernet {
 		return heard{}, false
@@ -181,9 +181,13 @@ func understandARP(b []byte, own [6]byte, mine bool) (heard, bool) {
 	if len(b) < lengthARP || [6]byte(b) != [6]byte{0, 1, 8, 0, 6, 4} {
 		return heard{}, false
 	}
+	operation := binary.BigEndian.Uint16(b[6:])
 	h := heard{
 		address: netip.AddrFrom4([4]byte(b[14:18])), owner: [6]byte(b[8:14]),
-		answer: mine && binary.BigEndian.Uint16(b[6:]) == arpReply && [6]byte(b[18:24]) == own,
+		answer: mine && operation == arpReply && [6]byte(b[18:24]) == own,
+	}
+	if h.address.IsUnspecified() && operation == arpRequest {
+		h.address, h.probe = netip.AddrFrom4([4]byte(b[24:28])), true
 	}
 	return h, !h.address.IsUnspecified()
 }
@@ -194,12 +198,16 @@ func understandDiscovery(b []byte, from [6]byte, mine bool) (heard, bool) {
 	}
 	const solicited = 0x40
 	message := b[headerIPv6:]
+	target := netip.AddrFrom16([16]byte(message[8:24]))
 	switch {
 	case message[0] == advertisement && message[1] == 0:
-		return heard{address: netip.AddrFrom16([16]byte(message[8:24])), owner: from, answer: mine && message[4]&solicited != 0}, true
+		return heard{address: target, owner: from, answer: mine && message[4]&solicited != 0}, true
 	case message[0] == solicitation && message[1] == 0:
 		source := netip.AddrFrom16([16]byte(b[8:24]))
-		return heard{address: source, owner: from}, !source.IsUnspecified()
+		if source.IsUnspecified() {
+			return heard{address: target, owner: from, probe: true}, true
+		}
+		return heard{address: source, owner: from}, true
 	}
 	return heard{}, false
 }

@@ -22,6 +22,10 @@ import (
 type PairOptions struct {
 	Floating []netip.Addr // the addresses of virtual services; those that were the machine's own before, loopback and unspecified do not float
 	Inherit  bool         // a lease in force goes on: its owner hands over to this process. False: it ends
+
+	// Owned is for a node that was alone until now and serves on these addresses: they live for so long from the first moment of the rules on, without a gap, and they
+	// count as up. Zero: they are gated until Renew.
+	Owned time.Duration
 }
 
 // Floating is what a node of a pair does to the machine: the lease, the addresses that it gates, and who else is on the wire. While there is one, Claim and Release of
@@ -76,18 +80,32 @@ func (f *Floating) begin(ctx, running context.Context, options PairOptions) (err
 	if f.routes, err = subscribe(); err != nil {
 		return internal("watch the network", err)
 	}
-	if err := f.SetFloating(ctx, options.Floating); err != nil {
+	if err := f.settle(ctx, options); err != nil {
 		return err
-	}
-	if !options.Inherit {
-		if err := f.Drop(); err != nil {
-			return err
-		}
 	}
 	for _, run := range []func(context.Context){f.watch, f.desk.run, f.announcer} {
 		f.group.Go(func() { run(running) })
 	}
 	return nil
+}
+
+// settle makes the rules, with the lease that the options want.
+func (f *Floating) settle(ctx context.Context, options PairOptions) error {
+	if options.Owned > 0 { // the table is made for it; it holds no addresses yet
+		if err := f.Renew(options.Owned); err != nil {
+			return err
+		}
+	}
+	if err := f.SetFloating(ctx, options.Floating); err != nil {
+		return err
+	}
+	switch {
+	case options.Owned > 0:
+		return f.Up(ctx)
+	case options.Inherit:
+		return nil
+	}
+	return f.Drop()
 }
 
 // NoPair removes the rules that a process left which was in a pair and was killed: without them nothing would reach the addresses of a node that is in none any more.
@@ -163,7 +181,7 @@ func (f *Floating) Drop() error { return f.leased("drop lease", f.lease.end) }
 
 func (f *Floating) leased(op string, change func() (bool, error)) error {
 	rebuilt, err := change()
-	if rebuilt {
+	if rebuilt && f.view.Load().doors != nil {
 		f.tell(appliance.KernelEvent{Kind: appliance.LeaseRebuilt, At: clock(bootTime)})
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -28,6 +29,7 @@ func TestPairInNamespace(t *testing.T) {
 		"UpAndDown":         upAndDown,
 		"FiveHundred":       fiveHundred,
 		"AfterKill":         pairAfterKill,
+		"MadeWhileServing":  madeWhileServing,
 		"SetWhileUp":        setWhileUp,
 		"WithoutTheRight":   pairWithoutTheRight,
 		"LinkLosesAndFinds": linkLosesAndFinds,
@@ -237,6 +239,48 @@ func pairAfterKill(t *testing.T) {
 	if !n.answers(t, vip) {
 		t.Error("a node without a pair is gated")
 	}
+}
+
+// madeWhileServing makes a pair of a node that serves, and breaks it: its clients notice neither.
+func madeWhileServing(t *testing.T) {
+	n := wired(t)
+	h := newHost(t)
+	must(t, h.Claim(t.Context(), []netip.Addr{vip}))
+	server, err := net.ListenPacket("udp4", "192.168.0.188:7007")
+	must(t, err)
+	var client net.Conn
+	n.within(t, func() { client, err = net.Dial("udp4", "192.168.0.188:7007") })
+	must(t, err)
+	enough, lost := make(chan struct{}), make(chan int)
+	go func() {
+		defer func() { _ = client.Close() }()
+		sent, came, text := 0, 0, make([]byte, 4)
+		for ; ; sent++ {
+			select {
+			case <-enough:
+				lost <- sent - came
+				return
+			default:
+			}
+			_, _ = client.Write(text)
+			_ = server.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if _, _, err := server.ReadFrom(text); err == nil {
+				came++
+			}
+		}
+	}()
+	f, err := h.Pair(t.Context(), PairOptions{Floating: []netip.Addr{vip}, Owned: time.Minute})
+	must(t, err)
+	f.none(t, appliance.LeaseRebuilt)
+	must(t, f.Renew(time.Minute))
+	must(t, f.Close())
+	close(enough)
+	if count := <-lost; count != 0 {
+		t.Errorf("%d datagrams are lost", count)
+	}
+	must(t, server.Close())
+	must(t, h.Release(t.Context(), nil))
+	expectEth0(t)
 }
 
 func setWhileUp(t *testing.T) {

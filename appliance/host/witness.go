@@ -36,6 +36,7 @@ type asked struct {
 type told struct {
 	address netip.Addr
 	owner   [6]byte
+	probe   bool
 }
 
 const (
@@ -52,7 +53,8 @@ func newDesk(f *Floating) desk {
 // default gateways. An answer comes as an event. Who is in none of the networks is not asked.
 func (f *Floating) AskWitness(a netip.Addr) { f.desk.wish(wish{address: a.Unmap()}) }
 
-// Probe asks once on each interface that has floating addresses, for one of each family and in nobody's name (RFC 5227, RFC 4862), who has it. An owner comes as an event.
+// Probe asks once on each interface that has floating addresses, for one of each family and in nobody's name (RFC 5227, RFC 4862), who has it. An
+// owner comes as an event.
 func (f *Floating) Probe() { f.desk.wish(wish{probe: true}) }
 
 // Gateways returns who is asked in place of the zero Addr; empty: there is no default route.
@@ -178,20 +180,23 @@ func (v *view) probe() {
 	}
 }
 
-// understand tells answers of those who were asked, and claims of floating addresses by others.
+// understand tells answers of those who were asked, and claims of floating addresses and probes for them by others. An answer of unknown age is none.
 func (d *desk) understand(h heard) {
 	v := d.floating.view.Load()
 	if v.hardware[h.owner] {
 		return
 	}
 	event := appliance.KernelEvent{At: h.at, Address: h.address, Hardware: net.HardwareAddr(h.owner[:]).String(), Interface: h.on.name}
-	if k := d.asked[h.address]; k != nil && h.answer && k.on == h.on.name && clock(bootTime)-k.at < answerable {
+	if k := d.asked[h.address]; k != nil && h.answer && h.at != 0 && k.on == h.on.name && clock(bootTime)-k.at < answerable {
 		k.hardware = net.HardwareAddr(h.owner[:])
 		event.Kind = appliance.WitnessAnswered
 		d.floating.tell(event)
 	}
-	if _, floating := v.floating[h.address]; floating && d.fresh(told{h.address, h.owner}) {
+	if _, floating := v.floating[h.address]; floating && d.fresh(told{h.address, h.owner, h.probe}) {
 		event.Kind = appliance.OwnerSeen
+		if h.probe {
+			event.Kind = appliance.RivalSeen
+		}
 		d.floating.tell(event)
 	}
 }
