@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Action says what happens to an object.
@@ -280,6 +281,8 @@ func usualOf(v any) any {
 		return NewService(v.Protocol)
 	case *RealServer:
 		return NewRealServer()
+	case *spokenRule:
+		return spokenRule{}
 	}
 	return nil
 }
@@ -290,12 +293,17 @@ func isUsual(usual []leaf, l leaf) bool {
 }
 
 func fieldChange(object, path, from, to string) FieldChange {
-	return FieldChange{Field: path, Name: FieldName(object, path), From: shorten(path, from), To: shorten(path, to)}
+	return FieldChange{Field: path, Name: FieldName(object, path), From: legible(path, from), To: legible(path, to)}
 }
 
-// shorten leaves of each fingerprint in the text of a field what tells it from others.
-func shorten(path, text string) string {
+// legible is the text of a field as people read it: a time, and of each fingerprint what tells it from others.
+func legible(path, text string) string {
 	switch path {
+	case "drain_until":
+		if at, err := time.Parse(time.RFC3339, text); err == nil {
+			return at.UTC().Format("2006-01-02 15:04:05 UTC")
+		}
+		return text
 	case "tls.certificates", "tls.client_ca", "server_tls.ca":
 	default:
 		return text

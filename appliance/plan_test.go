@@ -15,9 +15,13 @@ func TestDiffTellsEachChangeInTheOperatorsWords(t *testing.T) {
 		summary string
 		effect  Effect
 	}{
-		"weight":     {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[1].Weight = 50 }, "HL7: weight of Corepoint2 100 → 50", Keeps},
-		"interval":   {func(c *Config) { c.Cluster.VirtualServices[0].Monitor.Interval = Duration(2 * time.Second) }, "HL7: interval 4s → 2s", Keeps},
-		"drain":      {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Drain }, "HL7: state of Corepoint1 online → drain", Drains},
+		"weight":   {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[1].Weight = 50 }, "HL7: weight of Corepoint2 100 → 50", Keeps},
+		"interval": {func(c *Config) { c.Cluster.VirtualServices[0].Monitor.Interval = Duration(2 * time.Second) }, "HL7: interval 4s → 2s", Keeps},
+		"drain":    {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Drain }, "HL7: state of Corepoint1 online → drain", Drains},
+		"drain for a time": {func(c *Config) {
+			s := c.Cluster.VirtualServices[0].RealServers
+			s[0].State, s[0].DrainUntil = Drain, time.Date(2026, 3, 1, 22, 30, 0, 0, time.UTC)
+		}, "HL7: state of Corepoint1 online → drain, drain until of Corepoint1 none → 2026-03-01 22:30:00 UTC", Drains},
 		"halt":       {func(c *Config) { c.Cluster.VirtualServices[0].RealServers[0].State = Halt }, "HL7: state of Corepoint1 online → halt", Ends},
 		"ports":      {func(c *Config) { c.Cluster.VirtualServices[0].Ports = Ports{{7000, 7001}} }, "HL7: ports 6667 → 7000-7001", Ends},
 		"address":    {func(c *Config) { c.Cluster.VirtualServices[0].Address = netip.MustParseAddr("10.0.0.9") }, "HL7: IP address 192.168.0.189 → 10.0.0.9", Ends},
@@ -78,6 +82,21 @@ func TestAnAddedServiceShowsItsFieldsAndServers(t *testing.T) {
 	for _, f := range p.Changes[0].Fields {
 		if f.Field == "address" && (f.Name != "IP address" || f.To != "192.168.0.189") {
 			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestAnAddedRuleShowsNoDefaults(t *testing.T) {
+	before := hl7()
+	after := before.Clone()
+	after.Cluster.VirtualServices[0].Rules = []Rule{{ID: "r", Label: "closed", Then: []RuleAction{{Kind: DoDeny}}}, {ID: "s", Label: "off", Disabled: true, Then: []RuleAction{{Kind: DoDeny}}}}
+	p := Diff(before, after)
+	if len(p.Changes) != 2 {
+		t.Fatalf("%+v", p)
+	}
+	for i, want := range []int{3, 4} { // label, when, then, and whether it is off
+		if n := len(p.Changes[i].Fields); n != want {
+			t.Errorf("%d fields are told of %s, want %d: %+v", n, p.Changes[i].Label, want, p.Changes[i].Fields)
 		}
 	}
 }

@@ -13,10 +13,11 @@ import (
 	"evenkeel/appliance"
 )
 
-// cutOff lists what a page shows only in part: what is wider than the window, sticks out of a box that hides it, or ends in dots. A line of the log may:
+// cutOff lists what a page shows only in part: what is wider than the window, sticks out of a box that hides it, or ends in dots, and short addresses in two lines. A line of the log may:
 // its title has all of it.
 const cutOff = `(() => {
   const bad = new Set(), name = e => e.tagName.toLowerCase() + '.' + e.className + ' "' + e.textContent.trim().slice(0, 40) + '"';
+  const lines = e => { const range = document.createRange(); range.selectNodeContents(e); return range.getClientRects().length; };
   if (document.documentElement.scrollWidth > innerWidth) bad.add('the page is ' + document.documentElement.scrollWidth + ' wide');
   for (const e of document.querySelectorAll('main *, footer *')) {
     if (e.closest('svg') || !e.offsetParent || getComputedStyle(e).visibility !== 'visible') continue;
@@ -24,6 +25,7 @@ const cutOff = `(() => {
     if (style.position === 'absolute') continue;
     if (!e.matches('input,textarea,[title] .cut') && style.overflowX === 'hidden' && e.scrollWidth > e.clientWidth + 1) bad.add('wide ' + name(e));
     if (!e.matches('input,textarea') && style.overflowY === 'hidden' && e.scrollHeight > e.clientHeight + 1) bad.add('high ' + name(e));
+    if (e.matches('.where') && e.textContent.length <= 15 && lines(e) > 1) bad.add('broken ' + name(e));
     if (e.matches('.addr') && e.textContent.length > 12 && box.width < 60) bad.add('narrow ' + name(e));
     if (e.closest('pre') === null && (box.right > innerWidth + 1 || box.left < -1)) bad.add('out ' + name(e));
   }
@@ -115,6 +117,23 @@ func TestNothingIsCutAtAnyWidth(t *testing.T) {
 	} {
 		steps(t, browser, chromedp.Navigate(r.base+path), chromedp.WaitReady("main"))
 		for _, width := range []int64{360, 500, 761, 900, 1021, 1181, 1300, 1440, 1920} {
+			steps(t, browser, chromedp.EmulateViewport(width, 900))
+			if bad := whatIsCut(t, browser); bad != "" {
+				t.Errorf("%s at %d px:\n%s", path, width, bad)
+			}
+		}
+	}
+}
+
+// TestAShortAddressStandsOnOneLine: beside long summaries, which take what they can get.
+func TestAShortAddressStandsOnOneLine(t *testing.T) {
+	needBrowser(t)
+	r := newRig(t, rigOptions{setUp: true})
+	paint(r)
+	browser := newBrowser(t, r, time.Minute)
+	for _, path := range []string{"/lbadmin/history", "/lbadmin/reports/audit"} {
+		steps(t, browser, chromedp.Navigate(r.base+path), chromedp.WaitReady("td.where"))
+		for _, width := range []int64{360, 761, 900, 1181, 1440, 1920} {
 			steps(t, browser, chromedp.EmulateViewport(width, 900))
 			if bad := whatIsCut(t, browser); bad != "" {
 				t.Errorf("%s at %d px:\n%s", path, width, bad)

@@ -92,12 +92,16 @@ func (c Change) object() string {
 		return "Virtual service"
 	case "real_server":
 		return "Real server of " + c.Of
+	case "rule":
+		return "Rule of " + c.Of
 	case "script":
 		return "Health check script"
 	case "settings":
 		return "Settings"
 	case "local":
 		return "Local Configuration"
+	case "heartbeat":
+		return "Cluster Configuration"
 	}
 	return c.Object
 }
