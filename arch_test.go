@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"appliance/ha":           nil,
 	"appliance/ha/beat":      nil,
 	"appliance/ha/role":      nil,
+	"appliance/sshd":         nil,
 	"appliance/demo":         {"engine/dicom", "engine/mllp"},
 	"engine":                 nil,
 	"engine/wire":            nil,
