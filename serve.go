@@ -149,8 +149,8 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	}
 	a.engine = engine.New(engine.Options{
 		Loops: o.loops, Driver: o.driver, Grace: o.grace, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
-		Memory: connectionMemory(),
-		Alert:  func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
+		Memory: connectionMemory(), Garbage: garbage(),
+		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.heir.give(a.engine)
 	a.rings, a.history = a.newRings(), a.newHistory()
@@ -163,6 +163,14 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 
 // connectionMemory is what connections may hold: half of what the process may have. The rest is for the kernel's buffers, tables, caches and pages.
 func connectionMemory() int64 { return int64(host.Memory() / 2) }
+
+// garbage is how much may pile up in this process, unless the operator has decided it (GOGC).
+func garbage() int64 {
+	if os.Getenv("GOGC") != "" {
+		return 0
+	}
+	return engine.Garbage(host.Memory())
+}
 
 // fallbackPage is what the operator wrote.
 func (a *instance) fallbackPage() string {

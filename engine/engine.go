@@ -40,6 +40,7 @@ type Options struct {
 	Names        names.Options  // how host names are looked up; Changed is the engine's own
 	Certificates Certificates   // whom services' certificates are asked from; nil: services with TLS are refused
 	Memory       int64          // bytes that connections may hold together; when they do, listeners wait. 0: any number
+	Garbage      int64          // bytes of garbage that may pile up under load; main asks Garbage. 0: the runtime's settings stay as they are
 	// Alert is told of what stands in the way of the traffic log or of new clients, and Clear when that is over; nil: nobody is.
 	Alert func(appliance.Alert)
 	Clear func(code string)
@@ -160,6 +161,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	all.Go(func() { e.stapler.Run(ctx) })
 	all.Go(func() { e.keepTickets(ctx) })
 	all.Go(func() { e.watchPressure(ctx) })
+	all.Go(func() { e.runCollector(ctx) })
 	close(e.started)
 	<-ctx.Done()
 	e.drain()

@@ -89,6 +89,7 @@ func TestAtTheMemoryLimitClientsWaitAndAreServedLater(t *testing.T) {
 		}
 	}
 	until(t, "the end of the alert", func() bool { return !alerts.has(codeMemory) })
+	until(t, "the end of it in the log", func() bool { return log.count("accepting again") > 0 })
 	if n, m := log.count("accepting paused"), log.count("accepting again"); n != 1 || m != 1 || alerts.raised != 1 {
 		t.Errorf("paused was said %d times, again %d times, to operators %d times", n, m, alerts.raised)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/engine"
+
+	"golang.org/x/sys/unix"
 )
 
 // Proxy serves the contender's side of the benchmark with the engine until the context ends: it is what runs in the process of its own.
@@ -23,13 +25,22 @@ func Proxy(ctx context.Context, base, loops int, dir string) error {
 		}
 		ids = append(ids, id)
 	}
-	e := engine.New(engine.Options{Loops: loops, Certificates: held, LogsDir: filepath.Join(dir, fmt.Sprintf("logs-%d", base))})
+	e := engine.New(engine.Options{Loops: loops, Certificates: held, Garbage: garbage(), LogsDir: filepath.Join(dir, fmt.Sprintf("logs-%d", base))})
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	if err := e.Apply(ctx, ourConfig(base, ids[0], ids[1])); err != nil {
 		return err
 	}
 	return <-done
+}
+
+// garbage is how much may pile up, as in the appliance.
+func garbage() int64 {
+	var s unix.Sysinfo_t
+	if err := unix.Sysinfo(&s); err != nil {
+		return 0
+	}
+	return engine.Garbage(s.Totalram * uint64(s.Unit))
 }
 
 // ourConfig is the work for the engine, with the defaults of new services.

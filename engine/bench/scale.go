@@ -32,7 +32,7 @@ const (
 
 // Many is the engine as a contender with a large installation. It writes how long the application of one change takes, in milliseconds, and serves.
 func Many(ctx context.Context, out io.Writer) error {
-	e := engine.New(engine.Options{Loops: 1})
+	e := engine.New(engine.Options{Loops: 1, Garbage: garbage()})
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	c := manyConfig()
