@@ -30,8 +30,8 @@ type shard struct {
 	pool         *balance.Pool
 	others       []int64 // connections on the other loops, as last looked at
 	lookedAt     wire.Time
-	responses    *cache.Store // nil: the service keeps none
-	site         *http1.Site  // nil until the first client of HTTP Mode
+	responses    *cache.Store   // nil: the service keeps none
+	sites        [4]*http1.Site // by the way in: 1 by TLS, 2 a stream of HTTP/2; nil until the first client
 	fallback     *seat
 	counters     wire.Counters
 	traffic      stats.Traffic

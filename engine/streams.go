@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"strings"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/http1"
@@ -28,14 +27,17 @@ func (s *shard) web(c wire.Conn) wire.Core {
 
 // http1 returns the core of a client that speaks HTTP/1, or of one stream of a client that speaks HTTP/2.
 func (s *shard) http1(c wire.Conn, secure, stream bool) wire.Core {
-	if s.site == nil {
-		s.site = http1.NewSite(http1.Options{Service: s, Idle: s.lane.idle, Refused: s.refused, Recorder: s, Ruled: s})
+	way := 0
+	if secure {
+		way |= 1
 	}
-	o := http1.Options{Site: s.site, Client: c, Secure: secure, Stream: stream}
-	if t, ok := c.(wire.Secured); ok {
-		o.TLSName = strings.ToLower(t.Secrecy().ServerName)
+	if stream {
+		way |= 2
 	}
-	return http1.New(o)
+	if s.sites[way] == nil {
+		s.sites[way] = http1.NewSite(http1.Options{Service: s, Idle: s.lane.idle, Refused: s.refused, Recorder: s, Ruled: s, Secure: secure, Stream: stream})
+	}
+	return http1.New(http1.Options{Site: s.sites[way], Client: c})
 }
 
 // http2 returns the core of a client that speaks HTTP/2 from its first byte: every stream is a client of HTTP/1 to all that follows.

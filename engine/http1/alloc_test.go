@@ -123,7 +123,7 @@ func TestRequestsDoNotAllocate(t *testing.T) {
 }
 
 func TestIdleConnectionIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(core{}); size > 256 {
+	if size := unsafe.Sizeof(core{}); size > 96 {
 		t.Errorf("an idle connection takes %d bytes", size)
 	}
 }

@@ -16,35 +16,35 @@ type Options struct {
 	Idle    *IdlePool           // the loop's; never nil
 	Secure  bool                // the client came by TLS
 	Stream  bool                // the client is a stream of HTTP/2: one request, whose body may begin long after its head
-	TLSName string              // the server name that it asked for by TLS; empty without
 	Ruled   Ruled               // nil: the service has no rules
 	Refused func(reason string) // told once for each request that is turned away; may be nil
 	// Recorder is told of each request when it is over; nil: nobody is.
 	Recorder wire.Recorder
-	// Site is what the fields that do not speak of the client come to, made once by NewSite for all clients of a service on a loop, which saves each of them
+	// Site is what all fields but Client come to, made once by NewSite for the clients of a service on a loop that come in the same way, which saves each of them
 	// the memory; nil: those fields count.
 	Site *Site
 }
 
-// Site is what all clients of one service have in common on one loop.
+// Site is what the clients of one service that come in the same way have in common on one loop.
 type Site struct {
 	service  wire.Service
 	pool     *IdlePool
 	refused  func(reason string)
 	recorder wire.Recorder
 	ruled    Ruled
+	secure   bool
+	stream   bool
 }
 
 // NewSite returns the site that the options describe.
 func NewSite(o Options) *Site {
-	return &Site{service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, ruled: o.Ruled}
+	return &Site{service: o.Service, pool: o.Idle, refused: o.Refused, recorder: o.Recorder, ruled: o.Ruled, secure: o.Secure, stream: o.Stream}
 }
 
 // core serves one client connection. Between two requests it holds nothing but itself.
 type core struct {
 	*Site
 	client   wire.Conn
-	tlsName  string
 	own      *link     // parked for this client alone, nil when there is none
 	x        *exchange // the request that is being served, nil between two
 	since    wire.Time // when the client last did something, between two requests
@@ -53,15 +53,13 @@ type core struct {
 	armed    wire.Time // when the client's timer fires, or zero; never later than what is due
 	search   search    // for the end of an incomplete head
 	unread   backlog   // what the client has still to take
-	secure   bool
-	stream   bool
-	counted  bool // the rules have seen this head already: it waited for the first chunk of its body
-	ended    bool // the client has finished sending
-	leftover bool // the driver keeps bytes of the client that were offered and not taken
-	paused   bool // the client is paused
-	closing  bool // no further request is to be served
-	served   bool // a request was served
-	over     bool // the client's connection was closed; nothing more is to happen
+	counted  bool      // the rules have seen this head already: it waited for the first chunk of its body
+	ended    bool      // the client has finished sending
+	leftover bool      // the driver keeps bytes of the client that were offered and not taken
+	paused   bool      // the client is paused
+	closing  bool      // no further request is to be served
+	served   bool      // a request was served
+	over     bool      // the client's connection was closed; nothing more is to happen
 }
 
 var _ wire.Core = (*core)(nil)
@@ -71,7 +69,7 @@ func New(o Options) wire.Core {
 	if o.Site == nil {
 		o.Site = NewSite(o)
 	}
-	k := &core{Site: o.Site, client: o.Client, secure: o.Secure, stream: o.Stream, tlsName: o.TLSName}
+	k := &core{Site: o.Site, client: o.Client}
 	k.since = k.now()
 	k.arm(k.limits().ClientTimeout.D())
 	return k

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/request"
@@ -28,13 +29,21 @@ func (k *core) rule(b []byte, h *requestHead) *rules.Decision {
 	}
 	r := &k.pool.ruled
 	*r = h.seen(b, k.client.Peer().Addr(), k.client.Local().Port())
-	r.Secure, r.TLSName = k.secure, k.tlsName
+	r.Secure, r.TLSName = k.secure, k.tlsName()
 	d := k.pool.evaluator.Run(p, r, int64(k.now()), k.counted)
 	k.counted = false
 	if d.Status == 0 {
 		h.obey(b, r, d)
 	}
 	return d
+}
+
+// tlsName is the server name that the client asked for by TLS, in lower case; empty without.
+func (k *core) tlsName() string {
+	if c, ok := k.client.(wire.Secured); ok {
+		return strings.ToLower(c.Secrecy().ServerName)
+	}
+	return ""
 }
 
 // seen is the head as rules see it.

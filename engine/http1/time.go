@@ -149,12 +149,12 @@ func (k *core) lookAtPeers(now wire.Time) {
 }
 
 // backlog is what a peer had still to take when it was looked at: bytes that the driver queues and bytes that the kernel holds.
-type backlog struct{ queued, held int }
+type backlog struct{ queued, held int32 }
 
 // look asks anew and tells whether anything has changed. It costs a system call: it is for timers.
 func (l *backlog) look(c wire.Conn) bool {
 	last := *l
-	*l = backlog{c.Queued(), c.Unacknowledged()}
+	*l = backlog{int32(c.Queued()), int32(c.Unacknowledged())}
 	return *l != last
 }
 

@@ -299,7 +299,7 @@ func (l *Loop) dispatch(event *unix.EpollEvent) {
 // slot returns the place of a descriptor.
 func (l *Loop) slot(fd int32) *slot {
 	for int(fd) >= len(l.slots) {
-		l.slots = append(l.slots, make([]slot, max(64, len(l.slots)))...)
+		l.slots = append(l.slots, make([]slot, max(64, len(l.slots)/8))...) // append itself adds a quarter
 	}
 	return &l.slots[fd]
 }
