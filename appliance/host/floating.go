@@ -40,6 +40,7 @@ type Floating struct {
 	rounds chan int // of announcements
 
 	stop   context.CancelFunc
+	once   sync.Once // of the end
 	group  sync.WaitGroup
 	routes *os.File // the kernel's news about interfaces, addresses and routes
 
@@ -130,9 +131,9 @@ func mayGuard() error {
 	return nil
 }
 
-// Close ends the watch and removes the rules. The addresses stay as they are: unless the node shall keep them for good, call Down first.
+// Close ends the watch and removes the rules; nothing else may be called then. The addresses stay as they are: unless the node shall keep them for good, call Down first.
 func (f *Floating) Close() error {
-	f.end()
+	f.once.Do(f.end)
 	if err := f.gate.remove(); err != nil {
 		return leaseError("remove the lease", release(), err)
 	}
@@ -159,6 +160,9 @@ func (f *Floating) end() {
 		f.kernel.close()
 	}
 }
+
+// Places returns on which interface each floating address belongs, whether or not it is there now. It waits for nothing.
+func (f *Floating) Places() map[netip.Addr]string { return maps.Clone(f.view.Load().floating) }
 
 // Events returns what the machine observes. When nobody reads, what is new is lost.
 func (f *Floating) Events() <-chan appliance.KernelEvent { return f.events }

@@ -86,6 +86,9 @@ func upAndDown(t *testing.T) {
 	n := wired(t)
 	h := newHost(t)
 	f := paired(t, h, vip, vip6, addr("127.0.0.1"), addr("192.168.0.10"))
+	if places := f.Places(); len(places) != 2 || places[vip] != "eth0" || places[vip6] != "eth0" {
+		t.Errorf("%v", places)
+	}
 	expectEth0(t)
 	for range 2 {
 		must(t, f.Up(t.Context()))

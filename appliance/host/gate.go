@@ -51,14 +51,15 @@ func (g *gate) mend() error {
 
 // write tries again when an interface came or went meanwhile, and starts afresh when a table of another version is in the way.
 func (g *gate) write() error {
+	afresh := false
 	var err error
 	for range 4 {
-		err = g.commit()
+		err = g.commit(afresh)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EBUSY):
-			_ = g.remove()
+			afresh = true
 		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV):
 			return err
 		}
@@ -66,8 +67,8 @@ func (g *gate) write() error {
 	return err
 }
 
-// commit writes the whole table in one transaction.
-func (g *gate) commit() error {
+// commit writes the whole table in one transaction, afresh in place of what is there: then the lease ends.
+func (g *gate) commit(afresh bool) error {
 	doors, err := openings()
 	if err != nil {
 		return err
@@ -76,15 +77,13 @@ func (g *gate) commit() error {
 	if err != nil {
 		return err
 	}
-	stale, err := staleChains(c, doors)
-	if err != nil {
+	t := c.AddTable(&nftables.Table{Name: leaseTable, Family: nftables.TableFamilyNetdev})
+	if afresh {
+		c.DelTable(t)
+		c.AddTable(t)
+	} else if err := forgetDoors(c, doors); err != nil {
 		return err
 	}
-	for _, chain := range stale {
-		c.FlushChain(chain)
-		c.DelChain(chain)
-	}
-	t := c.AddTable(&nftables.Table{Name: leaseTable, Family: nftables.TableFamilyNetdev})
 	s, err := g.sets(c, t)
 	if err != nil {
 		return err
@@ -231,11 +230,11 @@ var directions = [2]direction{
 // chain names the chain of an interface. An interface that is renamed gets another one.
 func (d direction) chain(of door) string { return fmt.Sprintf("%s%d_%s", d.short, of.Index, of.Name) }
 
-// staleChains lists the chains of interfaces that are no longer gated. Kernels remove a chain with its interface, but newer ones keep it for the next of that name.
-func staleChains(c *nftables.Conn, doors []door) ([]*nftables.Chain, error) {
+// forgetDoors removes the chains of interfaces that are no longer gated. Kernels remove a chain with its interface, but newer ones keep it for the next of that name.
+func forgetDoors(c *nftables.Conn, doors []door) error {
 	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyNetdev)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	wanted := map[string]bool{}
 	for _, d := range directions {
@@ -243,10 +242,14 @@ func staleChains(c *nftables.Conn, doors []door) ([]*nftables.Chain, error) {
 			wanted[d.chain(door)] = true
 		}
 	}
-	return slices.DeleteFunc(all, func(chain *nftables.Chain) bool {
+	for _, chain := range all {
 		ours := chain.Table.Name == leaseTable && slices.ContainsFunc(directions[:], func(d direction) bool { return strings.HasPrefix(chain.Name, d.short) })
-		return !ours || wanted[chain.Name]
-	}), nil
+		if ours && !wanted[chain.Name] {
+			c.FlushChain(chain)
+			c.DelChain(chain)
+		}
+	}
+	return nil
 }
 
 // leaseError turns an error of the kernel into one for the operator.

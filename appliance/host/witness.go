@@ -17,6 +17,7 @@ type desk struct {
 	news     chan heard
 	asked    map[netip.Addr]*asked
 	told     map[told]time.Duration
+	full     time.Duration // until when as much is told as is allowed
 }
 
 // wish is something to be asked: one address, the gateways when it is invalid, or the owner of floating addresses.
@@ -42,7 +43,8 @@ type told struct {
 const (
 	answerable = time.Second           // how old a question may be that an answer belongs to
 	tellEvery  = 10 * time.Millisecond // how often one claim is told
-	mostTold   = 1024
+	tellAll    = 2 * time.Millisecond  // how often claims are told on average, whoever invents them
+	mostTold   = 64                    // claims within a moment
 )
 
 func newDesk(f *Floating) desk {
@@ -201,10 +203,15 @@ func (d *desk) understand(h heard) {
 	}
 }
 
-// fresh tells whether a claim was not told just now.
+// fresh tells whether a claim was not told just now, and not too many others were.
 func (d *desk) fresh(t told) bool {
 	now := clock(bootTime)
 	if last, known := d.told[t]; known && now-last < tellEvery {
+		return false
+	}
+	d.full = max(d.full, now-mostTold*tellAll) + tellAll
+	if d.full > now {
+		d.full -= tellAll
 		return false
 	}
 	if len(d.told) >= mostTold {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -211,6 +212,23 @@ func thirdMachine(t *testing.T) {
 			}
 			must(t, f.Drop())
 		}
+	}
+}
+
+func TestFloodOfClaimsIsToldInPart(t *testing.T) {
+	d := newDesk(&Floating{})
+	start, passed := clock(bootTime), 0
+	for i := range 100_000 {
+		if d.fresh(told{vip, [6]byte(binary.BigEndian.AppendUint32([]byte{2, 1}, uint32(i))), false}) {
+			passed++
+		}
+	}
+	took := clock(bootTime) - start
+	if most := mostTold + 1 + int(took/tellAll); passed < mostTold || passed > most {
+		t.Errorf("%d claims of 100,000 are told within %s, not %d to %d", passed, took, mostTold, most)
+	}
+	if len(d.told) > mostTold {
+		t.Errorf("%d are remembered", len(d.told))
 	}
 }
 
