@@ -31,7 +31,7 @@ func (s *Store) Certificates(ctx context.Context) ([]appliance.CertificateRecord
 // SaveCertificate adds a certificate, or gives the one of that id another label and chain and shows it again. The error is of kind conflict when another one has the
 // label. With a request, the signing request of that id is removed in the same transaction: its key is the certificate's now.
 func (s *Store) SaveCertificate(ctx context.Context, o appliance.Origin, r appliance.CertificateRecord, request string) error {
-	return s.record(ctx, o, "certificate_save", r.ID, r.Label, func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "certificate_save", r.ID, r.Label, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO certificate (id, version, label, chain, key, created, hidden) VALUES (?, 1, ?, ?, ?, ?, 0)
 			ON CONFLICT (id) DO UPDATE SET version = version + 1, label = excluded.label, chain = excluded.chain, key = excluded.key, hidden = 0`,
 			r.ID, r.Label, r.Chain, r.Key, nanos(s.now()))
@@ -44,7 +44,7 @@ func (s *Store) SaveCertificate(ctx context.Context, o appliance.Origin, r appli
 
 // DeleteCertificate removes a certificate with its key. While any revision names it, it is only hidden, because going back to that revision needs it.
 func (s *Store) DeleteCertificate(ctx context.Context, o appliance.Origin, id string) error {
-	return s.record(ctx, o, "certificate_delete", id, "", func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "certificate_delete", id, "", func(ctx context.Context, tx *sql.Tx) error {
 		return s.removeOrHide(ctx, tx, "certificate", id, noCertificate)
 	})
 }
@@ -62,7 +62,7 @@ func (s *Store) SigningRequests(ctx context.Context) ([]appliance.SigningRecord,
 
 // SaveSigningRequest adds a signing request. The error is of kind conflict when another one has the label.
 func (s *Store) SaveSigningRequest(ctx context.Context, o appliance.Origin, r appliance.SigningRecord) error {
-	return s.record(ctx, o, "signing_request_create", r.ID, r.Label, func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "signing_request_create", r.ID, r.Label, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO signing_request (id, label, request, key, created) VALUES (?, ?, ?, ?, ?)",
 			r.ID, r.Label, r.Request, r.Key, nanos(s.now()))
 		return err
@@ -71,7 +71,7 @@ func (s *Store) SaveSigningRequest(ctx context.Context, o appliance.Origin, r ap
 
 // DeleteSigningRequest removes a signing request with its key.
 func (s *Store) DeleteSigningRequest(ctx context.Context, o appliance.Origin, id string) error {
-	return s.record(ctx, o, "signing_request_delete", id, "", func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "signing_request_delete", id, "", func(ctx context.Context, tx *sql.Tx) error {
 		return must(tx.ExecContext(ctx, "DELETE FROM signing_request WHERE id = ?", id))(noRequest)
 	})
 }
@@ -89,7 +89,7 @@ func (s *Store) Authorities(ctx context.Context) ([]appliance.AuthorityRecord, e
 
 // SaveAuthority adds a bundle of authorities, or replaces the content of the one of that id. The error is of kind conflict when another one has the label.
 func (s *Store) SaveAuthority(ctx context.Context, o appliance.Origin, r appliance.AuthorityRecord) error {
-	return s.record(ctx, o, "authority_save", r.ID, r.Label, func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "authority_save", r.ID, r.Label, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO authority (id, version, label, bundle, revoked, created, hidden) VALUES (?, 1, ?, ?, ?, ?, 0)
 			ON CONFLICT (id) DO UPDATE SET version = version + 1, label = excluded.label, bundle = excluded.bundle, revoked = excluded.revoked, hidden = 0`,
 			r.ID, r.Label, r.Bundle, r.Revoked, nanos(s.now()))
@@ -99,7 +99,7 @@ func (s *Store) SaveAuthority(ctx context.Context, o appliance.Origin, r applian
 
 // DeleteAuthority removes a bundle of authorities, or hides it while any revision names it.
 func (s *Store) DeleteAuthority(ctx context.Context, o appliance.Origin, id string) error {
-	return s.record(ctx, o, "authority_delete", id, "", func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "authority_delete", id, "", func(ctx context.Context, tx *sql.Tx) error {
 		return s.removeOrHide(ctx, tx, "authority", id, noAuthority)
 	})
 }

@@ -31,7 +31,7 @@ func (s *Store) CreateOperator(ctx context.Context, o appliance.Origin, name str
 	if err := validOperator(name, role, passwordHash); err != nil {
 		return err
 	}
-	return s.record(ctx, o, "user_create", name, string(role), func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "user_create", name, string(role), func(ctx context.Context, tx *sql.Tx) error {
 		at := nanos(s.now())
 		_, err := tx.ExecContext(ctx, "INSERT INTO operator (name, role, password_hash, created, changed) VALUES (?, ?, ?, ?, ?)", name, role, passwordHash, at, at)
 		return err
@@ -75,7 +75,7 @@ func (s *Store) SetPassword(ctx context.Context, o appliance.Origin, name, passw
 	if passwordHash == "" {
 		return appliance.Refuse("password", "A password is missing.")
 	}
-	return s.record(ctx, o, "password_change", name, "", func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "password_change", name, "", func(ctx context.Context, tx *sql.Tx) error {
 		if err := must(tx.ExecContext(ctx, "UPDATE operator SET password_hash = ?, changed = ? WHERE name = ?", passwordHash, nanos(s.now()), name))(noOperator); err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Store) PasswordHash(ctx context.Context, name string) (string, applianc
 
 // DeleteOperator removes a user with all sessions and tokens. The error is of kind conflict for the last administrator.
 func (s *Store) DeleteOperator(ctx context.Context, o appliance.Origin, name string) error {
-	return s.record(ctx, o, "user_delete", name, "", func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "user_delete", name, "", func(ctx context.Context, tx *sql.Tx) error {
 		if err := must(tx.ExecContext(ctx, "DELETE FROM operator WHERE name = ?", name))(noOperator); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (s *Store) SetRole(ctx context.Context, o appliance.Origin, name string, ro
 	if !role.Valid() {
 		return appliance.Refuse("role", "The role is administrator, operator or viewer.")
 	}
-	return s.record(ctx, o, "role_change", name, string(role), func(ctx context.Context, tx *sql.Tx) error {
+	return s.recordShared(ctx, o, "role_change", name, string(role), func(ctx context.Context, tx *sql.Tx) error {
 		if err := must(tx.ExecContext(ctx, "UPDATE operator SET role = ? WHERE name = ?", role, name))(noOperator); err != nil {
 			return err
 		}
@@ -138,6 +138,19 @@ func keepAdministrator(ctx context.Context, tx *sql.Tx) error {
 	}
 	return nil
 }
+
+// recordShared is record for what both nodes of a pair have in common: only the active one changes it.
+func (s *Store) recordShared(ctx context.Context, o appliance.Origin, action, subject, detail string, f func(context.Context, *sql.Tx) error) error {
+	if may := s.mayWrite.Load(); may != nil {
+		if err := (*may)(); err != nil {
+			return fault(action, err)
+		}
+	}
+	return s.record(ctx, o, action, subject, detail, f)
+}
+
+// SetWriter gives the store a say about users, certificates, signing requests and authorities: when may returns an error they are not changed. TakeShared is not asked.
+func (s *Store) SetWriter(may func() error) { s.mayWrite.Store(&may) }
 
 // record is write with an audit entry in the same transaction.
 func (s *Store) record(ctx context.Context, o appliance.Origin, action, subject, detail string, f func(context.Context, *sql.Tx) error) error {

@@ -37,10 +37,14 @@ func (s *Store) Get(ctx context.Context, line appliance.Line, number int64) (app
 }
 
 func (s *Store) one(ctx context.Context, where string, args ...any) (appliance.Revision, []byte, error) {
+	return s.contentOf(ctx, "SELECT "+revisionColumns+", body FROM revision JOIN content USING (hash) WHERE "+where, args...)
+}
+
+func (s *Store) contentOf(ctx context.Context, query string, args ...any) (appliance.Revision, []byte, error) {
 	const op = "read revision"
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	row := s.reader.QueryRowContext(ctx, "SELECT "+revisionColumns+", body FROM revision JOIN content USING (hash) WHERE "+where, args...)
+	row := s.reader.QueryRowContext(ctx, query, args...)
 	var body []byte
 	r, err := scanRevision(row, &body)
 	if err == sql.ErrNoRows {

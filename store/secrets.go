@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 
 	"evenkeel/appliance"
 )
@@ -64,4 +66,26 @@ func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, name string, value []
 	_, err := tx.ExecContext(ctx, "INSERT INTO secret (name, version, value, created) SELECT ?, coalesce(max(version), 0) + 1, ?, ? FROM secret WHERE name = ?",
 		name, value, nanos(s.now()), name)
 	return err
+}
+
+// ExchangeSecrets forgets some secrets and gives others a new value, in one transaction with its audit entries. No earlier version of any of them remains.
+func (s *Store) ExchangeSecrets(ctx context.Context, set map[string][]byte, forget []string, audit ...appliance.AuditEntry) error {
+	return s.write(ctx, "exchange secrets", func(ctx context.Context, tx *sql.Tx) error {
+		for _, name := range append(slices.Collect(maps.Keys(set)), forget...) {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM secret WHERE name = ?", name); err != nil {
+				return err
+			}
+		}
+		for name, value := range set {
+			if err := s.addSecret(ctx, tx, name, value); err != nil {
+				return err
+			}
+		}
+		for _, e := range audit {
+			if err := addAudit(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

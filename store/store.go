@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/appliance"
@@ -45,6 +46,8 @@ type Store struct {
 	restored *appliance.Alert
 
 	snapshots snapshotKeeper
+	watch     watchers
+	mayWrite  atomic.Pointer[func() error] // nil: what nodes of a pair have in common may be changed here
 	closing   sync.Once
 	closeErr  error
 }
@@ -134,7 +137,7 @@ const (
 func connect(file string, p purpose) *sql.DB {
 	q := url.Values{
 		"_busy_timeout": {"10000"}, "_foreign_keys": {"1"}, "_synchronous": {"FULL"}, "_txlock": {"immediate"},
-		"_dqs": {"0"}, "_defensive": {"1"}, "_error_rc": {"1"}, "_pragma": {"trusted_schema(0)"},
+		"_dqs": {"0"}, "_defensive": {"1"}, "_error_rc": {"1"}, "_pragma": {"trusted_schema(0)", "secure_delete(1)"}, // what was a secret is overwritten
 	}
 	n := 1
 	switch p {
@@ -209,6 +212,7 @@ func (s *Store) write(ctx context.Context, op string, f func(context.Context, *s
 		return fault(op, err)
 	}
 	s.snapshots.changed()
+	s.watch.wake()
 	return nil
 }
 

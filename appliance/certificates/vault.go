@@ -54,7 +54,8 @@ type Vault struct {
 	changed  chan struct{} // capacity 1: the watch over expiry looks again
 	contents atomic.Pointer[contents]
 
-	turn sync.Mutex // held while something changes
+	turn    sync.Mutex // held while something changes
+	loading sync.Mutex // held while what is kept is read, so that the newest counts
 }
 
 // contents is what is kept, read. It is immutable.
@@ -95,6 +96,8 @@ func Open(ctx context.Context, o Options) (*Vault, error) {
 }
 
 func (v *Vault) load(ctx context.Context) error {
+	v.loading.Lock()
+	defer v.loading.Unlock()
 	var fresh contents
 	certificates, err := v.store.Certificates(ctx)
 	if err != nil {
