@@ -21,6 +21,9 @@ func (c *Control) Act(ctx context.Context, o appliance.Origin, acts []Act) (Comm
 	}
 	defer done()
 	v := c.view.Load()
+	if err := c.Writable(); err != nil {
+		return Committed{}, err
+	}
 	if err := validActs(v, acts); err != nil {
 		return Committed{}, err
 	}

@@ -8,12 +8,13 @@ import (
 
 // The catalogue of this package's alerts; the store adds store_restored.
 const (
-	codeApplyFailed  = "apply_failed"  // saved, refused, the one before runs on
-	codeBootFallback = "boot_fallback" // an older revision runs since the start
-	codeBootFailed   = "boot_failed"   // nothing, or only a part, runs since the start
-	codeNotRecorded  = "not_recorded"  // it happened, and could not be written
-	codeAddressLeft  = "address_left"  // an address that nothing uses is still there
-	codeDivertLost   = "divert_lost"   // servers see clients' addresses, and the rules for that are gone
+	codeApplyFailed  = "apply_failed"    // saved, refused, the one before runs on
+	codeBootFallback = "boot_fallback"   // an older revision runs since the start
+	codeBootFailed   = "boot_failed"     // nothing, or only a part, runs since the start
+	codeNotRecorded  = "not_recorded"    // it happened, and could not be written
+	codeAddressLeft  = "address_left"    // an address that nothing uses is still there
+	codeForked       = "settings_forked" // revisions of this node are in no line any more
+	codeDivertLost   = "divert_lost"     // servers see clients' addresses, and the rules for that are gone
 )
 
 // Alerts returns the standing messages, the most severe first, then the oldest.

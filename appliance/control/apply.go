@@ -26,7 +26,17 @@ func (c *Control) apply(ctx context.Context, o appliance.Origin) (appliance.Revi
 	if c.engine == nil {
 		return v.saved.cluster, atRest()
 	}
-	saved := v.saved
+	next, err := c.here(v)
+	if err != nil {
+		return v.saved.cluster, err
+	}
+	return c.applyHeld(ctx, o, next)
+}
+
+// applyHeld makes next run: what is saved, or the part of it that may be applied here.
+func (c *Control) applyHeld(ctx context.Context, o appliance.Origin, saved held) (appliance.Revision, error) {
+	v := c.view.Load()
+	whole := saved.same(v.saved)
 	err := c.perform(ctx, saved.config, v.running.config)
 	audit := appliance.AuditEntry{Origin: o, Action: "apply", Outcome: "done", Detail: v.pending().Summary()}
 	if err != nil {
@@ -38,15 +48,24 @@ func (c *Control) apply(ctx context.Context, o appliance.Origin) (appliance.Revi
 		})
 		c.log.Error("revision not applied", "revision", saved.cluster.Number, "error", err)
 		audit.Outcome, audit.Detail = "refused", reason
-		c.publish(saved, v.running)
+		c.publish(c.beside(saved, v.saved, whole), v.running)
 	} else {
 		saved = c.mark(ctx, saved, appliance.Applied, "")
 		c.clear(codeApplyFailed, codeBootFallback, codeBootFailed)
 		c.log.Info("revision applied", "revision", saved.cluster.Number, "local_revision", saved.local.Number, "operator", o.Operator, "via", o.Via)
-		c.publish(saved, saved)
+		c.publish(c.beside(saved, v.saved, whole), saved)
 	}
 	c.audit(ctx, audit)
 	return saved.cluster, err
+}
+
+// beside is what is saved after applied was: the same, or with only the local line of it.
+func (c *Control) beside(applied, saved held, whole bool) held {
+	if whole {
+		return applied
+	}
+	saved.local = applied.local
+	return saved
 }
 
 func atRest() *appliance.Error {

@@ -78,6 +78,11 @@ func (c *Control) prepare(ctx context.Context, bases []Base, edit Edit) (held, C
 		result.Unchanged, result.Revision = true, saved.cluster
 		return next, result, nil
 	}
+	if next.clusterHash != saved.clusterHash {
+		if err := c.Writable(); err != nil {
+			return held{}, Committed{}, err
+		}
+	}
 	if err := c.check(ctx, next.config, saved.config); err != nil {
 		return held{}, Committed{}, err
 	}

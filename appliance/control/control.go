@@ -50,6 +50,12 @@ type Store interface {
 	Append(context.Context, []appliance.NewRevision, ...appliance.AuditEntry) ([]appliance.Revision, error)
 	Mark(ctx context.Context, line appliance.Line, number int64, o appliance.Outcome, reason string, at time.Time) error
 	Audit(context.Context, appliance.AuditEntry) error
+	// Belongings are what both nodes of a pair have in common beside the configuration.
+	Belongings(context.Context) (appliance.Belongings, error)
+	// LastSequence is the last one that was taken from a source.
+	LastSequence(ctx context.Context, source string) (uint64, error)
+	// TakeShared takes over what the other node gives, in one transaction, and returns the numbers of the revisions that were set aside.
+	TakeShared(ctx context.Context, source string, sequence uint64, given appliance.Shared, audit ...appliance.AuditEntry) ([]int64, error)
 }
 
 // The values of a change are the language's; these names are for those who speak with control only.
@@ -67,6 +73,7 @@ type Options struct {
 	Store  Store            // required
 	Engine Engine           // nil: the folder is at rest; Boot only reads, commits are validated but not checked on a machine, and nothing can be applied
 	Host   Host             // nil: addresses are somebody else's business
+	Keys   Keys             // nil: certificates that another node gives are only stored
 	Site   appliance.Site   // the appliance's own listeners
 	Log    *slog.Logger     // nil: nothing is logged
 	Now    func() time.Time // nil: time.Now
@@ -78,10 +85,13 @@ type Control struct {
 	store  Store
 	engine Engine
 	host   Host
+	keys   Keys
 	site   appliance.Site
 	log    *slog.Logger
 	now    func() time.Time
 	newID  func() string
+
+	writer atomic.Pointer[Writer] // nil: there is no pair
 
 	turn chan struct{} // holds a token while a change is under way; whoever has it may replace state
 	view atomic.Pointer[state]
@@ -94,7 +104,7 @@ type Control struct {
 // New returns a Control that knows nothing until Boot; it does no I/O.
 func New(o Options) *Control {
 	c := &Control{
-		store: o.Store, engine: o.Engine, host: o.Host, site: o.Site, log: o.Log, now: o.Now, newID: o.NewID,
+		store: o.Store, engine: o.Engine, host: o.Host, keys: o.Keys, site: o.Site, log: o.Log, now: o.Now, newID: o.NewID,
 		turn: make(chan struct{}, 1), watchers: map[chan struct{}]struct{}{},
 	}
 	if c.log == nil {

@@ -49,6 +49,9 @@ func (c *Control) endDrains(ctx context.Context) time.Duration {
 			}
 		}
 	}
+	if len(acts) > 0 && c.Writable() != nil { // the active node halts them; its action comes here
+		return drainRetry
+	}
 	if len(acts) > 0 {
 		if _, err := c.Act(ctx, appliance.Origin{Operator: "system", Via: "system", Why: "The time limit of the drain is over"}, acts); err != nil {
 			c.log.Error("drain not ended", "error", err)

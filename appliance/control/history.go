@@ -20,6 +20,12 @@ func (c *Control) Discard(ctx context.Context, o appliance.Origin) (Committed, e
 	}
 	next := v.running
 	next.cluster, next.local = v.saved.cluster, v.saved.local
+	if err := c.Writable(); err != nil { // of what is saved only the part that is this node's own can be discarded
+		next.config.Cluster, next.clusterHash = v.saved.config.Cluster, v.saved.clusterHash
+		if next.same(v.saved) {
+			return Committed{}, err
+		}
+	}
 	result := Committed{Config: next.config, Plan: appliance.Diff(v.saved.config, next.config)}
 	if o.Why == "" {
 		o.Why = "discard"
