@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"ui/cli":                 {"ui/problem", "ui/schema"},
 	"ui/form":                nil,
 	"ui/metrics":             nil,
+	"appliance/replica":      nil,
 	"ui/problem":             nil,
 	"ui/schema":              nil,
 	"ui/signin":              nil,

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -152,3 +153,21 @@ type PairEvent struct {
 	Code     string    `json:"code"` // from the catalogue: "took_over", "peer_silent", …
 	Sentence string    `json:"sentence"`
 }
+
+// PairStep is one step of making or breaking a pair, as it is shown while it happens.
+type PairStep struct {
+	Code     string `json:"code"` // "connect", "examine", …
+	Sentence string `json:"sentence"`
+	Done     bool   `json:"done"`
+}
+
+// PairWish asks that this node becomes the Primary of a pair.
+type PairWish struct {
+	Address  netip.AddrPort `json:"address"`      // of the other node's SSH endpoint
+	HostKey  string         `json:"host_key"`     // the fingerprint of its host key, as it was confirmed; required
+	Password string         `json:"password"`     // of loadbalancer there
+	Own      netip.Addr     `json:"own,omitzero"` // by which the other node finds this one; zero: the one that the connection has
+}
+
+// LogValue keeps the password out of logs.
+func (w PairWish) LogValue() slog.Value { return slog.StringValue("pair with " + w.Address.String()) }

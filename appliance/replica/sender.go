@@ -1,0 +1,390 @@
+package replica
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"evenkeel/appliance"
+)
+
+// How often and how long.
+const (
+	lookEvery  = 5 * time.Second // without a change: the other node is asked whether it still has the same
+	againAfter = 30 * time.Second
+	firstPause = 100 * time.Millisecond // before a lost connection is made anew; it doubles
+	mostPause  = 5 * time.Second
+	sendTime   = 3 * time.Minute // for one bundle, with its apply on the other node
+	askTime    = 20 * time.Second
+	mostAnswer = 1 << 20
+	gather     = 5 * time.Millisecond // changes that follow each other so closely travel together
+)
+
+// SenderOptions of a Sender. All that is not said to be optional is required.
+type SenderOptions struct {
+	Members  *Members
+	Settings Settings
+	Version  string
+	Active   func() bool // this node owns the floating addresses, and so the settings
+	// Watch gives a tick after everything that may have changed what both nodes have in common, or the pair, or who is active; stop ends it.
+	Watch func() (changed <-chan struct{}, stop func())
+	Alert func(appliance.Alert) // nil: nobody is told
+	Clear func(code string)     // nil: likewise
+	Log   *slog.Logger          // nil: nothing is logged
+	Now   func() time.Time      // nil: time.Now
+}
+
+// Sender brings the settings to the other node while this one is active, and asks what it has. Run owns its goroutine; everything else may be called at any time.
+type Sender struct {
+	o           SenderOptions
+	log         *slog.Logger
+	first, most time.Duration // pauses before a lost connection is made anew
+
+	line *line // only Run's
+
+	mu   sync.Mutex // guards what follows
+	seen seen
+}
+
+// seen is what is known of the other node.
+type seen struct {
+	cluster string    // of the pair that it is about
+	at      time.Time // zero: it was never asked
+	own     appliance.SharedState
+	theirs  appliance.SharedState
+	version string
+	failed  error // the last try, nil: it went well
+	refused error // why it does not take what this node has; nil: it does
+}
+
+// The alerts.
+const (
+	codeRefused = "settings_refused" // the other node does not take the settings
+	codeForked  = "settings_forked"  // revisions of the other node were set aside there
+)
+
+// NewSender returns a sender that has asked nothing yet.
+func NewSender(o SenderOptions) *Sender {
+	s := &Sender{o: o, log: o.Log, first: firstPause, most: mostPause}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.log = s.log.With("component", "replica")
+	if s.o.Now == nil {
+		s.o.Now = time.Now
+	}
+	if s.o.Alert == nil {
+		s.o.Alert = func(appliance.Alert) {}
+	}
+	if s.o.Clear == nil {
+		s.o.Clear = func(string) {}
+	}
+	return s
+}
+
+// line is an open connection to the folder of the other node.
+type line struct {
+	client *ssh.Client
+	files  *sftp.Client
+	peer   appliance.Membership
+}
+
+func (l *line) close() {
+	l.files.Close()
+	l.client.Close()
+}
+
+// Run sends until the context ends, and returns nil.
+func (s *Sender) Run(ctx context.Context) error {
+	changed, stop := s.o.Watch()
+	defer stop()
+	defer s.hangUp()
+	t := time.NewTimer(0)
+	defer t.Stop()
+	pause := s.first
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+			if pause > s.first { // the other node was lost a moment ago: the timer says when it is tried again
+				continue
+			}
+			wait(ctx, gather)
+		case <-t.C:
+		}
+		err := s.turn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		next := lookEvery
+		if err == nil {
+			pause = s.first
+		} else {
+			s.hangUp()
+			s.note(func(n *seen) { n.failed = err })
+			next = pause
+			pause = min(2*pause, s.most)
+		}
+		t.Reset(next)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (s *Sender) hangUp() {
+	if s.line != nil {
+		s.line.close()
+		s.line = nil
+	}
+}
+
+// turn asks what the other node has, and sends what it lacks.
+func (s *Sender) turn(ctx context.Context) error {
+	m, ok := s.o.Members.Current()
+	if !ok {
+		s.hangUp()
+		s.note(func(n *seen) { *n = seen{} })
+		return nil
+	}
+	if !s.o.Active() {
+		s.hangUp()
+		return nil
+	}
+	if s.line != nil && s.line.peer.Cluster != m.Cluster {
+		s.hangUp()
+	}
+	s.note(func(n *seen) {
+		if n.cluster != m.Cluster {
+			*n = seen{cluster: m.Cluster}
+		}
+	})
+	if s.line == nil {
+		l, err := s.dial(ctx, m)
+		if err != nil {
+			return err
+		}
+		s.line = l
+	}
+	own, err := s.o.Settings.SharedState(ctx)
+	if err != nil {
+		return err
+	}
+	theirs, err := s.line.state(ctx)
+	if err != nil {
+		return err
+	}
+	before := s.known()
+	if own.Same(theirs.Shared) {
+		s.note(func(n *seen) {
+			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, version: theirs.Version}
+		})
+		if before.refused != nil {
+			s.o.Clear(codeRefused)
+		}
+		return nil
+	}
+	s.note(func(n *seen) {
+		n.at, n.own, n.theirs, n.version, n.failed = s.o.Now(), own, theirs.Shared, theirs.Version, nil
+	})
+	if before.refused != nil && before.own.Same(own) && before.theirs.Same(theirs.Shared) && s.o.Now().Sub(before.at) < againAfter {
+		s.note(func(n *seen) { n.at = before.at })
+		return nil // it would refuse the same again
+	}
+	return s.send(ctx, m, theirs)
+}
+
+func (s *Sender) dial(ctx context.Context, m appliance.Membership) (*line, error) {
+	c, err := s.o.Members.dialPeer(ctx, m.Peer)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	f, err := sftp.NewClient(c)
+	if err != nil {
+		c.Close()
+		return nil, lost(m.Peer, err)
+	}
+	return &line{client: c, files: f, peer: m}, nil
+}
+
+func lost(peer appliance.Node, err error) error {
+	return &appliance.Error{Kind: appliance.Unavailable, Op: "send settings", Message: fmt.Sprintf("The connection to %s was lost.", peer.Name), Err: err}
+}
+
+// guarded ends a call when its time is over or the context ends, by closing the connection.
+func (l *line) guarded(ctx context.Context, limit time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { l.client.Close() })
+	defer stop()
+	return f()
+}
+
+// read reads one of the files of the other node.
+func (l *line) read(ctx context.Context, name string, most int64, into any) error {
+	var b []byte
+	err := l.guarded(ctx, askTime, func() error {
+		f, err := l.files.Open("/" + name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b, err = io.ReadAll(io.LimitReader(f, most+1))
+		return err
+	})
+	if err != nil {
+		return lost(l.peer.Peer, err)
+	}
+	if int64(len(b)) > most {
+		return lost(l.peer.Peer, errors.New("an answer that is too long"))
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return lost(l.peer.Peer, err)
+	}
+	return nil
+}
+
+func (l *line) state(ctx context.Context) (state, error) {
+	var s state
+	if err := l.read(ctx, fileState, mostAnswer, &s); err != nil {
+		return s, err
+	}
+	if s.Format != Format {
+		return s, &appliance.Error{
+			Kind: appliance.Unsupported, Op: "send settings", Message: fmt.Sprintf("%s has version %s, which takes no settings of this version.", l.peer.Peer.Name, clean(s.Version)),
+			Hint: "Bring both nodes to the same version.",
+		}
+	}
+	return s, nil
+}
+
+// send brings everything that the other node lacks, and notes what it answers.
+func (s *Sender) send(ctx context.Context, m appliance.Membership, theirs state) error {
+	shared, err := s.o.Settings.Shared(ctx, theirs.Shared)
+	if err != nil {
+		return err
+	}
+	b := bundle{Version: s.o.Version, Cluster: m.Cluster, From: m.Self.ID, To: m.Peer.ID, Sequence: theirs.Sequence + 1, Shared: shared}
+	raw, err := b.sign(s.o.Members.self.key)
+	if err != nil {
+		return err
+	}
+	a, err := s.line.give(ctx, raw, b.Sequence)
+	if err != nil {
+		return err
+	}
+	refused := a.err()
+	own := appliance.SharedState{Saved: shared.Saved, Running: shared.Running, Belongings: shared.Belongings.Hash()}
+	s.note(func(n *seen) {
+		n.at, n.own, n.refused = s.o.Now(), own, refused
+		if a.Kept {
+			n.theirs = a.Taken.State
+		}
+	})
+	if refused != nil {
+		s.log.Error("settings refused by the other node", "revision", shared.Saved.Number, "error", refused)
+		s.o.Alert(appliance.Alert{
+			Code: codeRefused, Severity: appliance.Critical, Sentence: m.Peer.Name + " does not have the settings of this node. " + texts(refused), Hint: "It would serve something else after a takeover. Mend what it says.",
+		})
+		return nil
+	}
+	s.o.Clear(codeRefused)
+	s.log.Info("settings sent", "revision", shared.Saved.Number, "running", shared.Running.Number, "bytes", len(raw))
+	if len(a.Taken.Aside) > 0 && theirs.Sequence > 0 {
+		s.o.Alert(appliance.Alert{
+			Code: codeForked, Severity: appliance.Warning, Hint: "They are kept there, beside the line. Look at them, and do again here what is still needed.",
+			Sentence: fmt.Sprintf("%d revisions that were made on %s never came here; they were set aside there, nothing was merged.", len(a.Taken.Aside), m.Peer.Name),
+		})
+	}
+	return nil
+}
+
+// give uploads a bundle under a name that does not count, gives it the one that does, and reads what became of it.
+func (l *line) give(ctx context.Context, raw []byte, sequence uint64) (answer, error) {
+	name := "/" + strconv.FormatUint(sequence, 10) + partSuffix
+	err := l.guarded(ctx, sendTime, func() error {
+		f, err := l.files.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+		if err != nil {
+			return err
+		}
+		if _, err := f.ReadFromWithConcurrency(bytes.NewReader(raw), 16); err != nil {
+			f.Close()
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+		err = l.files.Rename(name, "/"+wholeName)
+		var status *sftp.StatusError
+		if errors.As(err, &status) { // the answer says why
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return answer{}, lost(l.peer.Peer, err)
+	}
+	var a answer
+	if err := l.read(ctx, fileAnswer, mostAnswer, &a); err != nil {
+		return a, err
+	}
+	if a.Sequence != sequence && len(a.Refused) == 0 {
+		return a, lost(l.peer.Peer, errors.New("the answer is to another bundle"))
+	}
+	return a, nil
+}
+
+// err is why a bundle was refused, or kept and not applied; nil: neither.
+func (a answer) err() error {
+	var list appliance.Errors
+	for i := range a.Refused[:min(len(a.Refused), mostRefusals)] {
+		list = append(list, a.Refused[i].err("send settings").(*appliance.Error))
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+func texts(err error) string {
+	out := ""
+	for i, e := range appliance.ErrorsOf(err) {
+		if i > 0 {
+			out += " "
+		}
+		out += e.Text()
+	}
+	return out
+}
+
+func (s *Sender) known() seen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+func (s *Sender) note(f func(*seen)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.seen)
+}
