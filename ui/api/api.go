@@ -88,7 +88,7 @@ type Store interface {
 	Audit(ctx context.Context, e appliance.AuditEntry) error
 }
 
-// Options of an API; all but Traffic, Statistics, History and Log are required.
+// Options of an API; all but Traffic, Statistics, History, Pair and Log are required.
 type Options struct {
 	Control Control
 	Engine  Engine
@@ -100,6 +100,7 @@ type Options struct {
 	Traffic      TrafficLog   // nil: no traffic log is kept
 	Statistics   Statistics   // nil: nothing is kept over time
 	History      History      // nil: no history of health is kept
+	Pair         Pair         // nil: no pair can be made here
 	Log          *slog.Logger // nil: nothing is logged
 }
 

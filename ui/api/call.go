@@ -33,8 +33,9 @@ type call struct {
 
 // statusError is a refusal whose status is HTTP's own.
 type statusError struct {
-	status int
-	err    *appliance.Error
+	status  int
+	err     *appliance.Error
+	hostKey string // to be confirmed
 }
 
 // Error returns the sentence.
@@ -46,7 +47,7 @@ func (e *statusError) Unwrap() error { return e.err }
 func status(code int, hint, format string, args ...any) error {
 	e := appliance.Refuse("", format, args...)
 	e.Hint = hint
-	return &statusError{code, e}
+	return &statusError{status: code, err: e}
 }
 
 // ofStatus answers errors whose status no kind decides.
@@ -69,6 +70,9 @@ func ofStatus(err error) (problem.Problem, bool) {
 	}
 	p := problem.Of(err)
 	p.Status, p.Title = code, http.StatusText(code)
+	if own != nil {
+		p.HostKey = own.hostKey
+	}
 	return p, true
 }
 

@@ -79,7 +79,7 @@ func grouped(owner, path string) string {
 }
 
 // observed describes the fields that no form has, one a line: type, dot, field, colon, help.
-const observed = `Configuration.evenkeel: Number of the format: 1.
+const observed = observedPair + `Configuration.evenkeel: Number of the format: 1.
 Configuration.cluster: What both nodes of a pair share.
 Configuration.local: What belongs to this node alone.
 Certificate.id: SHA-256 of the certificate in lower-case hexadecimal digits; services name it by this.
@@ -384,6 +384,8 @@ Problem.detail: What happened, in a sentence.
 Problem.errors: Every refusal, with its field.
 Problem.current: With 412: the object as it is now.
 Problem.changed: With 412: what was changed since the object was read.
+Problem.host_key: With 428 of a pairing: the host key that is to be confirmed.
+Problem.steps: Of a pairing that stopped: how far it came.
 FieldError.field: Path of the field within the object that was sent; empty when none is at fault.
 FieldError.message: What is wrong, in a sentence.
 FieldError.hint: What to do about it.

@@ -34,6 +34,12 @@ func exampleOf(r route) any {
 		return SigningAnswer{Certificate: "-----BEGIN CERTIFICATE-----\n…"}
 	case reflect.TypeFor[appliance.AuthorityUpload]():
 		return appliance.AuthorityUpload{Label: "client cards", Bundle: "-----BEGIN CERTIFICATE-----\n…"}
+	case reflect.TypeFor[appliance.Heartbeat]():
+		return document{"interval": "10ms", "dead_time": "150ms", "witness": "addresses", "witness_addresses": []string{"192.168.0.1"}}
+	case reflect.TypeFor[appliance.PairWish]():
+		return document{"address": "192.168.0.12:22", "host_key": "SHA256:kGRsoTZ9VlIZSRUFDGMEnRmTfpxaKLHgMY5a2VVVhXk", "password": "four kind windmills"}
+	case reflect.TypeFor[ActiveNode]():
+		return ActiveNode{Node: "peer"}
 	case reflect.TypeFor[Configuration]():
 		return Configuration{Format: configurationFormat, Cluster: appliance.Cluster{VirtualServices: []appliance.VirtualService{}}, Local: appliance.Local{Hostname: "lb1"}}
 	case reflect.TypeFor[appliance.Question]():

@@ -50,7 +50,7 @@ func openAPI(routes []route, version string) []byte {
 			},
 			"responses": document{"problem": document{
 				"description": "Refused; errors names the fields. 400 not readable, 401 nobody signed in, 403 role, 404 absent, 409 taken, 412 changed meanwhile, " +
-					"413 too large, 415 not JSON, 422 not accepted, 428 no If-Match, 503 not now.",
+					"413 too large, 415 not JSON, 422 not accepted, 428 no If-Match or no host_key, 503 not now.",
 				"content": document{problem.MediaType: document{"schema": reference("Problem")}},
 			}},
 		},
@@ -187,6 +187,9 @@ func (b *describer) schema(s *schema.Schema, within, path string) document {
 	case schema.List:
 		return document{"type": "array", "items": b.schema(s.Item, within, path)}
 	case schema.Object:
+		if s.Fields == nil {
+			return document{"type": "object", "additionalProperties": document{"type": "integer"}}
+		}
 		if named := object(s.Type); named != "" || within == "" {
 			return b.component(s, named)
 		}

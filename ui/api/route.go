@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -144,6 +145,10 @@ func problemOf(err error) problem.Problem {
 	}
 	p := problem.Of(err)
 	addDifference(&p, err)
+	var stopped *stoppedError
+	if errors.As(err, &stopped) {
+		p.Steps = stopped.steps
+	}
 	return p
 }
 
@@ -161,6 +166,7 @@ func (a *API) table() []route {
 		{"Running", a.runningRoutes()},
 		{"Logs and statistics", slices.Concat(a.logRoutes(), a.statisticsRoutes(), a.healthRoutes())},
 		{"Clients", slices.Concat(a.rememberedRoutes(), a.explainRoutes())},
+		{"Pair", slices.Concat(a.pairRoutes(), a.heartbeatRoutes())},
 		{"History", a.historyRoutes()},
 		{"Users and tokens", a.accountRoutes()},
 	} {

@@ -121,7 +121,7 @@ func start(ctx context.Context, dir string) (stop func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	a := api.New(api.Options{Statistics: memory{}, History: memory{}, Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
+	a := api.New(api.Options{Pair: &pairing{}, Statistics: memory{}, History: memory{}, Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- api.Socket(ctx, dir, a.ConsoleHandler(), nil) }()
@@ -165,6 +165,9 @@ func TestStories(t *testing.T) {
 			"lb":      func(ts *testscript.TestScript, _ bool, args []string) { say(ts, exitDone, nil, args) },
 			"refused": func(ts *testscript.TestScript, _ bool, args []string) { say(ts, exitRefused, nil, args) },
 			"usage":   func(ts *testscript.TestScript, _ bool, args []string) { say(ts, exitUsage, nil, args) },
+			"mistaken": func(ts *testscript.TestScript, _ bool, args []string) {
+				say(ts, exitRefused, strings.NewReader(ts.ReadFile(args[0])), args[1:])
+			},
 			"pipe": func(ts *testscript.TestScript, _ bool, args []string) {
 				say(ts, exitDone, strings.NewReader(ts.ReadFile(args[0])), args[1:])
 			},

@@ -161,5 +161,29 @@ func refusal(status int, body []byte) error {
 	if kind == appliance.Stale {
 		return &appliance.StaleError{Err: list[0], Theirs: p.Current, Changed: appliance.Plan{Changes: p.Changed}}
 	}
+	switch {
+	case p.HostKey != "":
+		return &unconfirmedError{list, p.HostKey}
+	case p.Steps != nil:
+		return &stoppedError{list, p.Steps}
+	}
 	return list
 }
+
+// unconfirmedError is the refusal to speak to an appliance whose host key nobody compared.
+type unconfirmedError struct {
+	appliance.Errors
+	key string
+}
+
+// Unwrap returns the refusal.
+func (e *unconfirmedError) Unwrap() error { return e.Errors }
+
+// stoppedError is a refusal behind which some steps were done.
+type stoppedError struct {
+	appliance.Errors
+	steps []appliance.PairStep
+}
+
+// Unwrap returns the refusal.
+func (e *stoppedError) Unwrap() error { return e.Errors }

@@ -39,7 +39,7 @@ func (c *command) takes() string {
 }
 
 func commands() []command {
-	return slices.Concat(lookingCommands(), serviceCommands(), serverCommands(), ruleCommands(), runningCommands(), logCommands(), rememberedCommands(), connectionCommands(), explainCommands(), healthCommands(), historyCommands(), accountCommands(), certificateCommands(), fileCommands())
+	return slices.Concat(lookingCommands(), serviceCommands(), serverCommands(), ruleCommands(), runningCommands(), logCommands(), rememberedCommands(), connectionCommands(), explainCommands(), healthCommands(), pairCommands(), historyCommands(), accountCommands(), certificateCommands(), fileCommands())
 }
 
 func lookingCommands() []command {

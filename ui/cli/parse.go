@@ -49,6 +49,8 @@ func typeOf(object string) reflect.Type {
 		return reflect.TypeFor[appliance.RealServer]()
 	case "settings":
 		return reflect.TypeFor[appliance.Settings]()
+	case "heartbeat":
+		return reflect.TypeFor[appliance.Heartbeat]()
 	}
 	return nil
 }

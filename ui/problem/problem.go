@@ -21,6 +21,9 @@ type Problem struct {
 	Errors  []FieldError       `json:"errors,omitempty"`
 	Current json.RawMessage    `json:"current,omitempty"`
 	Changed []appliance.Change `json:"changed,omitempty"`
+
+	HostKey string               `json:"host_key,omitempty"` // of the node that is to be paired, to be confirmed
+	Steps   []appliance.PairStep `json:"steps,omitempty"`    // how far making or breaking a pair came
 }
 
 // FieldError is one refusal; Field is relative to the object that was sent, and empty when no single field is at fault.

@@ -40,7 +40,7 @@ func TestEveryWordOfTheLanguageIsOffered(t *testing.T) {
 	}
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[appliance.VirtualService](), reflect.TypeFor[appliance.Settings](), reflect.TypeFor[appliance.Heartbeat](), reflect.TypeFor[appliance.Local](), reflect.TypeFor[appliance.Operator](),
-		reflect.TypeFor[appliance.Revision](), reflect.TypeFor[appliance.Alert](), reflect.TypeFor[appliance.ServiceStatus](), reflect.TypeFor[appliance.Change](),
+		reflect.TypeFor[appliance.Revision](), reflect.TypeFor[appliance.Alert](), reflect.TypeFor[appliance.ServiceStatus](), reflect.TypeFor[appliance.Change](), reflect.TypeFor[appliance.PairStatus](),
 	} {
 		look(Of(of))
 	}

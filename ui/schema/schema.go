@@ -104,6 +104,8 @@ func own(t reflect.Type) (*Schema, bool) {
 		s = &Schema{Type: t, Form: Object, Also: []Form{Text}, Fields: fields(t)}
 	case json.RawMessage:
 		s = &Schema{Type: t, Form: Free}
+	case map[string]uint64:
+		s = &Schema{Type: t, Form: Object, trial: true}
 	default:
 		return nil, false
 	}
@@ -208,6 +210,10 @@ func observedChoices(t reflect.Type) []string {
 		return words(appliance.Added, appliance.Removed, appliance.Changed)
 	case appliance.Effect:
 		return words(appliance.Keeps, appliance.Drains, appliance.Ends)
+	case appliance.PairRole:
+		return words(appliance.Primary, appliance.Secondary)
+	case appliance.Activity:
+		return words(appliance.Alone, appliance.Starting, appliance.Passive, appliance.Taking, appliance.Active, appliance.HandingOn, appliance.Cut)
 	}
 	return nil
 }
