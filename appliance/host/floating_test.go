@@ -242,6 +242,14 @@ func pairAfterKill(t *testing.T) {
 	if !n.answers(t, vip) {
 		t.Error("a node without a pair is gated")
 	}
+	// Behind the gate as well it is seen that another machine has an address.
+	taken, taken6 := addr("192.168.0.190"), addr("fd00:1::190")
+	guard(t, taken, taken6)
+	n.give(t, "192.168.0.190/32")
+	n.give(t, "fd00:1::190/128")
+	if list := appliance.ErrorsOf(alone.Claim(t.Context(), []netip.Addr{taken, taken6})); len(list) != 2 || list[0].Kind != appliance.Conflict {
+		t.Errorf("%v", list)
+	}
 }
 
 // madeWhileServing makes a pair of a node that serves, and breaks it: its clients notice neither.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 )
 
 // The rhythm of a probe for duplicates. RFC 5227 waits for seconds; a machine on the same wire that is alive answers within milliseconds.
@@ -22,7 +23,6 @@ const (
 
 // wire is how one family asks and announces.
 type wire struct {
-	protocol int
 	filter   []bpf.Instruction
 	question func(from net.HardwareAddr, a netip.Addr) []byte
 	notice   func(from net.HardwareAddr, a netip.Addr) []byte
@@ -32,15 +32,21 @@ type wire struct {
 func wireOf(a netip.Addr) wire {
 	if a.Is4() {
 		return wire{
-			protocol: etherARP,
+			filter: []bpf.Instruction{
+				bpf.LoadAbsolute{Off: 12, Size: 2},
+				bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherARP, SkipFalse: 1},
+				bpf.RetConstant{Val: 256},
+				bpf.RetConstant{Val: 0},
+			},
 			question: func(from net.HardwareAddr, a netip.Addr) []byte { return arp(from, netip.IPv4Unspecified(), a) },
 			notice:   func(from net.HardwareAddr, a netip.Addr) []byte { return arp(from, a, a) },
 			owner:    arpOwner,
 		}
 	}
 	return wire{
-		protocol: etherIPv6,
 		filter: []bpf.Instruction{ // advertisements only: the interface may carry much else
+			bpf.LoadAbsolute{Off: 12, Size: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv6, SkipFalse: 5},
 			bpf.LoadAbsolute{Off: headerEthernet + 6, Size: 1},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpv6, SkipFalse: 3},
 			bpf.LoadAbsolute{Off: headerEthernet + headerIPv6, Size: 1},
@@ -157,16 +163,13 @@ func announce(ctx context.Context, l link, list []netip.Addr) error {
 	return nil
 }
 
+// open takes part in what l's wire carries of one family. It hears in front of the gate of a pair.
 func open(l link, w wire) (*packet.Conn, error) {
-	config := &packet.Config{}
-	if w.filter != nil {
-		filter, err := bpf.Assemble(w.filter)
-		if err != nil {
-			return nil, fmt.Errorf("assemble filter: %w", err)
-		}
-		config.Filter = filter
+	filter, err := bpf.Assemble(w.filter)
+	if err != nil {
+		return nil, fmt.Errorf("assemble filter: %w", err)
 	}
-	conn, err := packet.Listen(&net.Interface{Index: l.index, Name: l.name, HardwareAddr: l.hardware}, packet.Raw, w.protocol, config)
+	conn, err := packet.Listen(&net.Interface{Index: l.index, Name: l.name, HardwareAddr: l.hardware}, packet.Raw, unix.ETH_P_ALL, &packet.Config{Filter: filter})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", l.name, err)
 	}

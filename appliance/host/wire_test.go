@@ -39,8 +39,7 @@ func (n *neighbour) capture(t *testing.T) *capture {
 	t.Helper()
 	c := &capture{done: make(chan struct{})}
 	n.within(t, func() {
-		conn, err := open(n.far(), wire{protocol: unix.ETH_P_ALL})
-		must(t, err)
+		conn := tap(t, n.far(), unix.ETH_P_ALL)
 		raw, err := conn.SyscallConn()
 		must(t, err)
 		must(t, raw.Control(func(fd uintptr) { must(t, unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)) }))
@@ -159,6 +158,14 @@ func datagram(from net.HardwareAddr, source, target netip.Addr) []byte {
 	return ethernet(to, from, etherIPv4, append(b, udp...))
 }
 
+// tap hears all packets of a protocol.
+func tap(t *testing.T, l link, protocol int) *packet.Conn {
+	t.Helper()
+	conn, err := packet.Listen(&net.Interface{Index: l.index, Name: l.name, HardwareAddr: l.hardware}, packet.Raw, protocol, nil)
+	must(t, err)
+	return conn
+}
+
 // ends are raw sockets at both ends of the wire. Those here are bound to one protocol each: the kernel feeds them where it feeds itself, behind the gate.
 type ends struct {
 	here map[uint16]*packet.Conn
@@ -169,14 +176,12 @@ func rawPair(t *testing.T, n *neighbour) ends {
 	t.Helper()
 	e := ends{here: map[uint16]*packet.Conn{}}
 	for _, kind := range []uint16{etherARP, etherIPv4, etherIPv6} {
-		conn, err := open(near0(t), wire{protocol: int(kind)})
-		must(t, err)
+		conn := tap(t, near0(t), int(kind))
 		t.Cleanup(func() { _ = conn.Close() })
 		e.here[kind] = conn
 	}
 	n.within(t, func() {
-		conn, err := open(n.far(), wire{protocol: unix.ETH_P_ALL})
-		must(t, err)
+		conn := tap(t, n.far(), unix.ETH_P_ALL)
 		t.Cleanup(func() { _ = conn.Close() })
 		e.far = conn
 	})
