@@ -59,7 +59,7 @@ func (f *arena) steady() (done int64, cpu time.Duration) {
 func (f *arena) clients(n, port int, act func(*load, *peer, uint32)) error {
 	to := &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}
 	for range n {
-		if err := f.load.dial(to, unix.EPOLLOUT, act); err != nil {
+		if err := f.load.dial(to, act); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,6 @@ func (a *asker) ask(p *peer) {
 // act is one event of a web client.
 func (a *asker) act(l *load, p *peer, events uint32) {
 	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
 		if a.free == nil {
 			a.ask(p)
 		} else {
@@ -59,7 +58,7 @@ func (a *asker) act(l *load, p *peer, events uint32) {
 	case a.once:
 		l.drop(p)
 		if !l.paused {
-			_ = l.dial(p.to, unix.EPOLLOUT, a.act)
+			_ = l.dial(p.to, a.act)
 		}
 	case a.free != nil:
 		a.free(l, p)
@@ -112,7 +111,6 @@ func field(head []byte, name string) string {
 // askEcho makes a connection, sends a message, gets it back, closes, and begins anew.
 func askEcho(l *load, p *peer, events uint32) {
 	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
 		_, _ = unix.Write(p.fd, message)
 		return
 	}
@@ -130,14 +128,13 @@ func askEcho(l *load, p *peer, events uint32) {
 	}
 	l.drop(p)
 	if !l.paused {
-		_ = l.dial(p.to, unix.EPOLLOUT, askEcho)
+		_ = l.dial(p.to, askEcho)
 	}
 }
 
 // keepEcho is askEcho that stays.
 func keepEcho(l *load, p *peer, events uint32) {
 	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
 		_, _ = unix.Write(p.fd, message)
 		return
 	}
@@ -157,7 +154,6 @@ func keepEcho(l *load, p *peer, events uint32) {
 // swallow throws away what arrives, inside the kernel.
 func swallow(l *load, p *peer, events uint32) {
 	if events&unix.EPOLLOUT != 0 {
-		l.watch(p, unix.EPOLLIN)
 		return
 	}
 	n, _, err := unix.Recvfrom(p.fd, l.buf, unix.MSG_TRUNC)
