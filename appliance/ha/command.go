@@ -108,7 +108,7 @@ func (n *Node) RestartHeartbeat(ctx context.Context) error {
 		if len(closed) > 0 {
 			w.done <- &appliance.Error{
 				Kind: appliance.Unavailable, Op: "restart heartbeat", Message: "A heartbeat path cannot be opened: " + strings.Join(closed, "; ") + ".",
-				Hint: "It is tried again every second; look at the addresses of this appliance.",
+				Hint: "It is tried again and again; look at the addresses of this appliance.",
 			}
 			return
 		}

@@ -3,7 +3,6 @@ package ha
 import (
 	"time"
 
-	"evenkeel/appliance/ha/beat"
 	"evenkeel/appliance/ha/role"
 )
 
@@ -53,7 +52,7 @@ func (l *loop) renumber(boot uint64) {
 }
 
 // seenClone tells of a second machine with an identity of this pair.
-func (l *loop) seenClone(*beat.Beat) {
+func (l *loop) seenClone() {
 	now := bootTime()
 	if l.cloned == 0 || now-l.cloned > cloneTold {
 		l.tell(role.Record{Code: cloneSeen, At: now})

@@ -16,11 +16,13 @@ import (
 const (
 	tick       = 5 * time.Millisecond   // of the role machine
 	shownEvery = 100 * time.Millisecond // the status is at most so old
+	flood      = 20                     // refused datagrams in a tick, after which the others are not waited for one by one
+	breath     = time.Millisecond       // but in portions of so long
 	burst      = 256                    // datagrams of one path before the clock is looked at again
 	lastWords  = 30 * time.Millisecond  // a node that leaves goes on saying so
 	leaveLimit = 8 * time.Second        // and leaves in any case
 	sentKept   = 512                    // sequences whose sending time is remembered
-	reopened   = time.Second            // between two tries to open a path
+	reopened   = 200 * time.Millisecond // between two tries to open a path
 )
 
 // loop is the goroutine that owns everything here; nobody else touches it while it runs.
@@ -63,6 +65,7 @@ type loop struct {
 	late                         time.Duration // the longest that the loop has come too late, since the start
 	leaving                      time.Duration // since then
 	silentAt                     time.Duration // owns nothing and leaves since then
+	refused                      int           // datagrams of this tick that were not the peer's
 }
 
 type sentTime struct {
@@ -87,6 +90,10 @@ func newLoop(n *Node, m memory, bell int) (*loop, error) {
 	}
 	return l, nil
 }
+
+// spare is how many goroutines more may run at a time while a node runs. A thread that comes back from waiting needs a place among them at once; if there is none free,
+// the loop waits for a thread of ordinary priority to make one, and comes tens of milliseconds late on a busy machine (measured).
+const spare = 3
 
 // run is the loop. The thread ends with it, because a thread of real-time priority is not given back.
 func (l *loop) run(ctx context.Context) {
@@ -126,12 +133,15 @@ func (l *loop) close() {
 // pause waits for a datagram, the bell, or the time.
 func (l *loop) pause() {
 	l.poll = append(l.poll[:0], unix.PollFd{Fd: int32(l.bell), Events: unix.POLLIN})
+	left := min(l.nextTick, l.nextSend) - bootTime()
+	if l.refused > flood {
+		left = min(left, breath)
+	}
 	for _, p := range l.paths {
-		if p.socket != nil {
+		if p.socket != nil && l.refused <= flood {
 			l.poll = append(l.poll, unix.PollFd{Fd: int32(p.socket.fd), Events: unix.POLLIN})
 		}
 	}
-	left := min(l.nextTick, l.nextSend) - bootTime()
 	if left <= 0 {
 		return
 	}
@@ -174,6 +184,7 @@ func (l *loop) beat() {
 	if now >= l.nextTick {
 		l.late = max(l.late, now-l.nextTick)
 		l.nextTick = next(l.nextTick, tick, now)
+		l.refused /= 2
 		l.configure()
 		l.open(now)
 		l.give(role.Event{Kind: role.Tick})

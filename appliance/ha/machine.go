@@ -218,7 +218,10 @@ func (l *loop) datagram(p *path, b []byte, from netip.AddrPort, into *beat.Beat)
 	case beat.OK:
 		l.heard(p, into)
 	case beat.Clone:
-		l.seenClone(into)
+		l.seenClone()
+		l.refused++
+	default:
+		l.refused++
 	}
 }
 

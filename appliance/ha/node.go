@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"reflect"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -138,7 +140,9 @@ func (n *Node) SetFacts(f Facts) error {
 // SetSettings replaces how the nodes watch each other; they hold from the next datagram on. The zero value stands for the defaults.
 func (n *Node) SetSettings(h appliance.Heartbeat) {
 	h = h.OrDefault()
-	n.settings.Store(&h)
+	if before := n.settings.Load(); before == nil || !reflect.DeepEqual(*before, h) {
+		n.settings.Store(&h)
+	}
 }
 
 // Run sends and hears heartbeats, and owns the floating addresses when it is its turn, until ctx ends: then it hands the addresses on to the peer, or lets them go,
@@ -160,6 +164,8 @@ func (n *Node) Run(ctx context.Context) error {
 		n.silence()
 		return err
 	}
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spare)
+	defer func() { runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0)-spare, 1)) }()
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var others sync.WaitGroup
 	others.Go(func() { n.workAt(beside, n.hands) })

@@ -3,17 +3,13 @@ package ha
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"evenkeel/appliance"
-	"evenkeel/appliance/ha/beat"
-	"evenkeel/appliance/ha/role"
 )
 
 func TestTwoNodesAgreeOnOne(t *testing.T) {
@@ -220,76 +216,6 @@ func TestTableThatSpeaksHoldsATakeoverOff(t *testing.T) {
 	}
 	close(alive)
 	until(t, "right takes over when the table is silent, too", func() bool { return c.street.owner() == "right" })
-}
-
-func TestHostileDatagramsDisturbNothing(t *testing.T) {
-	c := newCouple(t, nil)
-	c.settle(t)
-	to := c.right.paths[0].Local
-	local := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 99)}
-	attacker, err := net.ListenUDP("udp", local)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer attacker.Close()
-	ring, err := beat.NewRing([]appliance.HeartbeatKey{newKey(9)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	owners, buf := c.street.owners(), make([]byte, beat.Most)
-	send := func(b []byte) {
-		if _, err := attacker.WriteToUDPAddrPort(b, to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range uint64(2000) {
-		forged := beat.Seal(buf, &beat.Beat{Kind: beat.Heartbeat, Cluster: 0xc1, Node: 0xa, Boot: 1 << 40, Sequence: i, Says: uint16(role.Owns | role.Wishes)}, ring)
-		send(forged)
-		send([]byte("hello"))
-		send(beat.Seal(buf, &beat.Beat{Kind: beat.Answer, Cluster: 0xc1, Node: 0xb, Boot: 1, Granted: true}, ring))
-		clone := beat.Seal(buf, &beat.Beat{Kind: beat.Heartbeat, Cluster: 0xc1, Node: 0xb, Boot: 1 << 40, Nonce: 1, Sequence: i}, ring)
-		clone[6] = 1 // the key that right holds, with a code that is not right's
-		send(clone)
-	}
-	until(t, "right has counted them", func() bool {
-		r := c.right.Status().Rejected
-		return r["source"] > 0 && r["forged"] > 0
-	})
-	if r := c.right.Status().Rejected; r["length"] != 0 || r["clone"] != 0 {
-		t.Errorf("%v: short ones are dropped by the kernel, and forged ones are no clones", r)
-	}
-	c.agree(t, appliance.Active)
-	if n := c.street.owners(); n != owners {
-		t.Errorf("%d changes of the owner", n-owners)
-	}
-	one := make([]byte, 1)
-	if err := attacker.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if n, from, err := attacker.ReadFromUDPAddrPort(one); err == nil {
-		t.Errorf("%s answers with %d bytes", from, n)
-	}
-}
-
-func TestCopyOfANodeIsTold(t *testing.T) {
-	c := newCouple(t, nil)
-	c.settle(t)
-	ring, err := beat.NewRing([]appliance.HeartbeatKey{newKey(1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 99)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	b := beat.Seal(make([]byte, beat.Most), &beat.Beat{Kind: beat.Heartbeat, Cluster: 0xc1, Node: 0xb, Boot: 1 << 40, Nonce: 1, Sequence: 1}, ring)
-	if _, err := s.WriteToUDPAddrPort(b, c.right.paths[0].Local); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "right says that there is a copy", func() bool {
-		return codes(c.right.Node)["right clone_seen"] == 1 && slices.ContainsFunc(c.right.Status().Limits, func(s string) bool { return strings.Contains(s, "it is a copy") })
-	})
 }
 
 func TestKeyChangesUnderTraffic(t *testing.T) {

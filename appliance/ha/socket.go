@@ -13,6 +13,9 @@ import (
 // mostUrgent is the highest priority of packets that needs no right.
 const mostUrgent = 6
 
+// room is how many bytes of datagrams may wait: more than 10 ms of a flood of 100,000 a second, so that the peer's are not crowded out of it.
+const room = 2 << 20
+
 // socket is a UDP socket that never waits, never allocates, and is used by one goroutine.
 type socket struct {
 	fd   int
@@ -43,6 +46,9 @@ func openSocket(local, peer netip.AddrPort, filter []bpf.RawInstruction) (*socke
 func (s *socket) prepare(local netip.AddrPort, filter []bpf.RawInstruction) error {
 	// Marks for switches and queues that know urgent packets; nothing depends on them.
 	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_PRIORITY, mostUrgent)
+	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room) != nil {
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room)
+	}
 	if local.Addr().Is4() {
 		_ = unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_TOS, 0xc0)
 	} else {

@@ -78,6 +78,9 @@ func TestWitnessNodeLetsTheSurvivorTakeOver(t *testing.T) {
 	w := startWitness(t, c)
 	c.settle(t)
 	until(t, "the witness answers both", func() bool { return c.left.Status().Witness.Answers && c.right.Status().Witness.Answers })
+	changed := c.right.o.Settings
+	changed.Interval += appliance.Duration(time.Millisecond)
+	c.right.SetSettings(changed) // questions go on counting: the witness refuses what it has answered
 	thaw := c.left.freeze(t)
 	until(t, "right owns the addresses", func() bool { return c.street.owner() == "right" })
 	thaw()

@@ -21,17 +21,17 @@ const (
 type witness struct {
 	settings *appliance.Heartbeat // that the rest was made for
 	askers   []*asker             // of witness nodes
+	sequence uint64               // of the newest question to any of them: it goes on when settings change, because a witness answers nothing twice
 	at       time.Duration        // of the last answer
 }
 
 // asker asks one witness node.
 type asker struct {
 	*beat.Asker
-	address  netip.AddrPort
-	raw      unix.RawSockaddrAny
-	size     uintptr
-	sequence uint64
-	claims   bool // the newest question did
+	address netip.AddrPort
+	raw     unix.RawSockaddrAny
+	size    uintptr
+	claims  bool // the newest question did
 }
 
 // configure makes what the settings need, when they have changed.
@@ -81,9 +81,9 @@ func (w *witness) ask(l *loop, times int) {
 
 // question goes out on the first path whose family fits.
 func (w *witness) question(l *loop, one *asker) {
-	one.sequence++
+	w.sequence++
 	one.claims = l.state.Owner() || bootTime()-l.heardAt > claimAfter
-	b := beat.Beat{Sequence: one.sequence, Claim: one.claims, Says: uint16(l.state.Says(l.config, bootTime()).Says)}
+	b := beat.Beat{Sequence: w.sequence, Claim: one.claims, Says: uint16(l.state.Says(l.config, bootTime()).Says)}
 	question := one.Ask(l.out, &b)
 	for _, p := range l.paths {
 		if p.socket != nil && p.Local.Addr().Is4() == one.address.Addr().Is4() {
@@ -99,12 +99,16 @@ func (w *witness) hear(l *loop, b []byte, from netip.AddrPort, into *beat.Beat) 
 		if one.address != from {
 			continue
 		}
-		if l.n.refused.Count(one.Read(b, true, into)) == beat.OK && into.Granted {
+		switch reason := l.n.refused.Count(one.Read(b, true, into)); {
+		case reason != beat.OK:
+			l.refused++
+		case into.Granted:
 			w.word(l, one)
 		}
 		return
 	}
 	l.n.refused.Count(beat.Source)
+	l.refused++
 }
 
 // word takes the witness's word. While a node that owns nothing has not claimed yet, an answer only says that the witness lives; it must not serve to take over.
