@@ -28,8 +28,8 @@ const (
 	wary         = 50 * time.Millisecond  // an echo of this age: the witness is asked, in case it is needed
 	probeEvery   = 8 * time.Millisecond   // at least, between two rounds of probes: ticks of 10 ms that come a little early count
 	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
-	probeRounds  = 4                      // unanswered ones when the owner's last datagram is exactly as old as the patience
-	probeWary    = 13                     // when it is older: a lease on the witness's word must have ended while nobody answered
+	probeRounds  = 4                      // unanswered ones when the owner's last datagram is just as old as the patience, and knew this node able
+	probeWary    = 20                     // in every other case: a lease on the witness's word must have ended while nobody answered
 	askSlow      = time.Second            // the witness, while the pair is well
 	askSolo      = 20 * time.Millisecond  // while the node's right depends on it
 	askBurst     = 4                      // questions when an answer is overdue
@@ -41,7 +41,7 @@ const (
 	wishLasts    = 3 * time.Second        // after the limit of the switch
 	claimLasts   = 500 * time.Millisecond // after the limit of the switch, for a peer that does not claim what it is given
 	longestLease = 10 * time.Second       // that a peer is believed to have
-	sickLasts    = 5 * time.Second        // after a failure of the kernel (no right, no address)
+	sickLasts    = 2 * time.Second        // after a failure of the kernel (no right, no address)
 	wellFor      = 10 * time.Second       // health before an automatic failback
 	renewSooner  = 40 * time.Millisecond  // a renewal that wins less is not worth its system call …
 	renewUrgent  = 60 * time.Millisecond  // … unless so little is left

@@ -33,8 +33,8 @@
 //
 // 4. Without an echo the owner needs its witness. A lease on the witness's word lives ⅔ L from the question. While it has it, the peer may reach its
 // own witness too, so that here the last looks exclude a second owner: the peer asks for the addresses in at least four rounds of five questions
-// after P, and every answer puts it off for another P. Unless its silence began exactly P ago it needs thirteen rounds, longer than a lease on the
-// witness's word lives, so that an owner that has just been cut off no longer has one either. Two nodes that look at the same time see each other's probes: the
+// after P, and every answer puts it off for another P. Unless the owner was heard just P ago and knew that this node is able, it needs twenty rounds,
+// twice the life of a lease on the witness's word, so that an owner that has just been cut off no longer has one either. Two nodes that look at the same time see each other's probes: the
 // first of the order goes on, the other waits; if the other was faster, it answers the first one's next probe.
 //
 // 5. One-way loss. An owner that hears the peer, and by its stale echo that the peer does not hear it, while the peer is able to take over, does not

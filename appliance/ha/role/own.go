@@ -30,6 +30,9 @@ func (m *machine) become(until time.Duration, why Record) {
 func (m *machine) renew() {
 	until := m.proof()
 	wins, left := until-m.s.Until, m.s.Until-m.now
+	if m.retry {
+		return
+	}
 	if wins >= renewSooner || wins >= renewLeast && left < renewUrgent {
 		m.s.Until = until
 		m.act(Action{Do: Renew, Until: until})

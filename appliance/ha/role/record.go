@@ -27,6 +27,7 @@ const (
 	PeerBack         Code = "peer_back"
 	PeerRestarted    Code = "peer_restarted"
 	PeerSilent       Code = "peer_silent"
+	PeerUnaware      Code = "peer_unaware"
 	PeerOwns         Code = "peer_owns"
 	PeerDeaf         Code = "peer_deaf"
 	Solo             Code = "solo"
@@ -75,6 +76,7 @@ var catalogue = map[Code]string{
 	PeerBack:         "The peer was heard again after {lasted} of silence.",
 	PeerRestarted:    "The peer's heartbeat was restarted.",
 	PeerSilent:       "The peer has been silent for {lasted}: longer than its lease on the floating addresses can last.",
+	PeerUnaware:      "The peer is heard and owns nothing, but does not hear this node (its last echo is {lasted} old), so each has to decide alone.",
 	PeerOwns:         "The peer owns the floating addresses; this node is passive.",
 	PeerDeaf:         "The peer does not hear this node (its last echo is {lasted} old) but is well and about to take over, so the lease is not renewed.",
 	Solo:             "The peer's last echo is {lasted} old; this node goes on alone, because its witness answers or none is configured.",

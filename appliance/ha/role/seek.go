@@ -92,7 +92,11 @@ func (m *machine) look() {
 		m.quit()
 		return
 	}
-	m.once(toldSilent, Record{Code: PeerSilent, Lasted: m.since(m.s.Heard)})
+	if m.silent() {
+		m.once(toldSilent, Record{Code: PeerSilent, Lasted: m.since(m.s.Heard)})
+	} else {
+		m.once(toldMute, Record{Code: PeerUnaware, Lasted: m.since(m.s.Echoed)})
+	}
 	if !m.fine() {
 		m.once(toldUnfit, Record{Code: StaysUnhealthy})
 		m.quit()
@@ -103,11 +107,15 @@ func (m *machine) look() {
 		return
 	}
 	m.s.Lonely = false
+	m.s.Told &^= toldWitness
 	if m.s.Phase != Taking {
 		m.take()
 	}
 	m.probe()
 }
+
+// silent tells whether nothing comes from the peer; otherwise it is the peer that hears nothing.
+func (m *machine) silent() bool { return m.s.Heard == 0 || m.now-m.s.Heard > m.c.fresh() }
 
 func (m *machine) witnessed() bool {
 	return !m.c.Witness || m.s.Forced || m.s.Answered != 0 && m.now-m.s.Answered <= m.c.fresh()
@@ -117,7 +125,7 @@ func (m *machine) witnessed() bool {
 func (m *machine) unwitnessed() {
 	m.quit()
 	if m.now >= m.s.Due+wary {
-		m.s.Lonely = true
+		m.s.Lonely = m.silent()
 		if m.s.Phase == Starting {
 			m.s.Phase = Passive
 		}
@@ -129,7 +137,7 @@ func (m *machine) unwitnessed() {
 func (m *machine) take() {
 	m.s.Phase, m.s.Since, m.s.Began, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, 0, 0
 	m.s.Need = probeWary
-	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin {
+	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
 		m.s.Need = probeRounds
 	}
 	m.raise()
@@ -189,5 +197,5 @@ func (m *machine) alone() bool {
 	if m.s.Owner() {
 		return m.s.Echoed <= m.s.Since || m.now-m.s.Echoed > wary
 	}
-	return m.now-m.s.Heard > wary
+	return m.now-m.s.Echoed > wary
 }

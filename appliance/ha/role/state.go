@@ -64,6 +64,7 @@ type State struct {
 	Limit     time.Duration // in Handing: then it ends, finished or not
 	Sick      time.Duration // until then it counts as unhealthy because the kernel refused something
 	Well      time.Duration // since then it has been healthy
+	Ready     time.Duration // since then it has been able to take over
 	Gap       time.Duration // the longest recent time between two datagrams of the peer
 	Began     time.Duration // of the decision that is under way, for the record
 }
@@ -79,6 +80,7 @@ const (
 	toldRival
 	toldDeaf
 	toldSolo
+	toldMute
 )
 
 // Owner tells whether a lease of this node may be in force.
@@ -105,15 +107,19 @@ func (s State) Activity() appliance.Activity {
 // Fine tells whether the node may own addresses with good conscience.
 func (s State) Fine(now time.Duration) bool { return s.Fit && now >= s.Sick }
 
+// able tells whether the node would take over if the peer fell silent. What it does not say it does not do at once: the owner relies on it.
+func (s State) able(c Config, now time.Duration) bool {
+	lasts := answerLasts
+	if now-s.Echoed > 2*wary {
+		lasts = c.fresh()
+	}
+	return s.Fine(now) && s.Phase != Starting && !s.Leaving && s.Told&toldOwner == 0 &&
+		(!c.Witness || s.Forced || s.Answered != 0 && now-s.Answered <= lasts)
+}
+
 // Says is what a datagram that is sent now must say. Boot is the caller's; Echo is not part of it (the caller echoes sequences).
 func (s State) Says(c Config, now time.Duration) Beat {
 	c = c.orDefault()
-	lasts := answerLasts
-	if now-s.Heard > 2*wary {
-		lasts = c.fresh()
-	}
-	able := s.Fine(now) && s.Phase != Starting && !s.Leaving && s.Told&toldOwner == 0 &&
-		(!c.Witness || s.Forced || s.Answered != 0 && now-s.Answered <= lasts)
 	var says Says
 	says = says.with(now < s.Until || s.Owner(), Owns).
 		with(s.Claiming, Claims).
@@ -122,7 +128,7 @@ func (s State) Says(c Config, now time.Duration) Beat {
 		with(now < s.Give || s.Leaving, Gives).
 		with(now < s.Wish, Wishes).
 		with(s.Fine(now), Healthy).
-		with(able, Able).
+		with(s.Ready != 0, Able).
 		with(s.Phase != Starting, Settled)
 	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: c.Lease}
 }

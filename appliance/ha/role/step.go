@@ -9,6 +9,7 @@ func Step(c Config, s State, e Event) (State, []Action) {
 		return s, nil
 	}
 	m := machine{c: c.orDefault(), s: s, now: max(e.At, s.At, 1)}
+	m.retry = e.Kind == RenewFailed
 	m.woke(e)
 	m.expire()
 	m.handle(e)
@@ -22,6 +23,7 @@ func Step(c Config, s State, e Event) (State, []Action) {
 	}
 	m.ask()
 	m.announce()
+	m.ready()
 	m.s.At = m.now
 	return m.s, m.do
 }
@@ -32,6 +34,8 @@ type machine struct {
 	s   State
 	now time.Duration
 	do  []Action
+
+	retry bool // a renewal has just failed: the next one is for the next step
 }
 
 func (m *machine) act(a Action) { m.do = append(m.do, a) }
@@ -46,6 +50,16 @@ func (m *machine) once(what Told, r Record) {
 	if m.s.Told&what == 0 {
 		m.s.Told |= what
 		m.tell(r)
+	}
+}
+
+// ready keeps how long the node has been able to take over without a break.
+func (m *machine) ready() {
+	switch {
+	case !m.s.able(m.c, m.now):
+		m.s.Ready = 0
+	case m.s.Ready == 0:
+		m.s.Ready = m.now
 	}
 }
 
@@ -161,7 +175,7 @@ func (m *machine) answered(e Event) {
 		m.tell(Record{Code: TableRebuilt})
 		m.s.Failed = 0
 	case Renewed:
-		m.s.Failed = 0
+		m.s.Failed, m.s.Sick = 0, 0
 	case RenewFailed:
 		m.renewFailed()
 	case Dropped:
@@ -223,9 +237,9 @@ func (m *machine) heard(b Beat) {
 	}
 	b.Echo, b.Lease = 0, min(b.Lease, longestLease)
 	m.s.Heard, m.s.Peer, m.s.Lonely, m.s.Forced = m.now, b, false, false
-	m.s.Told &^= toldSilent | toldWitness
+	m.s.Told &^= toldSilent
 	if m.contact() {
-		m.s.Told &^= toldOwner | toldDeaf
+		m.s.Told &^= toldOwner | toldDeaf | toldMute | toldWitness
 	}
 	if b.Says.Any(Owns | Claims | Takes) {
 		m.s.Due = m.now + m.patience()

@@ -131,7 +131,7 @@ func TestStartWaitsForPeerOrSilence(t *testing.T) {
 	b := newBench(t, Config{Witness: true})
 	b.ticks(490*ms, nil)
 	b.want(appliance.Starting)
-	b.ticks(200*ms, nil)
+	b.ticks(300*ms, nil)
 	b.want(appliance.Active, PeerSilent, TookOver)
 }
 
