@@ -76,6 +76,8 @@ var mayImport = map[string][]string{
 	"ui/view":                {"ui/form"},
 	"appliance/socket":       nil,
 	"appliance/takeover":     {"appliance/socket"},
+
+	"appliance/ha/role/model": {"appliance/ha/role"},
 }
 
 // oneDoor names the packages through which a third party comes in; a prefix of the import path → who may use it.

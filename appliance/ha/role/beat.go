@@ -17,19 +17,20 @@ type Says uint16
 
 // The statements.
 const (
-	Owns    Says = 1 << iota // a lease of the sender's may be in force
-	Claims                   // nobody owns the addresses, and the sender takes them as soon as the other yields
-	Takes                    // the sender hears nobody, and is about to take the addresses
-	Hands                    // it owns them, and lets requests in flight finish before it gives them away
-	Gives                    // it wants the other to have them
-	Wishes                   // its operator wants it to have them
-	Healthy                  // its service interfaces and its engine are well
-	Able                     // it would take over if the other fell silent: healthy, and its witness answers
-	Settled                  // it has decided at least once since its start
+	Owns     Says = 1 << iota // a lease of the sender's may be in force
+	Claims                    // nobody owns the addresses, and the sender takes them as soon as the other yields
+	Takes                     // the sender hears nobody, and is about to take the addresses
+	Hands                     // it owns them, and lets requests in flight finish before it gives them away
+	Gives                     // it wants the other to have them
+	Wishes                    // its operator wants it to have them
+	Healthy                   // its service interfaces and its engine are well
+	Able                      // it would take over if the other fell silent: healthy, and its witness answers
+	Settled                   // it has decided at least once since its start
+	Prepared                  // the addresses are on its interfaces, so that it can take them at once
 )
 
 // All is every statement that this version knows: a decoder masks others away.
-const All = Settled<<1 - 1
+const All = Prepared<<1 - 1
 
 // Has tells whether all of them are among s.
 func (s Says) Has(what Says) bool { return s&what == what }

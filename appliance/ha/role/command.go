@@ -85,7 +85,7 @@ func (m *machine) handing() bool {
 		m.act(Action{Do: Send})
 		return false
 	}
-	if !m.said(Claims) || !m.s.Drained && m.now < m.s.Limit {
+	if !m.said(Claims|Prepared) || !m.s.Drained && m.now < m.s.Limit {
 		return false
 	}
 	code := HandsNow

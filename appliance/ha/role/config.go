@@ -30,6 +30,8 @@ const (
 	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
 	probeRounds  = 4                      // unanswered ones when the owner's last datagram is just as old as the patience, and knew this node able
 	probeWary    = 20                     // in every other case: a lease on the witness's word must have ended while nobody answered
+	insistPause  = 30 * time.Millisecond  // the rounds of one who looks are not further apart
+	insistFor    = 25 * time.Millisecond  // and after so long it should have heard an answer
 	askSlow      = time.Second            // the witness, while the pair is well
 	askSolo      = 20 * time.Millisecond  // while the node's right depends on it
 	askBurst     = 4                      // questions when an answer is overdue
@@ -48,6 +50,8 @@ const (
 	renewLeast   = 2 * time.Millisecond   //
 	askedAnew    = 100 * time.Millisecond // announcing again because another owner was seen, at most so often
 	gapTimes     = 4                      // the patience is at least so many of the longest recent gaps between datagrams
+	gapUsual     = 15 * time.Millisecond  // a longer gap shows that answers may be late or lost, too …
+	gapRound     = 5 * time.Millisecond   // … and so much more of it asks for one more round of probes
 	gapForgotten = 1024                   // datagrams after which a long gap has lost two thirds of its weight
 )
 

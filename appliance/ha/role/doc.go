@@ -33,12 +33,13 @@
 //
 // 4. Without an echo the owner needs its witness. A lease on the witness's word lives ⅔ L from the question. While it has it, the peer may reach its
 // own witness too, so that here the last looks exclude a second owner: the peer asks for the addresses in at least four rounds of five questions
-// after P, and every answer puts it off for another P. Unless the owner was heard just P ago and knew that this node is able, it needs twenty rounds,
+// after P, and every answer puts it off for another P. More rounds when datagrams have been lost or late. Unless the owner was heard just P ago and knew that this node is able, it needs twenty rounds,
 // twice the life of a lease on the witness's word, so that an owner that has just been cut off no longer has one either. Two nodes that look at the same time see each other's probes: the
-// first of the order goes on, the other waits; if the other was faster, it answers the first one's next probe.
+// first of the order goes on, the other waits; if the other was faster, it answers the first one's next probe. An owner without contact that is asked
+// again and again lets go: its answers do not arrive.
 //
 // 5. One-way loss. An owner that hears the peer, and by its stale echo that the peer does not hear it, while the peer is able to take over, does not
-// use its witness: its lease on the last echo ends before the peer's P. If the peer says that it is not able, the owner stays. A peer that is not
+// use its witness: its lease on the last echo ends before the peer's P. Nor does such a node take the addresses. If the peer says that it is not able, the owner stays. A peer that is not
 // heard but hears is told by every datagram that the addresses have an owner, and does nothing.
 //
 // 6. Restarts. A new process cannot know whether a lease of the one before is in force: it ends it first and until that is confirmed (or L has passed)
@@ -55,10 +56,12 @@
 //
 // # The limits
 //
-//   - Both nodes reach their witness but not each other, on no path and not on the network of the services: both own (a partition right between them,
-//     with a witness on both sides). The same holds without any witness, for every partition. After the heal the total order decides within one round trip.
+//   - Both nodes reach their witness, but neither hears the other on any path, and probes or their answers are lost on the network of the services as well:
+//     both own (a partition right between them, with a witness on both sides). The same holds without any witness, for every partition. After the heal the total order decides within one round trip.
 //   - The heartbeat is cut, and between ⅔ L and P later the owner is cut off from everything but its lease: the two may overlap for less than ⅔ L.
 //   - The probes of 4 are messages too. With the heartbeat cut for long and a fraction p of all datagrams of the services' network lost, the chance to
 //     miss a living owner is about (1−(1−p)²)^20.
+//   - An answer of the witness counts for the newest question; one that is late by some time prolongs a lease on its word by as much.
+//   - A round trip of more than ⅔ L counts as none; the pair stays safe, but may change its owner.
 //   - A virtual machine that is paused by its hypervisor between the reading of the clock and the kernel's own arithmetic wakes with up to one lease left.
 package role

@@ -45,7 +45,7 @@ func (m *machine) proof() time.Duration {
 		m.s.Told &^= toldSolo
 		return m.s.Echoed + m.c.Lease
 	}
-	if m.now-m.s.Heard <= wary+mute && m.s.Heard-m.s.Echoed > wary && m.said(Able) && !m.said(Owns) {
+	if m.deaf() && m.said(Able) && !m.said(Owns) {
 		m.once(toldDeaf, Record{Code: PeerDeaf, Lasted: m.since(m.s.Echoed)})
 		return 0
 	}
@@ -61,6 +61,9 @@ func (m *machine) proof() time.Duration {
 	m.once(toldSolo, Record{Code: Solo, Lasted: m.since(m.s.Echoed)})
 	return asked + m.c.solo()
 }
+
+// deaf tells whether the peer is heard and does not hear this node.
+func (m *machine) deaf() bool { return m.now-m.s.Heard <= wary+mute && m.s.Heard-m.s.Echoed > wary }
 
 // renewFailed gives the kernel a second chance; then the node is of no use as an owner.
 func (m *machine) renewFailed() {

@@ -28,6 +28,7 @@ const (
 	PeerRestarted    Code = "peer_restarted"
 	PeerSilent       Code = "peer_silent"
 	PeerUnaware      Code = "peer_unaware"
+	LeftToPeer       Code = "left_to_peer"
 	PeerOwns         Code = "peer_owns"
 	PeerDeaf         Code = "peer_deaf"
 	Solo             Code = "solo"
@@ -46,6 +47,7 @@ const (
 	OwnerAnswers     Code = "owner_answers"
 	OwnerSeenHere    Code = "owner_seen"
 	RivalProbes      Code = "rival_probes"
+	RivalInsists     Code = "rival_insists"
 	RivalLoses       Code = "rival_loses"
 	RivalWins        Code = "rival_wins"
 	RivalDeaf        Code = "rival_deaf"
@@ -77,6 +79,7 @@ var catalogue = map[Code]string{
 	PeerRestarted:    "The peer's heartbeat was restarted.",
 	PeerSilent:       "The peer has been silent for {lasted}: longer than its lease on the floating addresses can last.",
 	PeerUnaware:      "The peer is heard and owns nothing, but does not hear this node (its last echo is {lasted} old), so each has to decide alone.",
+	LeftToPeer:       "The peer does not hear this node (its last echo is {lasted} old) and is able to take the floating addresses: they are left to it.",
 	PeerOwns:         "The peer owns the floating addresses; this node is passive.",
 	PeerDeaf:         "The peer does not hear this node (its last echo is {lasted} old) but is well and about to take over, so the lease is not renewed.",
 	Solo:             "The peer's last echo is {lasted} old; this node goes on alone, because its witness answers or none is configured.",
@@ -95,6 +98,7 @@ var catalogue = map[Code]string{
 	OwnerAnswers:     "A machine ({hardware}) answers for a floating address although the peer has been silent for {lasted}: this node stays passive, because two owners would be worse.",
 	OwnerSeenHere:    "Another machine ({hardware}) uses a floating address that this node owns; this node announces it again.",
 	RivalProbes:      "The peer is about to take the floating addresses too, and comes first: this node waits.",
+	RivalInsists:     "The peer (silent for {lasted}) goes on asking for the floating addresses and so has not heard the answers of this node: it is about to take them, and this node lets go.",
 	RivalLoses:       "Both nodes owned the floating addresses; this node keeps them by the order of choice, health, priority and node id, and announces them again.",
 	RivalWins:        "Both nodes owned the floating addresses; the peer keeps them by the order of choice, health, priority and node id, and this node let go at once.",
 	RivalDeaf:        "Both nodes owned the floating addresses, and the peer has not heard this node for {lasted}: this node lets go, since only it knows.",

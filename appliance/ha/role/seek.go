@@ -97,6 +97,11 @@ func (m *machine) look() {
 	} else {
 		m.once(toldMute, Record{Code: PeerUnaware, Lasted: m.since(m.s.Echoed)})
 	}
+	if m.deaf() && m.said(Able) { // taken now, the addresses would have to be left to it again
+		m.once(toldLeft, Record{Code: LeftToPeer, Lasted: m.since(m.s.Echoed)})
+		m.quit()
+		return
+	}
 	if !m.fine() {
 		m.once(toldUnfit, Record{Code: StaysUnhealthy})
 		m.quit()
@@ -138,7 +143,7 @@ func (m *machine) take() {
 	m.s.Phase, m.s.Since, m.s.Began, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, 0, 0
 	m.s.Need = probeWary
 	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
-		m.s.Need = probeRounds
+		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, probeWary))
 	}
 	m.raise()
 	m.act(Action{Do: Send})
@@ -149,7 +154,11 @@ func (m *machine) probe() {
 	if m.s.Probed != 0 && m.now-m.s.Probed < probeEvery {
 		return
 	}
-	if m.s.Rounds >= m.s.Need && m.s.Addresses == On {
+	if m.s.Told&toldOwner != 0 && m.s.Rounds >= probeRounds { // whoever answered is gone: say so first
+		m.s.Told &^= toldOwner
+		m.s.Rounds, m.s.Need = 0, probeWary
+	}
+	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() {
 		m.become(m.now+m.c.solo(), Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})
 		return
 	}
@@ -158,9 +167,18 @@ func (m *machine) probe() {
 	m.act(Action{Do: Probe, Times: probeBurst})
 }
 
+// known tells whether an owner that hears this node knows for long enough that it is able to take over, and has let its lease end.
+func (m *machine) known() bool {
+	return m.s.Ready != 0 && (m.s.Ready <= m.s.Heard && m.s.Need < probeWary || m.now-m.s.Ready >= probeWary*probeEvery-margin)
+}
+
 // rivalSeen: the other is looking as well. The first goes on, its next probe meets the other if that has been faster.
 func (m *machine) rivalSeen() {
-	if m.c.First || m.s.Owner() {
+	if m.s.Owner() {
+		m.insists()
+		return
+	}
+	if m.c.First {
 		return
 	}
 	if m.s.Phase == Taking {
@@ -168,6 +186,22 @@ func (m *machine) rivalSeen() {
 	}
 	m.quit()
 	m.wait()
+}
+
+// insists is what an owner does that is asked for its addresses: its kernel has answered. Whoever goes on asking has not heard that and is about to
+// take them, so an owner without contact lets go. Others (RFC 5227) leave a second between two questions.
+func (m *machine) insists() {
+	if m.contact() || m.s.Phase == Releasing {
+		m.s.Asking = 0
+		return
+	}
+	if m.s.Asking == 0 || m.now-m.s.AskedMe > insistPause {
+		m.s.Asking = m.now
+	}
+	m.s.AskedMe = m.now
+	if m.now-m.s.Asking >= insistFor {
+		m.release(Record{Code: RivalInsists, Lasted: m.since(m.s.Heard)})
+	}
 }
 
 // ask keeps the witness's answer as fresh as it is needed.

@@ -59,6 +59,8 @@ type State struct {
 	Probed    time.Duration // the last round of probes
 	Announce  time.Duration // the next announcement is due
 	Rival     time.Duration // since then the peer has been saying that it owns the addresses as well
+	Asking    time.Duration // since then the other has been asking for the addresses that this node owns …
+	AskedMe   time.Duration // … until then
 	Wish      time.Duration // until then the operator's wish holds that this node has the addresses
 	Give      time.Duration // until then it wants the peer to have them
 	Limit     time.Duration // in Handing: then it ends, finished or not
@@ -81,6 +83,7 @@ const (
 	toldDeaf
 	toldSolo
 	toldMute
+	toldLeft
 )
 
 // Owner tells whether a lease of this node may be in force.
@@ -129,7 +132,8 @@ func (s State) Says(c Config, now time.Duration) Beat {
 		with(now < s.Wish, Wishes).
 		with(s.Fine(now), Healthy).
 		with(s.Ready != 0, Able).
-		with(s.Phase != Starting, Settled)
+		with(s.Phase != Starting, Settled).
+		with(s.Addresses == On, Prepared)
 	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: c.Lease}
 }
 

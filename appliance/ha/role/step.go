@@ -239,7 +239,7 @@ func (m *machine) heard(b Beat) {
 	m.s.Heard, m.s.Peer, m.s.Lonely, m.s.Forced = m.now, b, false, false
 	m.s.Told &^= toldSilent
 	if m.contact() {
-		m.s.Told &^= toldOwner | toldDeaf | toldMute | toldWitness
+		m.s.Told &^= toldOwner | toldDeaf | toldMute | toldLeft | toldWitness
 	}
 	if b.Says.Any(Owns | Claims | Takes) {
 		m.s.Due = m.now + m.patience()

@@ -271,7 +271,7 @@ func TestFrozenPassiveListensAnew(t *testing.T) {
 func TestPlannedSwitch(t *testing.T) {
 	b := active(t, Config{Witness: true})
 	b.give(Event{Kind: MakePassive})
-	b.ticks(50*ms, b.peer(Able|Claims))
+	b.ticks(50*ms, b.peer(Able|Claims|Prepared))
 	b.want(appliance.HandingOn, HandsByCommand)
 	if b.s.Until <= b.now {
 		t.Fatal("the lease ended while requests were in flight")
@@ -289,7 +289,7 @@ func TestPlannedSwitchEndsAtItsLimitOrIsCalledOff(t *testing.T) {
 	b := active(t, Config{Witness: true})
 	b.ticks(50*ms, b.peer(Able|Wishes))
 	b.want(appliance.HandingOn, HandsByWish)
-	b.ticks(5*time.Second, b.peer(Able|Wishes|Claims))
+	b.ticks(5*time.Second, b.peer(Able|Wishes|Claims|Prepared))
 	b.want(appliance.Passive, HandsAtLimit)
 
 	b = active(t, Config{Witness: true})
@@ -387,7 +387,7 @@ func TestLeavingNodeHandsOn(t *testing.T) {
 	b.ticks(50*ms, b.peer(Able))
 	b.give(Event{Kind: Leave})
 	b.give(Event{Kind: Drained})
-	b.ticks(50*ms, b.peer(Able|Claims))
+	b.ticks(50*ms, b.peer(Able|Claims|Prepared))
 	b.want(appliance.Passive, HandsLeaving, HandsNow)
 	b.ticks(2*time.Second, nil)
 	b.want(appliance.Passive)

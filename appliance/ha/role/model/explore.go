@@ -1,0 +1,255 @@
+package model
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"evenkeel/appliance/ha/role"
+)
+
+// move is what the adversary does before a turn.
+type move struct {
+	name  string
+	costs bool
+	can   func(w *world, p *place, i int) bool
+	do    func(w *world, p *place, i int)
+	fate  fate
+}
+
+// moves are all of them. What begins a fault costs one of the faults that are left; what ends it is free.
+var moves = []move{
+	{name: "nothing"},
+	{name: "heartbeat lost", costs: true, fate: lost},
+	{name: "heartbeat late", costs: true, fate: late},
+	{name: "heartbeat very late", costs: true, fate: latest},
+	{name: "heartbeat doubled", costs: true, fate: doubled},
+	{
+		name: "freeze", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.dead && !p.frozen },
+		do: func(_ *world, p *place, _ int) { p.frozen = true },
+	},
+	{name: "wake", can: func(_ *world, p *place, _ int) bool { return p.frozen }, do: func(_ *world, p *place, _ int) { p.frozen = false }},
+	{
+		name: "kill", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.dead },
+		do: func(_ *world, p *place, _ int) { p.dead, p.frozen = true, false },
+	},
+	{
+		name: "restart", can: func(_ *world, p *place, _ int) bool { return p.dead },
+		do: func(w *world, p *place, i int) {
+			p.dead, p.state, p.heard = false, role.State{}, 0
+			w.unknown(i)
+		},
+	},
+	{
+		name: "isolate", costs: true, can: func(w *world, p *place, _ int) bool { return !p.isolated && !(w.cut[0] && w.cut[1]) },
+		do: func(_ *world, p *place, _ int) { p.isolated = true },
+	},
+	{name: "connect", can: func(_ *world, p *place, _ int) bool { return p.isolated }, do: func(_ *world, p *place, _ int) { p.isolated = false }},
+	{
+		name: "cut", costs: true, can: func(w *world, _ *place, i int) bool { return !w.cut[i] && !w.parted() },
+		do: func(w *world, _ *place, i int) { w.cut[i] = true },
+	},
+	{name: "mend", can: func(w *world, _ *place, i int) bool { return w.cut[i] }, do: func(w *world, _ *place, i int) { w.cut[i] = false }},
+	{
+		name: "dumb", costs: true, can: func(w *world, _ *place, _ int) bool { return !w.parted() && !w.cut[0] && !w.cut[1] },
+		do: func(_ *world, p *place, _ int) { p.dumb = true },
+	},
+	{name: "heard again", can: func(_ *world, p *place, _ int) bool { return p.dumb }, do: func(_ *world, p *place, _ int) { p.dumb = false }},
+	{
+		name: "witness silent", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.unseen },
+		do: func(_ *world, p *place, _ int) { p.unseen = true },
+	},
+	{name: "witness back", can: func(_ *world, p *place, _ int) bool { return p.unseen }, do: func(_ *world, p *place, _ int) { p.unseen = false }},
+	{
+		name: "unhealthy", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.unfit },
+		do: func(_ *world, p *place, _ int) { p.unfit = true },
+	},
+	{name: "healthy", can: func(_ *world, p *place, _ int) bool { return p.unfit }, do: func(_ *world, p *place, _ int) { p.unfit = false }},
+}
+
+// parted tells whether something but the heartbeat is kept from the other node: a cut of the heartbeat with it is a limit of the pair.
+func (w *world) parted() bool {
+	a, b := &w.places[0], &w.places[1]
+	return a.isolated || b.isolated || a.dumb || b.dumb
+}
+
+// commands are moves that need the machine.
+var commands = []role.Kind{role.MakeActive, role.MakePassive}
+
+// unknown: what is on its way to the other echoes a boot that has ended.
+func (w *world) unknown(i int) {
+	p := &w.places[i]
+	for k := range p.mails {
+		p.mail[k].echo = 0
+	}
+	w.places[1-i].heard = 0
+}
+
+// Exploration is how an exploration went.
+type Exploration struct {
+	States int // different situations
+	Depth  int // turns from the beginning
+	Broken string
+	Path   []string // what the adversary did until then
+}
+
+// Limits bounds an exploration.
+type Limits struct {
+	Faults int // that may begin on one path
+	States int // stop after so many
+	Depth  int // and after so many turns
+	Starts bool
+}
+
+// node of the search: where it came from, to tell the path.
+type origin struct {
+	parent int32
+	move   uint8
+}
+
+// Explore visits every situation that the limits allow, breadth first: the path to a broken invariant is a shortest one.
+func Explore(l Limits, step Stepper) Exploration {
+	x := &explorer{step: step}
+	root := newWorld(l.Faults)
+	if !l.Starts {
+		x.settle(&root, 100)
+	}
+	s := search{x: x, seen: newSet(l.States), limit: l.States, from: []origin{{parent: -1}}}
+	front, numbers := []world{root}, []int32{0}
+	s.seen.add(maphash.Comparable(s.seen.seed, root))
+	for depth := 0; ; depth++ {
+		if len(front) == 0 || depth == l.Depth || s.count >= l.States || s.broken != "" {
+			return Exploration{States: s.count, Depth: depth, Broken: s.broken, Path: s.path}
+		}
+		s.next, s.numbers = make([]world, 0, 2*len(front)), make([]int32, 0, 2*len(front))
+		for k := range front {
+			if s.expand(&front[k], numbers[k]); s.broken != "" || s.count >= l.States {
+				break
+			}
+		}
+		front, numbers = s.next, s.numbers
+	}
+}
+
+type search struct {
+	x       *explorer
+	seen    *set
+	limit   int
+	count   int
+	from    []origin
+	next    []world
+	numbers []int32
+	broken  string
+	path    []string
+}
+
+// expand plays every move at one situation.
+func (s *search) expand(w *world, number int32) {
+	for k := range moves {
+		m := &moves[k]
+		i := int(w.turn)
+		if m.costs && w.left == 0 || m.can != nil && !m.can(w, &w.places[i], i) || m.fate != delivered && !w.speaks(i) {
+			continue
+		}
+		n := *w
+		if m.do != nil {
+			m.do(&n, &n.places[i], i)
+		}
+		n.pay(m.costs, m.name)
+		s.x.play(&n, m.fate)
+		s.visit(&n, number, uint8(k))
+	}
+	for k, kind := range commands {
+		i := int(w.turn)
+		if w.left == 0 || !w.speaks(i) {
+			continue
+		}
+		n := *w
+		n.pay(true, "command")
+		s.x.give(&n, i, role.Event{Kind: kind})
+		s.x.play(&n, delivered)
+		s.visit(&n, number, uint8(len(moves)+k))
+	}
+}
+
+// speaks tells whether the node of the turn does anything.
+func (w *world) speaks(i int) bool {
+	p := &w.places[i]
+	return !p.dead && !p.frozen && p.state.At != 0
+}
+
+// pay counts a fault. Its end counts as well when a node comes back that does not hear the owner, which must yield then, or that is healthier.
+func (w *world) pay(costs bool, name string) {
+	if costs {
+		w.left--
+		w.faults++
+		return
+	}
+	a, b := &w.places[0], &w.places[1]
+	if name != "nothing" && (a.dumb || b.dumb || w.cut[0] || w.cut[1] || a.unfit || b.unfit) {
+		w.faults++
+	}
+}
+
+func (s *search) visit(n *world, parent int32, m uint8) {
+	if s.x.broken != "" {
+		s.broken = s.x.broken
+		s.tell(parent, m)
+		return
+	}
+	if !s.seen.add(maphash.Comparable(s.seen.seed, *n)) {
+		return
+	}
+	s.count++
+	if s.count%sampled == 0 && !s.recovers(*n) {
+		s.broken = "I2: no owner although nothing happens any more"
+		s.tell(parent, m)
+		return
+	}
+	s.from = append(s.from, origin{parent: parent, move: m})
+	s.next = append(s.next, *n)
+	s.numbers = append(s.numbers, int32(len(s.from)-1))
+}
+
+// tell names the way to a situation.
+func (s *search) tell(parent int32, m uint8) {
+	var path []string
+	add := func(m uint8, depth int) {
+		name := "command"
+		if int(m) < len(moves) {
+			name = moves[m].name
+		}
+		if name != "nothing" {
+			path = append(path, fmt.Sprintf("%d turns before: %s", depth, name))
+		}
+	}
+	add(m, 0)
+	for k, depth := parent, 1; k > 0; k, depth = s.from[k].parent, depth+1 {
+		add(s.from[k].move, depth)
+	}
+	s.path = path
+}
+
+// sampled is how many situations there are for one from which the pair is let alone, to see that it finds an owner.
+const sampled = 64
+
+// settle lets the world alone for some turns.
+func (x *explorer) settle(w *world, turns int) {
+	for range turns {
+		x.play(w, delivered)
+	}
+}
+
+// recovers tells whether a pair that is let alone has an owner in the end, if it must.
+func (s *search) recovers(w world) bool {
+	must := false
+	for i := range w.places {
+		p := &w.places[i]
+		must = must || !p.dead && !p.frozen && !p.unfit && w.witness(i)
+	}
+	if !must {
+		return true
+	}
+	quiet := &explorer{step: s.x.step}
+	quiet.settle(&w, 180)
+	return w.places[0].owns() || w.places[1].owns()
+}

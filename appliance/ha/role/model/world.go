@@ -1,0 +1,116 @@
+package model
+
+import (
+	"time"
+
+	"evenkeel/appliance/ha/role"
+)
+
+// grid is the time between the turns of the two nodes; each has every second turn.
+const grid = 10 * time.Millisecond
+
+// now is the time of every turn: after it all times are moved back by one grid, so that equal situations are equal values.
+const now = time.Hour
+
+// letter is a heartbeat on its way.
+type letter struct {
+	says   role.Says
+	choice uint8
+	turns  uint8 // of the receiver until it comes
+	sent   time.Duration
+	echo   time.Duration
+}
+
+// place is a node on the grid. Everything that it awaits comes at its next turn.
+type place struct {
+	state     role.State
+	heard     time.Duration
+	lease     time.Duration
+	up        bool // the kernel's: addresses are on
+	raising   bool
+	asked     bool // the witness
+	answered  bool // somebody answered for the addresses
+	rivaled   bool // the other was seen probing
+	dead      bool
+	frozen    bool
+	isolated  bool // nothing comes in or goes out
+	dumb      bool // nothing of it reaches the other
+	unseen    bool // the witness does not answer it
+	unfit     bool
+	mail      [3]letter // on its way to this node, or waiting in its socket while it is frozen; the oldest first
+	mails     uint8
+	witnessed bool // an answer is waiting
+}
+
+// world is one situation of the pair, at the beginning of a turn.
+type world struct {
+	places  [2]place
+	cut     [2]bool // heartbeats to that node are lost
+	turn    uint8
+	left    uint8 // faults that may still happen
+	faults  uint8 // that have happened, and returns that count like one
+	owner   uint8 // the last one, plus one
+	changes uint8
+}
+
+func (p *place) owns() bool { return p.up && now < p.lease }
+
+// reaches tells whether something of node i reaches the other.
+func (w *world) reaches(i int) bool {
+	return !w.places[0].isolated && !w.places[1].isolated && !w.places[i].dumb
+}
+
+// newWorld is a pair whose processes start at the same time.
+func newWorld(faults int) world {
+	var w world
+	for i := range w.places {
+		w.places[i].state.Phase = role.Starting
+	}
+	w.left = uint8(faults)
+	return w
+}
+
+// config is the same for every world.
+func config(i int) role.Config {
+	return role.Config{Witness: true, First: i == 0, Primary: i == 0, Switch: 200 * time.Millisecond}
+}
+
+// explorer is what the turns of all worlds share.
+type explorer struct {
+	step   Stepper
+	broken string
+}
+
+// shift moves every time of the world one grid back. Ages at which the machine no longer looks are made equal, so that situations meet.
+func (w *world) shift() {
+	for i := range w.places {
+		p := &w.places[i]
+		back(&p.lease, 0)
+		for k := range p.mails {
+			back(&p.mail[k].sent, long)
+			back(&p.mail[k].echo, long)
+		}
+		back(&p.heard, long+1) // older than what waits in the mail
+		s := &p.state
+		for _, t := range [...]*time.Duration{&s.At, &s.Since, &s.Until, &s.Heard, &s.Echoed, &s.Due, &s.Probed, &s.Asking, &s.AskedMe, &s.Rival, &s.Ready} {
+			back(t, long)
+		}
+		for _, t := range [...]*time.Duration{&s.Wish, &s.Give, &s.Limit, &s.Sick, &s.Mute} {
+			back(t, 0)
+		}
+		back(&s.Asked, 1100*time.Millisecond)
+		back(&s.Answered, 3100*time.Millisecond)
+		s.Gap = s.Gap.Truncate(grid)                                      // a gap is forgotten faster than in the machine: less patience is the harder case
+		s.Announce, s.Round, s.Began, s.Well, s.Peer.Echo = 0, 0, 0, 0, 0 // for the neighbours and the timeline
+	}
+	w.turn = 1 - w.turn
+}
+
+// long is an age beyond which most times mean the same.
+const long = 500 * time.Millisecond
+
+func back(t *time.Duration, oldest time.Duration) {
+	if *t != 0 {
+		*t = max(*t-grid, now-oldest)
+	}
+}
