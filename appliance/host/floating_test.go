@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ func TestPairInNamespace(t *testing.T) {
 		"FiveHundred":       fiveHundred,
 		"AfterKill":         pairAfterKill,
 		"MadeWhileServing":  madeWhileServing,
+		"EndsWithoutTrace":  endsWithoutTrace,
+		"WithoutIPv6":       pairWithoutIPv6,
 		"SetWhileUp":        setWhileUp,
 		"WithoutTheRight":   pairWithoutTheRight,
 		"LinkLosesAndFinds": linkLosesAndFinds,
@@ -292,6 +295,49 @@ func madeWhileServing(t *testing.T) {
 	must(t, server.Close())
 	must(t, h.Release(t.Context(), nil))
 	expectEth0(t)
+}
+
+// endsWithoutTrace counts what is open before and after.
+func endsWithoutTrace(t *testing.T) {
+	wired(t)
+	h := newHost(t)
+	open := func() (descriptors, routines int) {
+		list, err := os.ReadDir("/proc/self/fd")
+		must(t, err)
+		return len(list), runtime.NumGoroutine()
+	}
+	turn := func() {
+		f, err := h.Pair(t.Context(), PairOptions{Floating: []netip.Addr{vip, vip6}})
+		must(t, err)
+		f.AskWitness(addr("192.168.0.1"))
+		f.await(t, appliance.WitnessAnswered)
+		must(t, f.Close())
+		must(t, f.Close())
+	}
+	turn()
+	descriptors, routines := open()
+	for range 10 {
+		turn()
+	}
+	if now, running := open(); now > descriptors || running > routines {
+		t.Errorf("%d descriptors and %d goroutines, before %d and %d", now, running, descriptors, routines)
+	}
+}
+
+// pairWithoutIPv6 is a node whose interface has IPv6 switched off: the others' addresses go up all the same.
+func pairWithoutIPv6(t *testing.T) {
+	n := wired(t)
+	f := paired(t, newHost(t), vip, vip6)
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", []byte("1"), 0o644))
+	err := f.Up(t.Context())
+	if list := appliance.ErrorsOf(err); len(list) != 1 || list[0].Kind != appliance.Unsupported || list[0].Field != vip6.String() {
+		t.Errorf("%v", err)
+	}
+	must(t, f.Renew(time.Minute))
+	if !n.answers(t, vip) {
+		t.Error("the IPv4 address is not up")
+	}
+	must(t, f.Down(t.Context()))
 }
 
 func setWhileUp(t *testing.T) {

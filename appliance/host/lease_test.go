@@ -161,7 +161,7 @@ func endsOnTime(t *testing.T) {
 	}
 }
 
-// renewalLosesNothing keeps a stream of datagrams and one of TCP going over two seconds of renewals.
+// renewalLosesNothing sends questions and answers one after the other during two seconds of renewals, a thousand per second: none of either may be lost.
 func renewalLosesNothing(t *testing.T) {
 	n := wired(t)
 	must(t, netlink.AddrAdd(nil, single(vip, near0(t).index)))

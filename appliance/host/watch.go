@@ -198,6 +198,9 @@ func (v *view) links(doors []door) (map[int]string, error) {
 func gateways(names map[int]string) ([]gateway, error) {
 	var out []gateway
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		if _, err := os.Stat("/proc/sys/net/ipv6"); family == unix.AF_INET6 && err != nil { // switched off for the whole machine
+			continue
+		}
 		routes, err := dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, family) })
 		if err != nil {
 			return nil, err
