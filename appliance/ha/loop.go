@@ -56,6 +56,7 @@ type loop struct {
 	decisions decisions
 	last      *lastTakeover
 	drain     drain
+	links     links
 	raising   uint64 // counts the times that addresses are put up
 	waiting   []waiter
 	cloned    time.Duration // the last time that a second machine was seen
@@ -74,7 +75,7 @@ type sentTime struct {
 }
 
 func newLoop(n *Node, m memory, bell int) (*loop, error) {
-	l := &loop{n: n, bell: bell, memory: m, buffer: make([]byte, 2*beat.Most), out: make([]byte, beat.Most), me: n.id}
+	l := &loop{n: n, bell: bell, memory: m, buffer: make([]byte, 2*beat.Most), out: make([]byte, beat.Most), me: n.id, links: openLinks()}
 	l.me.Boot, l.me.Nonce = m.Epoch, nonce()
 	if err := l.keys.open(n.o.Membership.Keys); err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (l *loop) run(ctx context.Context) {
 	l.open(bootTime())
 	l.facts = l.n.facts.Load()
 	l.configure()
-	l.give(role.Event{Kind: role.Start, Yes: l.facts.Healthy, Choice: l.memory.Choice})
+	l.give(role.Event{Kind: role.Start, Yes: l.fit(), Choice: l.memory.Choice})
 	now := bootTime()
 	l.nextTick, l.nextSend = now, now
 	for !l.over(bootTime()) {
@@ -195,6 +196,7 @@ func (l *loop) beat() {
 	}
 	l.notice()
 	if now >= l.nextShow {
+		l.place() // addresses may have been added
 		l.show(now)
 	}
 }

@@ -34,8 +34,8 @@ func (l *loop) configure() {
 	if l.tableSpeaks() {
 		l.config.Witness = true // and its answers are not passed on: it stays passive
 	}
-	if before != nil && before.Healthy != f.Healthy {
-		l.give(role.Event{Kind: role.Health, Yes: f.Healthy})
+	if before != f {
+		l.examine()
 	}
 }
 
@@ -191,6 +191,8 @@ func (l *loop) kernelSays(e appliance.KernelEvent) {
 		if !old {
 			l.give(role.Event{Kind: role.RivalSeen})
 		}
+	case appliance.LinkChanged:
+		l.link(e.Interface, e.Up)
 	case appliance.LeaseRebuilt:
 		l.give(role.Event{Kind: role.Rebuilt})
 	}

@@ -176,6 +176,25 @@ func TestUnhealthyNodeGivesTheAddressesAway(t *testing.T) {
 	}
 }
 
+func TestNodeWithoutALinkGivesTheAddressesAway(t *testing.T) {
+	c := newCouple(t, nil)
+	c.settle(t)
+	tell := func(h *half, name string, up bool) {
+		h.kernel.events <- appliance.KernelEvent{Kind: appliance.LinkChanged, Interface: name, Up: up}
+	}
+	tell(c.left, "elsewhere", false) // no floating address belongs there
+	tell(c.right, "right0", false)
+	until(t, "right is not healthy", func() bool { return !c.left.Status().Peer.Healthy })
+	tell(c.right, "right0", true)
+	until(t, "right is healthy again", func() bool { return c.left.Status().Peer.Healthy })
+	if n := codes(c.left.Node)["left health_gone"]; n != 0 || c.left.Activity() != appliance.Active {
+		t.Errorf("left is %s", c.left.Activity())
+	}
+	tell(c.left, "left0", false)
+	c.agree(t, appliance.Passive)
+	until(t, "left says why", func() bool { return codes(c.left.Node)["left health_gone"] == 1 })
+}
+
 func TestSilentWitnessKeepsThePassiveNodePassive(t *testing.T) {
 	c := newCouple(t, nil)
 	c.settle(t)

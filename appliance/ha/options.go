@@ -22,6 +22,7 @@ type Kernel interface {
 	AskWitness(a netip.Addr)        // one question; the zero address is the default gateway
 	Probe()                         // one question for a floating address on each service interface
 	Gateways() []netip.Addr         // the default gateways that are known; empty: nobody can be asked
+	Places() map[netip.Addr]string  // on which interface each floating address belongs
 	Events() <-chan appliance.KernelEvent
 }
 
@@ -37,7 +38,7 @@ type Facts struct {
 	Revision int64    // of the cluster line, running
 	Hash     string   // of its content, 32 hexadecimal digits
 	Digest   [16]byte // of the persistence table
-	Healthy  bool     // the service interfaces have a link, and the engine serves
+	Healthy  bool     // the engine serves; whether the interfaces of floating addresses have a link is looked at here
 	Priority uint8    // the larger one is active, if nothing else decides
 	Version  string   // of the product
 }
@@ -81,4 +82,5 @@ func (noKernel) Announce(int)                         {}
 func (noKernel) AskWitness(netip.Addr)                {}
 func (noKernel) Probe()                               {}
 func (noKernel) Gateways() []netip.Addr               { return nil }
+func (noKernel) Places() map[netip.Addr]string        { return nil }
 func (noKernel) Events() <-chan appliance.KernelEvent { return nil }

@@ -98,6 +98,10 @@ func (k *kernel) Announce(round int)         { k.note("announce %d", round) }
 func (k *kernel) Probe()                     {}
 func (k *kernel) Gateways() []netip.Addr     { return []netip.Addr{netip.MustParseAddr("192.0.2.254")} }
 
+func (k *kernel) Places() map[netip.Addr]string {
+	return map[netip.Addr]string{netip.MustParseAddr("192.0.2.10"): k.name + "0"}
+}
+
 func (k *kernel) Events() <-chan appliance.KernelEvent {
 	return k.events
 }
