@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"evenkeel/appliance/ha/role"
 )
@@ -12,7 +13,7 @@ type move struct {
 	name  string
 	costs bool
 	can   func(w *world, p *place, i int) bool
-	do    func(w *world, p *place, i int)
+	do    func(x *explorer, w *world, p *place, i int)
 	fate  fate
 }
 
@@ -25,45 +26,54 @@ var moves = []move{
 	{name: "heartbeat doubled", costs: true, fate: doubled},
 	{
 		name: "freeze", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.dead && !p.frozen },
-		do: func(_ *world, p *place, _ int) { p.frozen = true },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.frozen = true },
 	},
-	{name: "wake", can: func(_ *world, p *place, _ int) bool { return p.frozen }, do: func(_ *world, p *place, _ int) { p.frozen = false }},
+	{name: "wake", can: func(_ *world, p *place, _ int) bool { return p.frozen }, do: func(_ *explorer, _ *world, p *place, _ int) { p.frozen = false }},
+	{
+		name: "wake, the clock first", can: func(_ *world, p *place, _ int) bool { return p.frozen },
+		do: func(x *explorer, w *world, p *place, i int) {
+			p.frozen = false
+			x.give(w, i, role.Event{Kind: role.Tick})
+		},
+	},
 	{
 		name: "kill", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.dead },
-		do: func(_ *world, p *place, _ int) { p.dead, p.frozen = true, false },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.dead, p.frozen = true, false },
 	},
 	{
 		name: "restart", can: func(_ *world, p *place, _ int) bool { return p.dead },
-		do: func(w *world, p *place, i int) {
+		do: func(_ *explorer, w *world, p *place, i int) {
 			p.dead, p.state, p.heard = false, role.State{}, 0
 			w.unknown(i)
 		},
 	},
 	{
 		name: "isolate", costs: true, can: func(w *world, p *place, _ int) bool { return !p.isolated && !(w.cut[0] && w.cut[1]) },
-		do: func(_ *world, p *place, _ int) { p.isolated = true },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.isolated = true },
 	},
-	{name: "connect", can: func(_ *world, p *place, _ int) bool { return p.isolated }, do: func(_ *world, p *place, _ int) { p.isolated = false }},
+	{name: "connect", can: func(_ *world, p *place, _ int) bool { return p.isolated }, do: func(_ *explorer, _ *world, p *place, _ int) { p.isolated = false }},
 	{
 		name: "cut", costs: true, can: func(w *world, _ *place, i int) bool { return !w.cut[i] && !w.parted() },
-		do: func(w *world, _ *place, i int) { w.cut[i] = true },
+		do: func(_ *explorer, w *world, _ *place, i int) { w.cut[i] = true },
 	},
-	{name: "mend", can: func(w *world, _ *place, i int) bool { return w.cut[i] }, do: func(w *world, _ *place, i int) { w.cut[i] = false }},
+	{name: "mend", can: func(w *world, _ *place, i int) bool { return w.cut[i] }, do: func(_ *explorer, w *world, _ *place, i int) { w.cut[i] = false }},
 	{
 		name: "dumb", costs: true, can: func(w *world, _ *place, _ int) bool { return !w.parted() && !w.cut[0] && !w.cut[1] },
-		do: func(_ *world, p *place, _ int) { p.dumb = true },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.dumb = true },
 	},
-	{name: "heard again", can: func(_ *world, p *place, _ int) bool { return p.dumb }, do: func(_ *world, p *place, _ int) { p.dumb = false }},
+	{name: "heard again", can: func(_ *world, p *place, _ int) bool { return p.dumb }, do: func(_ *explorer, _ *world, p *place, _ int) { p.dumb = false }},
 	{
 		name: "witness silent", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.unseen },
-		do: func(_ *world, p *place, _ int) { p.unseen = true },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.unseen = true },
 	},
-	{name: "witness back", can: func(_ *world, p *place, _ int) bool { return p.unseen }, do: func(_ *world, p *place, _ int) { p.unseen = false }},
+	{name: "witness back", can: func(_ *world, p *place, _ int) bool { return p.unseen }, do: func(_ *explorer, _ *world, p *place, _ int) { p.unseen = false }},
 	{
 		name: "unhealthy", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.unfit },
-		do: func(_ *world, p *place, _ int) { p.unfit = true },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.unfit = true },
 	},
-	{name: "healthy", can: func(_ *world, p *place, _ int) bool { return p.unfit }, do: func(_ *world, p *place, _ int) { p.unfit = false }},
+	{name: "make active", costs: true, can: speaks, do: command(role.MakeActive)},
+	{name: "make passive", costs: true, can: speaks, do: command(role.MakePassive)},
+	{name: "healthy", can: func(_ *world, p *place, _ int) bool { return p.unfit }, do: func(_ *explorer, _ *world, p *place, _ int) { p.unfit = false }},
 }
 
 // parted tells whether something but the heartbeat is kept from the other node: a cut of the heartbeat with it is a limit of the pair.
@@ -71,9 +81,6 @@ func (w *world) parted() bool {
 	a, b := &w.places[0], &w.places[1]
 	return a.isolated || b.isolated || a.dumb || b.dumb
 }
-
-// commands are moves that need the machine.
-var commands = []role.Kind{role.MakeActive, role.MakePassive}
 
 // unknown: what is on its way to the other echoes a boot that has ended.
 func (w *world) unknown(i int) {
@@ -94,10 +101,11 @@ type Exploration struct {
 
 // Limits bounds an exploration.
 type Limits struct {
-	Faults int // that may begin on one path
-	States int // stop after so many
-	Depth  int // and after so many turns
-	Starts bool
+	Faults int      // that may begin on one path
+	States int      // stop after so many
+	Depth  int      // and after so many turns
+	Starts bool     // from two nodes that start together, not from a pair that is well
+	Moves  []string // only these; nil: all
 }
 
 // node of the search: where it came from, to tell the path.
@@ -113,7 +121,7 @@ func Explore(l Limits, step Stepper) Exploration {
 	if !l.Starts {
 		x.settle(&root, 100)
 	}
-	s := search{x: x, seen: newSet(l.States), limit: l.States, from: []origin{{parent: -1}}}
+	s := search{x: x, seen: newSet(l.States), limit: l.States, moves: chosen(l.Moves), from: []origin{{parent: -1}}}
 	front, numbers := []world{root}, []int32{0}
 	s.seen.add(maphash.Comparable(s.seen.seed, root))
 	for depth := 0; ; depth++ {
@@ -130,10 +138,22 @@ func Explore(l Limits, step Stepper) Exploration {
 	}
 }
 
+// chosen are the numbers of the moves with these names.
+func chosen(names []string) []uint8 {
+	numbers := []uint8{0}
+	for k := 1; k < len(moves); k++ {
+		if names == nil || slices.Contains(names, moves[k].name) {
+			numbers = append(numbers, uint8(k))
+		}
+	}
+	return numbers
+}
+
 type search struct {
 	x       *explorer
 	seen    *set
 	limit   int
+	moves   []uint8
 	count   int
 	from    []origin
 	next    []world
@@ -144,37 +164,27 @@ type search struct {
 
 // expand plays every move at one situation.
 func (s *search) expand(w *world, number int32) {
-	for k := range moves {
+	for _, k := range s.moves {
 		m := &moves[k]
 		i := int(w.turn)
-		if m.costs && w.left == 0 || m.can != nil && !m.can(w, &w.places[i], i) || m.fate != delivered && !w.speaks(i) {
+		if m.costs && w.left == 0 || m.can != nil && !m.can(w, &w.places[i], i) || m.fate != delivered && !speaks(w, &w.places[i], i) {
 			continue
 		}
 		n := *w
 		if m.do != nil {
-			m.do(&n, &n.places[i], i)
+			m.do(s.x, &n, &n.places[i], i)
 		}
 		n.pay(m.costs, m.name)
 		s.x.play(&n, m.fate)
-		s.visit(&n, number, uint8(k))
-	}
-	for k, kind := range commands {
-		i := int(w.turn)
-		if w.left == 0 || !w.speaks(i) {
-			continue
-		}
-		n := *w
-		n.pay(true, "command")
-		s.x.give(&n, i, role.Event{Kind: kind})
-		s.x.play(&n, delivered)
-		s.visit(&n, number, uint8(len(moves)+k))
+		s.visit(&n, number, k)
 	}
 }
 
-// speaks tells whether the node of the turn does anything.
-func (w *world) speaks(i int) bool {
-	p := &w.places[i]
-	return !p.dead && !p.frozen && p.state.At != 0
+// speaks tells whether the node does anything.
+func speaks(_ *world, p *place, _ int) bool { return !p.dead && !p.frozen && p.state.At != 0 }
+
+func command(kind role.Kind) func(*explorer, *world, *place, int) {
+	return func(x *explorer, w *world, _ *place, i int) { x.give(w, i, role.Event{Kind: kind}) }
 }
 
 // pay counts a fault. Its end counts as well when a node comes back that does not hear the owner, which must yield then, or that is healthier.
@@ -214,12 +224,8 @@ func (s *search) visit(n *world, parent int32, m uint8) {
 func (s *search) tell(parent int32, m uint8) {
 	var path []string
 	add := func(m uint8, depth int) {
-		name := "command"
-		if int(m) < len(moves) {
-			name = moves[m].name
-		}
-		if name != "nothing" {
-			path = append(path, fmt.Sprintf("%d turns before: %s", depth, name))
+		if m != 0 {
+			path = append(path, fmt.Sprintf("%d turns before: %s", depth, moves[m].name))
 		}
 	}
 	add(m, 0)

@@ -1,0 +1,78 @@
+package model
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"evenkeel/appliance/ha/role"
+)
+
+// mutants are machines with one rule broken.
+var mutants = []struct {
+	name string
+	step Stepper
+}{
+	{"counts the lease from the arrival of an echo", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		if e.Kind == role.Heard && e.Beat.Echo != 0 {
+			e.Beat.Echo = e.At - 1
+		}
+		return role.Step(c, s, e)
+	}},
+	{"renews without an echo", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		if s.Owner() && s.Echoed > s.Since {
+			s.Echoed = e.At - 1
+		}
+		return role.Step(c, s, e)
+	}},
+	{"takes without a probe", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		s, do := role.Step(c, s, e)
+		return s, slices.DeleteFunc(do, func(a role.Action) bool { return a.Do == role.Probe })
+	}},
+	{"stays the owner when its lease has ended", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		if s.Phase == role.Active {
+			s.Until = max(s.Until, e.At+1)
+		}
+		return role.Step(c, s, e)
+	}},
+	{"takes before the peer's lease has ended", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		if s.Heard != 0 && !s.Owner() {
+			s.Due = min(s.Due, s.Heard+40*time.Millisecond)
+		}
+		return role.Step(c, s, e)
+	}},
+	{"keeps the addresses although the peer hears neither it nor its answers", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		if e.Beat.Says &^= role.Able; e.Kind == role.RivalSeen && s.Owner() {
+			e.Kind = role.Tick
+		}
+		return role.Step(c, s, e)
+	}},
+	{"takes what the peer still owns", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+		e.Beat.Says &^= role.Owns
+		return role.Step(c, s, e)
+	}},
+}
+
+// few moves reach further in the same number of situations.
+var few = []string{"isolate", "cut", "mend", "dumb", "freeze", "wake", "wake, the clock first"}
+
+// TestBrokenMachinesAreFound shows that simulation and explorer can fail: each breaks an invariant of every mutant.
+func TestBrokenMachinesAreFound(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			seed := uint64(1)
+			var r Result
+			for ; seed <= 3000 && r.Broken == ""; seed++ {
+				r = Run(NewSchedule(seed), m.step, nil)
+			}
+			if r.Broken == "" {
+				t.Error("the simulation does not find it")
+			}
+			e := Explore(Limits{Faults: 2, States: 1_500_000, Depth: 200, Moves: few}, m.step)
+			if e.Broken == "" {
+				t.Error("the explorer does not find it")
+			}
+			t.Logf("simulation, seed %d: %s; explorer, %d situations, %d turns: %s %q", seed-1, r.Broken, e.States, e.Depth, e.Broken, e.Path)
+		})
+	}
+}
