@@ -11,6 +11,8 @@ import (
 const (
 	repeated  = 8  // datagrams that carry one decision, so that loss does not hide it
 	mostQueue = 16 // decisions that wait to be told to the peer; older ones it does not learn
+
+	oldNews = 10 * time.Second // a decision of the peer that is older is not put into the timeline
 )
 
 // decisions carries the lines of this node's timeline to the peer, one after the other, and hears the peer's.
@@ -59,6 +61,9 @@ func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64) {
 		return
 	}
 	d.heard = of.Number
+	if of.Age > oldNews { // of before this node's start: it is in the timeline already, or was made while this node was away
+		return
+	}
 	record := role.Record{Code: role.Code(of.Code.String()), Lasted: of.Lasted, Taken: of.Taken, Count: int(of.Count), Hardware: of.Hardware}
 	l.write(l.n.o.Membership.Peer.Name, record, of.Age)
 }
@@ -79,16 +84,20 @@ func (l *loop) write(node string, r role.Record, ago time.Duration) {
 		e := appliance.PairEvent{At: at, Node: node, Code: string(r.Code), Sentence: sentenceOf(r)}
 		n.timeline.add(e)
 		n.o.Logger.Info("pair decided", "node", node, "code", e.Code, "sentence", e.Sentence)
-		if err := n.timeline.save(); err != nil {
-			n.o.Logger.Warn("timeline not saved", "err", err)
-		}
 	})
 }
 
-// atDesk gives the desk a job; it tells whether there was room.
+// atDesk gives the desk a job; it tells whether there was room. When the desk is empty, the timeline is saved.
 func (l *loop) atDesk(job func()) bool {
+	n := l.n
+	whole := func() {
+		job()
+		if len(n.desk) == 0 {
+			n.keepTimeline()
+		}
+	}
 	select {
-	case l.n.desk <- job:
+	case n.desk <- whole:
 		return true
 	default:
 		return false

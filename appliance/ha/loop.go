@@ -19,6 +19,7 @@ const (
 	flood      = 20                     // refused datagrams in a tick, after which the others are not waited for one by one
 	breath     = time.Millisecond       // but in portions of so long
 	burst      = 256                    // datagrams of one path before the clock is looked at again
+	lateTold   = time.Hour              // the status says so long that the loop came late
 	lastWords  = 30 * time.Millisecond  // a node that leaves goes on saying so
 	leaveLimit = 8 * time.Second        // and leaves in any case
 	sentKept   = 512                    // sequences whose sending time is remembered
@@ -63,7 +64,7 @@ type loop struct {
 	raisedAt  time.Duration // the last time that the epoch was raised while running
 
 	nextTick, nextSend, nextShow time.Duration
-	late                         time.Duration // the longest that the loop has come too late, since the start
+	late, lateAt                 time.Duration // the longest that the loop has come too late in the last hour, and when
 	leaving                      time.Duration // since then
 	silentAt                     time.Duration // owns nothing and leaves since then
 	refused                      int           // datagrams of this tick that were not the peer's
@@ -183,7 +184,9 @@ func (l *loop) read() {
 func (l *loop) beat() {
 	now := bootTime()
 	if now >= l.nextTick {
-		l.late = max(l.late, now-l.nextTick)
+		if late := now - l.nextTick; late > l.late {
+			l.late, l.lateAt = late, now
+		}
 		l.nextTick = next(l.nextTick, tick, now)
 		l.refused /= 2
 		l.configure()

@@ -182,10 +182,14 @@ func (n *Node) Run(ctx context.Context) error {
 	stop()
 	n.draining.Wait()
 	others.Wait()
+	n.keepTimeline()
+	return nil
+}
+
+func (n *Node) keepTimeline() {
 	if err := n.timeline.save(); err != nil {
 		n.o.Logger.Warn("timeline not saved", "err", err)
 	}
-	return nil
 }
 
 // newLife raises the epoch on the disk.

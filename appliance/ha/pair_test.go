@@ -106,12 +106,15 @@ func (k *kernel) Events() <-chan appliance.KernelEvent {
 	return k.events
 }
 
-func (k *kernel) AskWitness(netip.Addr) {
+func (k *kernel) AskWitness(a netip.Addr) {
+	if !a.IsValid() {
+		a = netip.MustParseAddr("192.0.2.254")
+	}
 	k.street.mu.Lock()
 	defer k.street.mu.Unlock()
 	if k.street.gateway {
 		select {
-		case k.events <- appliance.KernelEvent{Kind: appliance.WitnessAnswered, At: bootTime(), Address: netip.MustParseAddr("192.0.2.254")}:
+		case k.events <- appliance.KernelEvent{Kind: appliance.WitnessAnswered, At: bootTime(), Address: a}:
 		default:
 		}
 	}

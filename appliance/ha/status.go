@@ -45,6 +45,9 @@ type snapshot struct {
 // show publishes a snapshot.
 func (l *loop) show(now time.Duration) {
 	l.nextShow = now + shownEvery
+	if now-l.lateAt > lateTold {
+		l.late = 0
+	}
 	s := &snapshot{
 		at: now, state: l.state, config: l.config, peer: l.peer, heardAt: l.heardAt, facts: l.facts, round: l.round, witness: l.witness.at,
 		kind: l.witness.settings.Witness, gateway: l.memory.Gateway, step: l.keys.rotation.Step(), last: l.last, cloned: l.cloned, late: l.late,
@@ -162,7 +165,7 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 	}
 	add(n.o.Kernel == nil, "This pair has no floating addresses: it shares settings and tables only.")
 	add(s.unfair, "The heartbeat has no real-time priority (CAP_SYS_NICE is missing): on a machine that is very busy, it may come late.")
-	add(s.late > 50*time.Millisecond, fmt.Sprintf("Once the heartbeat came %d ms late, because this machine was too busy or stood still.", s.late.Milliseconds()))
+	add(s.late > 50*time.Millisecond, fmt.Sprintf("In the last hour the heartbeat came up to %d ms late, because this machine was too busy or stood still.", s.late.Milliseconds()))
 	for _, err := range s.closed {
 		add(true, fmt.Sprintf("A heartbeat path is closed: %v. It is opened when that ends.", err))
 	}
@@ -170,8 +173,9 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 	add(s.running && !s.config.Witness, "Nobody tells a dead peer from a cut wire: if the two nodes lose each other on every network, both may own the addresses until they meet again.")
 	add(s.running && s.kind == appliance.WitnessGateway && s.gateway, "If both nodes reach the gateway and not each other on any network, both may own the addresses; only a witness node excludes that.")
 	add(s.cloned != 0 && s.at-s.cloned < 10*time.Minute, sentenceOf(role.Record{Code: cloneSeen}))
-	add(st.Rejected["version"] > 0 && s.heardAt == 0, "Heartbeats of another version arrive, which this one does not understand: bring both nodes to the same version of the product.")
-	add(st.Rejected["key"] > 0 && s.heardAt == 0, "Heartbeats arrive that are sealed with a key this node does not hold: make the pair again.")
+	deaf := s.heardAt == 0 || s.at-s.heardAt > 3*time.Second
+	add(st.Rejected["version"] > 0 && deaf, "Heartbeats of another version arrive, which this one does not understand: bring both nodes to the same version of the product.")
+	add(st.Rejected["key"] > 0 && deaf, "Heartbeats arrive that are sealed with a key this node does not hold: make the pair again.")
 	return out
 }
 

@@ -137,3 +137,71 @@ func TestWitnessRefusesWhatCannotBe(t *testing.T) {
 		t.Error("an address of another machine is listened on")
 	}
 }
+
+func TestSilentWitnessKeepsThePassiveNodePassive(t *testing.T) {
+	c := newCouple(t, nil)
+	c.settle(t)
+	c.street.mu.Lock()
+	c.street.gateway = false
+	c.street.mu.Unlock()
+	thaw := c.left.freeze(t)
+	defer thaw()
+	until(t, "right knows that it is cut off", func() bool { return c.right.Activity() == appliance.Cut })
+	if c.street.owner() != "" {
+		t.Errorf("the owner is %q", c.street.owner())
+	}
+	until(t, "right says so", func() bool { return strings.Contains(c.right.Status().Sentence, "neither left nor its witness") })
+	if s := c.right.Status().Witness; s.Sentence == "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestOnlyAskedAddressesAreAWitness(t *testing.T) {
+	c := newCouple(t, func(o *Options) {
+		o.Settings = appliance.NewHeartbeat()
+		o.Settings.Witness, o.Settings.Asked = appliance.WitnessAddresses, []netip.Addr{netip.MustParseAddr("192.0.2.77")}
+	})
+	c.settle(t)
+	until(t, "the witness answers", func() bool { return c.left.Status().Witness.Answers && c.right.Status().Witness.Answers })
+	c.street.mu.Lock()
+	c.street.gateway = false
+	c.street.mu.Unlock()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for { // somebody else answers all the time
+			select {
+			case c.right.kernel.events <- appliance.KernelEvent{Kind: appliance.WitnessAnswered, At: bootTime(), Address: netip.MustParseAddr("192.0.2.78")}:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	thaw := c.left.freeze(t)
+	defer thaw()
+	until(t, "right knows that it is cut off", func() bool { return c.right.Activity() == appliance.Cut })
+}
+
+func TestTableThatSpeaksHoldsATakeoverOff(t *testing.T) {
+	alive := make(chan struct{})
+	c := newCouple(t, func(o *Options) {
+		o.TableAlive = func() bool {
+			select {
+			case <-alive:
+				return false
+			default:
+				return o.Membership.Self.Name == "right"
+			}
+		}
+	})
+	c.settle(t)
+	thaw := c.left.freeze(t)
+	defer thaw()
+	until(t, "right knows that only heartbeats are missing", func() bool { return strings.Contains(c.right.Status().Sentence, "is blocked between the nodes") })
+	until(t, "left's lease is over", func() bool { return c.street.owner() == "" })
+	if got := c.right.Activity(); got == appliance.Active {
+		t.Error("right has taken over from a peer that lives")
+	}
+	close(alive)
+	until(t, "right takes over when the table is silent, too", func() bool { return c.street.owner() == "right" })
+}
