@@ -19,7 +19,12 @@ import (
 func (a *instance) openPages() error {
 	probes := prober{a.engine}
 	lines := trafficLines{a.engine.TrafficLog()}
+	var own api.Pair
+	if a.pair != nil {
+		own = a.pair
+	}
 	a.api = api.New(api.Options{
+		Pair:    own,
 		Traffic: lines, Statistics: a.rings, History: a.history,
 		Control: a.control, Engine: probes, Store: a.store, Door: a.door, Certificates: a.vault, Version: Version, Log: a.options.log,
 	})

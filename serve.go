@@ -38,6 +38,7 @@ type serveOptions struct {
 	dir      string
 	webui    string        // address of the WebUI
 	fallback string        // address of the fallback page
+	ssh      string        // address of the SSH endpoint, by which pairs are made; empty: no pair can be made, as in the demo
 	loops    int           // event loops of the engine; 0: one per processor
 	driver   loop.Driver   // of the loops; empty: loop.Auto
 	takeover bool          // replace the process that runs on the folder, if there is one
@@ -47,11 +48,12 @@ type serveOptions struct {
 }
 
 func runServe(ctx context.Context, args []string, s streams) error {
-	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--loops N] [--driver NAME] [--takeover] [--drain TIME] [--log LEVEL]", s)
+	f := flags("serve", "serve [--data DIR] [--webui ADDR] [--fallback ADDR] [--ssh ADDR] [--loops N] [--driver NAME] [--takeover] [--drain TIME] [--log LEVEL]", s)
 	o := serveOptions{}
 	dir := folderFlag(f)
 	f.StringVar(&o.webui, "webui", ":"+strconv.Itoa(appliance.PortWebUI), "address of the WebUI (HTTPS)")
 	f.StringVar(&o.fallback, "fallback", "127.0.0.1:"+strconv.Itoa(appliance.PortFallback), "address of the fallback page")
+	f.StringVar(&o.ssh, "ssh", ":"+strconv.Itoa(appliance.PortSSH), "address of the SSH endpoint, by which two appliances become a pair")
 	f.IntVar(&o.loops, "loops", 0, "event loops of the engine; 0: one per processor")
 	f.StringVar((*string)(&o.driver), "driver", string(loop.Auto), "by what the engine moves bytes: io_uring (Linux 6.17 or later), epoll, or auto, the first of these that works here")
 	f.BoolVar(&o.takeover, "takeover", false, "replace the evenkeel that serves this folder, if one does, without losing a connection")
@@ -65,7 +67,7 @@ func runServe(ctx context.Context, args []string, s streams) error {
 	if err := l.UnmarshalText([]byte(*level)); err != nil {
 		return misused(f, "%q is not a log level", *level)
 	}
-	for _, a := range []string{o.webui, o.fallback} {
+	for _, a := range []string{o.webui, o.fallback, o.ssh} {
 		if _, port, err := net.SplitHostPort(a); err != nil || !isPort(port) {
 			return misused(f, "%q is not an address with a port, such as 0.0.0.0:9443", a)
 		}
@@ -104,6 +106,8 @@ type instance struct {
 	history  *history.History
 	engine   *engine.Engine
 	host     *host.Host
+	ground   *territory
+	pair     *pair // nil: no pair can be made
 	control  *control.Control
 	vault    *certificates.Vault
 	door     *signin.Door
@@ -140,11 +144,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	if a.page, err = a.openPage(o.fallback); err != nil {
 		return err
 	}
-	key, err := a.store.Secret(ctx, secretCookies, randomKey)
-	if err != nil {
-		return err
-	}
-	tickets, err := a.store.Secret(ctx, secretTickets, engine.NewTicketKeys)
+	key, err := a.store.Secret(ctx, "cookie_key", randomKey)
 	if err != nil {
 		return err
 	}
@@ -153,17 +153,21 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	}
 	a.engine = engine.New(engine.Options{
 		Loops: o.loops, Driver: o.driver, Grace: o.grace, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
-		TicketKeys: tickets, TurnTickets: a.ownsSettings, KeepTickets: a.keepTickets,
 		Memory: connectionMemory(), Garbage: garbage(),
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
 	a.heir.give(a.engine)
 	a.rings, a.history = a.newRings(), a.newHistory()
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
-	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.host, Keys: sharedKeys{a.vault, a.store, a.engine}, Site: a.site(), Log: o.log})
-	a.store.SetWriter(a.control.Writable)
+	a.ground = &territory{Host: a.host}
+	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.ground, Site: a.site(), Log: o.log})
 	door.Store, door.Log = a.store, o.log
 	a.door = signin.New(door)
+	if o.ssh != "" {
+		if a.pair, err = a.openPair(ctx); err != nil {
+			return err
+		}
+	}
 	return a.openPages()
 }
 
@@ -204,14 +208,23 @@ func (a *instance) site() appliance.Site {
 
 // ownAddresses are those of the machine's interfaces as they are now.
 func ownAddresses() []netip.Addr {
+	var out []netip.Addr
+	for _, p := range ownPrefixes() {
+		out = append(out, p.Addr())
+	}
+	return out
+}
+
+// ownPrefixes are the same with their networks.
+func ownPrefixes() []netip.Prefix {
 	list, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
-	var out []netip.Addr
+	var out []netip.Prefix
 	for _, a := range list {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			out = append(out, p.Addr().Unmap())
+			out = append(out, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()))
 		}
 	}
 	return out
@@ -303,6 +316,9 @@ func (a *instance) runParts(whole context.Context) error {
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)
 	})
+	if a.pair != nil {
+		a.aside(ctx, group, "pair", a.pair.run)
+	}
 	group.Go(func() error { return a.saveTables(ctx) })
 	group.Go(func() error { return a.reapplyOnHangup(ctx) })
 	group.Go(func() error { return a.answerTakeover(ctx) })
@@ -334,6 +350,11 @@ func (a *instance) start(ctx context.Context, ready []func(context.Context) erro
 	boot := a.control.Boot
 	if a.heir != nil {
 		boot = a.control.Resume
+	}
+	if a.pair != nil {
+		if err := a.pair.prepare(ctx); err != nil {
+			return err
+		}
 	}
 	if err := boot(ctx); err != nil {
 		return err

@@ -47,8 +47,12 @@ type Node struct {
 	Role    PairRole   `json:"role"`
 	Address netip.Addr `json:"address"`  // for heartbeat, table and settings
 	SSHPort uint16     `json:"ssh_port"` // where its settings are sent
-	HostKey string     `json:"host_key"` // of its SSH endpoint, pinned; as in authorized_keys
-	Key     string     `json:"key"`      // ed25519, as in authorized_keys: by it the node signs in at the other, signs settings and speaks on TCP 7778
+
+	// Networks are its own addresses with their networks when the pair was made: on each that both nodes are in, heartbeats travel.
+	Networks []netip.Prefix `json:"networks,omitempty"`
+
+	HostKey string `json:"host_key"` // of its SSH endpoint, pinned; as in authorized_keys
+	Key     string `json:"key"`      // ed25519, as in authorized_keys: by it the node signs in at the other, signs settings and speaks on TCP 7778
 }
 
 // Membership is what makes two appliances a pair. It is a secret of the node, in no revision: a rollback neither makes nor breaks a pair.

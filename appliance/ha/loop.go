@@ -105,7 +105,11 @@ func (l *loop) run(ctx context.Context) {
 	l.open(bootTime())
 	l.facts = l.n.facts.Load()
 	l.configure()
-	l.give(role.Event{Kind: role.Start, Yes: l.fit(), Choice: l.memory.Choice})
+	first := role.Start
+	if l.n.o.Founder {
+		first = role.Founded
+	}
+	l.give(role.Event{Kind: first, Yes: l.fit(), Choice: l.memory.Choice})
 	now := bootTime()
 	l.nextTick, l.nextSend = now, now
 	for !l.over(bootTime()) {

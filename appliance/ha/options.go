@@ -46,6 +46,7 @@ type Facts struct {
 // Options is what a Node needs. What is not said to be optional is needed.
 type Options struct {
 	Membership appliance.Membership
+	Founder    bool                // the pair was made of this node, which served alone until now and goes on owning the addresses; the machine has them up already
 	Dir        string              // folder for what must outlive the process: the epoch, and the timeline
 	Paths      []Path              // nil: one, between the two addresses of the membership; at most beat.Paths
 	Kernel     Kernel              // nil: the pair has no floating addresses, only settings and tables

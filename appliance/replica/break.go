@@ -58,12 +58,36 @@ func (m *Members) Break(ctx context.Context, o appliance.Origin, report func(app
 
 // The names of the files whose removal ends the pair: the one who is told keeps the services, or gives them up.
 const (
-	fileKeep  = "pair.keep"
-	fileLeave = "pair.leave"
+	fileKeep    = "pair.keep"
+	fileLeave   = "pair.leave"
+	fileRestart = "heartbeat.restart" // its removal opens the heartbeat's paths anew
 )
 
 // tellEnd makes the other node end the pair.
 func (m *Members) tellEnd(ctx context.Context, peer appliance.Node, itKeeps bool) error {
+	name := fileLeave
+	if itKeeps {
+		name = fileKeep
+	}
+	if err := m.removeAt(ctx, peer, name); err != nil {
+		e := appliance.ErrorsOf(err)[0]
+		e.Op, e.Hint = "break the pair", "Break the pair there too, before that node serves again."
+		return e
+	}
+	return nil
+}
+
+// RestartPeer has the other node open the heartbeat's paths anew. Kinds: not_found without a pair, unavailable when it does not take it.
+func (m *Members) RestartPeer(ctx context.Context) error {
+	current, ok := m.Current()
+	if !ok {
+		return &appliance.Error{Kind: appliance.NotFound, Op: "restart the heartbeat", Message: "This node is in no pair."}
+	}
+	return m.removeAt(ctx, current.Peer, fileRestart)
+}
+
+// removeAt removes a file that stands for something to do on the other node.
+func (m *Members) removeAt(ctx context.Context, peer appliance.Node, name string) error {
 	c, err := m.dialPeer(ctx, peer)
 	if err != nil {
 		return err
@@ -73,23 +97,19 @@ func (m *Members) tellEnd(ctx context.Context, peer appliance.Node, itKeeps bool
 	defer stop()
 	f, err := sftp.NewClient(c)
 	if err != nil {
-		return notTold(peer, err)
+		return notTaken(peer, err)
 	}
 	defer f.Close()
-	name := fileLeave
-	if itKeeps {
-		name = fileKeep
-	}
 	if err := f.Remove("/" + name); err != nil {
-		return notTold(peer, err)
+		return notTaken(peer, err)
 	}
 	return nil
 }
 
-func notTold(peer appliance.Node, err error) error {
+func notTaken(peer appliance.Node, err error) error {
 	return &appliance.Error{
-		Kind: appliance.Unavailable, Op: "break the pair", Message: fmt.Sprintf("%s did not take it: %s", peer.Name, clean(err.Error())), Err: err,
-		Hint: "Break the pair there too, before that node serves again.",
+		Kind: appliance.Unavailable, Op: "tell the other node", Message: fmt.Sprintf("%s did not take it: %s", peer.Name, clean(err.Error())), Err: err,
+		Hint: "Look whether it runs.",
 	}
 }
 

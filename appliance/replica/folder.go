@@ -176,6 +176,8 @@ func (f *folder) Filecmd(r *sftp.Request) error {
 		return nil
 	case r.Method == "Remove" && (r.Filepath == "/"+fileKeep || r.Filepath == "/"+fileLeave):
 		return f.r.end(f.ctx, f.from, f.key, r.Filepath == "/"+fileKeep)
+	case r.Method == "Remove" && r.Filepath == "/"+fileRestart && f.r.o.Restart != nil:
+		return f.r.restart(f.ctx, f.key)
 	case r.Method == "Setstat" && partName.MatchString(r.Filepath):
 		return nil // clients set times and modes; there are none
 	}

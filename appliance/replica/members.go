@@ -24,11 +24,12 @@ type Options struct {
 	HostKey string // of this node's SSH endpoint, as in authorized_keys
 	SSHPort uint16 // where that listens
 
-	Name     func() string       // of this node
-	Services func() int          // of the cluster line, saved or running
-	Floating func() []netip.Addr // the addresses of virtual services
-	Own      func() []netip.Addr // the addresses of this machine; nil: not known
-	Active   func() bool         // this node owns the floating addresses
+	Name     func() string         // of this node
+	Services func() int            // of the cluster line, saved or running
+	Floating func() []netip.Addr   // the addresses of virtual services
+	Own      func() []netip.Addr   // the addresses of this machine; nil: not known
+	Networks func() []netip.Prefix // its own addresses with their networks, without floating ones; nil: heartbeats have one path
+	Active   func() bool           // this node owns the floating addresses
 	// Leave gives up the services, because after the pair they belong to the other node.
 	Leave func(context.Context, appliance.Origin) error
 	// Verify checks the password of loadbalancer; it slows guesses down and records them.
@@ -85,6 +86,9 @@ func Open(ctx context.Context, o Options) (*Members, error) {
 	}
 	if m.o.Own == nil {
 		m.o.Own = func() []netip.Addr { return nil }
+	}
+	if m.o.Networks == nil {
+		m.o.Networks = func() []netip.Prefix { return nil }
 	}
 	if m.o.Changed == nil {
 		m.o.Changed = func() {}

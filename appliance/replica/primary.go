@@ -206,6 +206,7 @@ func (m *Members) negotiate(ctx context.Context, c *ssh.Client, key ssh.PublicKe
 	}
 	peer := answer.Node
 	peer.Name, peer.Role, peer.Address, peer.SSHPort, peer.HostKey = clean(peer.Name), appliance.Secondary, w.Address.Addr(), w.Address.Port(), authorized(key)
+	peer.Networks = networks(peer.Networks)
 	if _, err := parseKey(peer.Key); err != nil || !isHex(peer.ID, 8) {
 		return appliance.Membership{}, &appliance.Error{Kind: appliance.Invalid, Op: op, Message: "What the other node says of itself makes no sense.", Err: err}
 	}
@@ -259,11 +260,23 @@ func (m *Members) asPrimary(c *ssh.Client, w appliance.PairWish) (appliance.Node
 }
 
 func (m *Members) node(role appliance.PairRole, address netip.Addr) appliance.Node {
-	return appliance.Node{ID: m.self.id, Name: clean(m.o.Name()), Role: role, Address: address, SSHPort: m.o.SSHPort, HostKey: m.o.HostKey, Key: m.self.public()}
+	return appliance.Node{ID: m.self.id, Name: clean(m.o.Name()), Role: role, Address: address, SSHPort: m.o.SSHPort, HostKey: m.o.HostKey, Key: m.self.public(), Networks: networks(m.o.Networks())}
 }
 
 func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return fmt.Sprintf("%x", b)
+}
+
+// mostNetworks is how many networks a node tells of.
+const mostNetworks = 16
+
+// networks keeps what may be told of a node's networks, its own or the other's.
+func networks(list []netip.Prefix) []netip.Prefix {
+	list = slices.DeleteFunc(slices.Clone(list), func(p netip.Prefix) bool {
+		a := p.Addr()
+		return !p.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.Zone() != "" || a.Is4In6()
+	})
+	return list[:min(len(list), mostNetworks)]
 }

@@ -36,6 +36,7 @@ type ReceiverOptions struct {
 	Members  *Members // required
 	Settings Settings // required
 	Version  string
+	Restart  func(context.Context) error                       // opens the heartbeat's paths anew because the peer asks; nil: it may not ask
 	Audit    func(context.Context, appliance.AuditEntry) error // nil: refusals are only logged
 	Log      *slog.Logger                                      // nil: nothing is logged
 	Now      func() time.Time                                  // nil: time.Now
@@ -192,6 +193,18 @@ func (r *Receiver) end(ctx context.Context, from netip.Addr, key string, keeps b
 	m, err := r.peer(key)
 	if err == nil {
 		err = r.o.Members.endedByPeer(ctx, appliance.Origin{Operator: "system", From: from, Via: "pair", Why: "broken on " + m.Peer.Name}, keeps)
+	}
+	if err != nil {
+		return errors.New(appliance.ErrorsOf(err)[0].Text())
+	}
+	return nil
+}
+
+// restart opens the heartbeat's paths anew as the peer asks.
+func (r *Receiver) restart(ctx context.Context, key string) error {
+	_, err := r.peer(key)
+	if err == nil {
+		err = r.o.Restart(ctx)
 	}
 	if err != nil {
 		return errors.New(appliance.ErrorsOf(err)[0].Text())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"evenkeel/appliance"
@@ -91,7 +92,7 @@ func (m *Members) agree(ctx context.Context, p appliance.Membership, peer, self 
 	peer.Role = appliance.Primary
 	said := p.Self
 	said.SSHPort = self.SSHPort // the Primary may know another port, when one is forwarded to this
-	if p.Peer != peer || said != self || !isHex(p.Cluster, 8) || len(p.Keys) != 1 || len(p.Keys[0].Secret) != 32 {
+	if !reflect.DeepEqual(p.Peer, peer) || !reflect.DeepEqual(said, self) || !isHex(p.Cluster, 8) || len(p.Keys) != 1 || len(p.Keys[0].Secret) != 32 {
 		return &appliance.Error{Kind: appliance.Invalid, Op: op, Message: "The proposal is not what both nodes have said of themselves."}
 	}
 	at := netip.AddrPortFrom(peer.Address, peer.SSHPort)

@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 
+	"golang.org/x/crypto/ssh"
+
 	"evenkeel/appliance"
 )
 
@@ -31,4 +33,13 @@ func HostKey(ctx context.Context, s Secrets) (ed25519.PrivateKey, error) {
 		return nil, &appliance.Error{Kind: appliance.Internal, Op: "read the SSH host key", Message: "The SSH host key is damaged."}
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
+}
+
+// Authorized returns the public half of a host key as in authorized_keys, and Fingerprint's text of it.
+func Authorized(key ed25519.PrivateKey) (text, fingerprint string, err error) {
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		return "", "", &appliance.Error{Kind: appliance.Internal, Op: "read the host key", Err: err}
+	}
+	return authorized(signer.PublicKey()), ssh.FingerprintSHA256(signer.PublicKey()), nil
 }

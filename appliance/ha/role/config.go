@@ -75,5 +75,8 @@ func (c Config) orDefault() Config {
 // fresh is the age until which an echo or an answer of the witness is a proof.
 func (c Config) fresh() time.Duration { return c.Lease * 2 / 3 }
 
+// FirstLease is for how long a node that was alone owns the addresses of a new pair from the event Founded on: the caller has put that lease in force.
+func FirstLease(c Config) time.Duration { return 2 * c.orDefault().Lease }
+
 // solo is the life of a lease on the witness's word, counted from the question.
 func (c Config) solo() time.Duration { return c.Lease * 2 / 3 }

@@ -8,6 +8,7 @@ type Kind uint8
 // The kinds. After an action that names an event as its answer, the caller gives that event before any other.
 const (
 	Start           Kind = iota // the first event; Yes: healthy; Choice: the last one known from before the start
+	Founded                     // as Start, of a node that was alone until now and serves on the addresses: it owns them, and its peer owns nothing
 	Tick                        // time passes; at least every 10 ms, better every 5 ms
 	Heard                       // an authentic datagram of the peer that is newer than every one before; Beat
 	WitnessAnswered             //

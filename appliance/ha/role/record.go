@@ -22,6 +22,7 @@ type Code string
 // The codes. The sentences are in the catalogue.
 const (
 	Started          Code = "started"
+	PairFounded      Code = "pair_founded"
 	Woke             Code = "woke"
 	PeerHeard        Code = "peer_heard"
 	PeerBack         Code = "peer_back"
@@ -73,6 +74,7 @@ const (
 // catalogue has one sentence for each code. {lasted}, {taken}, {count} and {hardware} stand for the numbers of the record.
 var catalogue = map[Code]string{
 	Started:          "Heartbeat started; this node owns no floating address until it has heard its peer, or has heard nothing for {lasted}.",
+	PairFounded:      "The pair was made; this node goes on owning the floating addresses.",
 	Woke:             "This node did not run for {lasted}: what it believed is old, so it listens anew before it decides anything.",
 	PeerHeard:        "The peer was heard for the first time.",
 	PeerBack:         "The peer was heard again after {lasted} of silence.",

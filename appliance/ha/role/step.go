@@ -5,7 +5,7 @@ import "time"
 // Step is the role machine: what the node is after the event, and what it has to do. It is a pure function. Events carry the time; a time before
 // that of the last event counts as the same moment.
 func Step(c Config, s State, e Event) (State, []Action) {
-	if s.At == 0 && e.Kind != Start {
+	if s.At == 0 && e.Kind != Start && e.Kind != Founded {
 		return s, nil
 	}
 	m := machine{c: c.orDefault(), s: s, now: max(e.At, s.At, 1)}
@@ -78,7 +78,7 @@ func (m *machine) said(what Says) bool     { return m.s.Peer.Says.Has(what) }
 // woke finds out that the node was not running: what it believes of others is old then, and datagrams may be waiting unread.
 func (m *machine) woke(e Event) {
 	gap := m.now - m.s.At
-	if e.Kind == Start {
+	if e.Kind == Start || e.Kind == Founded {
 		return
 	}
 	if m.s.Phase == Taking && gap > pause {
@@ -147,6 +147,8 @@ func (m *machine) handle(e Event) {
 	switch e.Kind {
 	case Start:
 		m.start(e)
+	case Founded:
+		m.found(e)
 	case Heard:
 		m.heard(e.Beat)
 	case WitnessAnswered:
@@ -200,6 +202,15 @@ func (m *machine) start(e Event) {
 	m.tell(Record{Code: Started, Lasted: m.c.Start})
 	m.act(Action{Do: Drop})
 	m.act(Action{Do: Down})
+}
+
+// found goes on owning: the peer, which has just joined, owns nothing and decides nothing alone before Start.
+func (m *machine) found(e Event) {
+	m.s = State{
+		At: m.now, Fit: e.Yes, Choice: e.Choice, Phase: Active, Addresses: On, Since: m.now, Until: m.now + FirstLease(m.c), Due: m.now + m.c.Start, Well: m.now,
+	}
+	m.tell(Record{Code: PairFounded})
+	m.act(Action{Do: Send})
 }
 
 func (m *machine) health(fit bool) {

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"evenkeel/appliance"
+	"evenkeel/appliance/ha"
+	"evenkeel/appliance/ha/role"
+)
+
+// What operators ask of a pair, by page, API and command line.
+
+// Status is what is observed of the pair now.
+func (p *pair) Status() appliance.PairStatus {
+	h := p.half.Load()
+	if h == nil {
+		return p.alone()
+	}
+	s := h.node.Status()
+	s.Self.Name = p.a.hostname()
+	s.Settings = p.settingsStatus(s.Self.State)
+	s.Table = p.table.status()
+	s.Floating = p.floating(s.Self.State == appliance.Active || s.Self.State == appliance.HandingOn)
+	return s
+}
+
+// alone is the status without a node that runs.
+func (p *pair) alone() appliance.PairStatus {
+	running := p.a.control.Running()
+	s := appliance.PairStatus{At: time.Now(), Self: appliance.NodeStatus{
+		ID: p.members.ID(), Name: p.a.hostname(), State: appliance.Alone, Revision: running.Revision.Number, Hash: running.Revision.Hash, Healthy: true, Version: Version,
+	}, Sentence: "This appliance is in no pair: when it fails, its services fail."}
+	if m, paired := p.members.Current(); paired {
+		s.Paired, s.Self.Role, s.Self.Address, s.Self.State = true, m.Self.Role, m.Self.Address, appliance.Starting
+		s.Peer = appliance.NodeStatus{ID: m.Peer.ID, Name: m.Peer.Name, Role: m.Peer.Role, Address: m.Peer.Address}
+		s.Sentence = "The heartbeat of the pair is about to start."
+	}
+	if e := p.unheard.Load(); e != nil {
+		s.Limits = append(s.Limits, e.Text()+" "+e.Hint)
+	}
+	s.Floating = p.floating(!s.Paired)
+	return s
+}
+
+// settingsStatus is told by who sends on the active node, and by who takes on the passive one.
+func (p *pair) settingsStatus(state appliance.Activity) appliance.SyncStatus {
+	if state == appliance.Active || state == appliance.HandingOn {
+		return p.settings.Status()
+	}
+	return p.receiver.Status()
+}
+
+// floating lists the services' addresses with who has them.
+func (p *pair) floating(here bool) []appliance.FloatingAddress {
+	out := []appliance.FloatingAddress{}
+	list := p.a.control.Running().Config.Cluster.VirtualServices
+	for _, a := range p.serviceAddresses() {
+		f := appliance.FloatingAddress{Address: a, Here: here, Interface: interfaceOf(a)}
+		for i := range list {
+			if list[i].Address == a {
+				f.Services = append(f.Services, list[i].Label)
+			}
+		}
+		if f.Services == nil {
+			f.Sentence = "Saved, and not yet applied."
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// Timeline lists what both nodes decided, the newest first.
+func (p *pair) Timeline() []appliance.PairEvent {
+	h := p.half.Load()
+	if h == nil {
+		return []appliance.PairEvent{}
+	}
+	list := slices.Clone(h.node.Timeline())
+	slices.Reverse(list)
+	return list
+}
+
+// OwnKey is the fingerprint of this node's SSH host key.
+func (p *pair) OwnKey() string { return p.key }
+
+// PeerKey asks another appliance for the fingerprint of its host key.
+func (p *pair) PeerKey(ctx context.Context, at netip.AddrPort) (string, error) {
+	return p.members.PeerKey(ctx, at)
+}
+
+// Differences is what would change here if this node ran what the peer runs.
+func (p *pair) Differences(ctx context.Context) (appliance.Plan, error) {
+	return p.settings.Differences(ctx)
+}
+
+// Pair makes this node the Primary of a pair.
+func (p *pair) Pair(ctx context.Context, o appliance.Origin, w appliance.PairWish, report func(appliance.PairStep)) error {
+	if e := p.unheard.Load(); e != nil {
+		refused := *e
+		refused.Op, refused.Message = "make a pair", "The other node could not reach this one: "+e.Text()
+		return &refused
+	}
+	p.founding.Store(true)
+	_, err := p.members.Pair(ctx, o, w, report)
+	if err != nil {
+		p.founding.Store(false)
+	}
+	return err
+}
+
+// Break ends the pair: the active node keeps the services and their addresses.
+func (p *pair) Break(ctx context.Context, o appliance.Origin, report func(appliance.PairStep)) (appliance.PairBroken, error) {
+	done, err := p.members.Break(ctx, o, report)
+	if err != nil {
+		return appliance.PairBroken{}, err
+	}
+	out := appliance.PairBroken{Keeps: done.Keeps}
+	if done.Told != nil {
+		out.Untold = appliance.ErrorsOf(done.Told)[0].Text()
+	}
+	return out, nil
+}
+
+// MakePrimary ends the pair of a Secondary whose Primary is gone, so that it can be the Primary of the next one. It keeps the services.
+func (p *pair) MakePrimary(ctx context.Context, o appliance.Origin) error {
+	const op = "make this node a Primary"
+	m, paired := p.members.Current()
+	switch h := p.half.Load(); {
+	case !paired:
+		return nil // it is alone, and every node that is alone can be one
+	case m.Self.Role == appliance.Primary:
+		return &appliance.Error{Kind: appliance.Conflict, Op: op, Message: "This node is the Primary."}
+	case h == nil || h.node.Activity() != appliance.Active:
+		return &appliance.Error{
+			Kind: appliance.Conflict, Op: op, Message: "This node does not own the floating addresses; it would be a Primary without services.",
+			Hint: "Make it active first, or break the pair.",
+		}
+	case h.node.Status().Peer.State != "" && time.Since(h.node.Status().Peer.Heard) < goneFor:
+		return &appliance.Error{Kind: appliance.Conflict, Op: op, Message: fmt.Sprintf("The Primary, %s, is there.", m.Peer.Name), Hint: "Break the pair, if it is not to be one any more."}
+	}
+	_, err := p.members.Break(ctx, o, func(appliance.PairStep) {})
+	return err
+}
+
+// goneFor is how long a peer must have been silent to count as gone for good.
+const goneFor = 10 * time.Second
+
+// running is the node, or why there is none.
+func (p *pair) running(op string) (*ha.Node, error) {
+	if h := p.half.Load(); h != nil {
+		return h.node, nil
+	}
+	return nil, &appliance.Error{Kind: appliance.NotFound, Op: op, Message: "This node is in no pair."}
+}
+
+// recorded writes into the audit what became of an action.
+func (p *pair) recorded(ctx context.Context, o appliance.Origin, action, detail string, err error) error {
+	e := appliance.AuditEntry{At: time.Now().UTC(), Origin: o, Action: action, Subject: "pair", Outcome: "done", Detail: detail}
+	if err != nil {
+		e.Outcome, e.Detail = "refused", appliance.ErrorsOf(err)[0].Text()
+	}
+	if written := p.a.store.Audit(context.WithoutCancel(ctx), e); written != nil {
+		p.a.options.log.Error("audit entry not written", "component", "main", "action", action, "error", written)
+	}
+	return err
+}
+
+// switchTime is how long a planned switch may take.
+const switchTime = 15 * time.Second
+
+// Activate lets this node, or the peer, own the floating addresses.
+func (p *pair) Activate(ctx context.Context, o appliance.Origin, peer bool) error {
+	node, err := p.running("make active")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, switchTime)
+	defer cancel()
+	who := "this node"
+	if peer {
+		who, err = "the peer", node.StandBy(ctx)
+	} else {
+		err = node.MakeActive(ctx, false)
+	}
+	return p.recorded(ctx, o, "pair_make_active", who, err)
+}
+
+// RestartHeartbeat opens the paths of the heartbeat anew, on both nodes.
+func (p *pair) RestartHeartbeat(ctx context.Context, o appliance.Origin) error {
+	node, err := p.running("restart the heartbeat")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, switchTime)
+	defer cancel()
+	if err = node.RestartHeartbeat(ctx); err == nil {
+		err = p.members.RestartPeer(ctx)
+	}
+	return p.recorded(ctx, o, "pair_restart_heartbeat", "on both nodes", err)
+}
+
+// restartHere is the peer's wish.
+func (p *pair) restartHere(ctx context.Context) error {
+	node, err := p.running("restart the heartbeat")
+	if err != nil {
+		return err
+	}
+	return node.RestartHeartbeat(ctx)
+}
+
+// RotateKey begins a change of the heartbeat's key.
+func (p *pair) RotateKey(ctx context.Context, o appliance.Origin) error {
+	node, err := p.running("change the heartbeat's key")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, switchTime)
+	defer cancel()
+	return p.recorded(ctx, o, "pair_rotate_key", "", node.RotateKey(ctx))
+}
+
+// Drill switches to the other node and back, and tells how long nobody owned the addresses each time, as the timeline of both nodes has it: from the end of the one lease to
+// the begin of the other.
+func (p *pair) Drill(ctx context.Context, o appliance.Origin) (appliance.PairDrill, error) {
+	node, err := p.running("drill a failover")
+	if err != nil {
+		return appliance.PairDrill{}, err
+	}
+	away := node.Activity() == appliance.Active
+	var out appliance.PairDrill
+	for _, way := range []struct {
+		peer bool
+		into *appliance.Takeover
+	}{{away, &out.There}, {!away, &out.Back}} {
+		began := time.Now()
+		if err := p.Activate(ctx, o, way.peer); err != nil {
+			return out, err
+		}
+		if *way.into, err = p.handed(ctx, node, began); err != nil {
+			return out, err
+		}
+	}
+	out.Sentence = fmt.Sprintf("The floating addresses went to the other node and back; nobody had them for %d ms and for %d ms.", out.There.Took.Milliseconds(), out.Back.Took.Milliseconds())
+	return out, nil
+}
+
+// handed finds the planned switch since a moment in the timeline: what the peer decided comes with its next heartbeats.
+func (p *pair) handed(ctx context.Context, node *ha.Node, since time.Time) (appliance.Takeover, error) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for {
+		var free, taken appliance.PairEvent
+		for _, e := range node.Timeline() {
+			switch code := role.Code(e.Code); {
+			case e.At.Before(since):
+			case code == role.HandsNow || code == role.HandsAtLimit:
+				free = e
+			case code == role.Given || code == role.Elected || code == role.TookOver:
+				taken = e
+			}
+		}
+		if !free.At.IsZero() && !taken.At.IsZero() {
+			return appliance.Takeover{At: taken.At, Planned: true, Took: max(taken.At.Sub(free.At), 0), Why: taken.Sentence}, nil
+		}
+		select {
+		case <-ctx.Done():
+			return appliance.Takeover{}, &appliance.Error{
+				Kind: appliance.Unavailable, Op: "drill a failover", Message: "The switch came about, and the other node has not told when it took the addresses.",
+				Hint: "The timeline of the pair says what each node has decided.",
+			}
+		case <-look.C:
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"evenkeel/appliance"
+	"evenkeel/appliance/ha"
+	"evenkeel/appliance/host"
+)
+
+// together runs this node's half of a pair until the context ends or the membership is another.
+func (p *pair) together(ctx context.Context, m appliance.Membership) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	founder, g := p.founding.Swap(false), p.early
+	if p.early = nil; g == nil {
+		g = p.guard(ctx, host.PairOptions{Floating: p.ground.addresses(), Owned: firstLease(founder)})
+	}
+	floating := g.floating
+	node, err := p.newNode(m, founder, g)
+	if err != nil {
+		p.unguard(floating)
+		return err
+	}
+	p.half.Store(&half{m, node})
+	p.a.control.SetWriter(p.writable)
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer cancel()
+		return node.Run(within)
+	})
+	group.Go(func() error { return p.tellFacts(within, node) })
+	group.Go(func() error { return p.copyTables(within, m, node) })
+	group.Go(func() error { return p.untilAnother(within, m.Cluster, cancel) })
+	err = group.Wait()
+	p.half.Store(nil)
+	p.unguard(floating)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// untilAnother ends the node when the pair is broken, or another one.
+func (p *pair) untilAnother(ctx context.Context, cluster string, cancel func()) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.changed:
+			if now, paired := p.members.Current(); !paired || now.Cluster != cluster {
+				cancel()
+				return nil
+			}
+		}
+	}
+}
+
+// guarded are the services' addresses behind the lease.
+type guarded struct {
+	floating *host.Floating // nil: there are none
+	limits   []string       // why
+}
+
+// prepare puts the addresses behind the lease before the first of them is put on, on a node that is in a pair.
+func (p *pair) prepare(ctx context.Context) error {
+	if _, paired := p.members.Current(); !paired {
+		return p.ground.NoPair()
+	}
+	p.early = p.guard(ctx, host.PairOptions{Inherit: p.a.heir != nil})
+	p.a.control.SetWriter(p.writable)
+	return nil
+}
+
+// guard puts the services' addresses behind the lease. When that cannot be, the pair shares settings and tables only.
+func (p *pair) guard(ctx context.Context, o host.PairOptions) *guarded {
+	floating, err := p.ground.Pair(ctx, o)
+	if err != nil {
+		p.ground.join(nil)
+		e := appliance.ErrorsOf(err)[0]
+		p.a.options.log.Warn("a pair without floating addresses", "component", "main", "error", err)
+		return &guarded{limits: []string{e.Text() + " The pair shares its settings and its persistence table; no address moves between the nodes."}}
+	}
+	p.ground.join(floating)
+	return &guarded{floating: floating}
+}
+
+// firstLease is how long the addresses of a node that was alone live without a renewal when the pair begins; zero for another.
+func firstLease(founder bool) time.Duration {
+	if founder {
+		return 2 * appliance.Lease
+	}
+	return 0
+}
+
+// unguard gives the addresses back: to this machine if it is in no pair any more, and to nobody if it is.
+func (p *pair) unguard(floating *host.Floating) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, paired := p.members.Current()
+	if paired && floating != nil {
+		if err := floating.Down(ctx); err != nil {
+			p.a.options.log.Error("floating addresses not taken off", "component", "main", "error", err)
+		}
+	}
+	if floating != nil {
+		if err := floating.Close(); err != nil {
+			p.a.options.log.Error("the lease's rules are left", "component", "main", "error", err)
+		}
+	}
+	if !paired {
+		if err := p.ground.leave(ctx); err != nil {
+			p.a.options.log.Error("addresses not put on", "component", "main", "error", err)
+		}
+	}
+}
+
+// newNode makes the node.
+func (p *pair) newNode(m appliance.Membership, founder bool, g *guarded) (*ha.Node, error) {
+	o := ha.Options{
+		Membership: m, Founder: founder, Dir: p.a.options.dir, Paths: p.paths(m), Facts: p.facts(), Settings: p.heartbeat(), TableAlive: p.table.alive,
+		Drain: p.drain, Resume: p.resume, SaveKeys: p.members.SaveKeys, Changed: p.turned, Limits: g.limits, Logger: p.a.options.log,
+	}
+	if g.floating != nil {
+		o.Kernel = g.floating
+	}
+	return ha.New(o)
+}
+
+// paths are one between the two addresses of the membership, and one on every further network that both nodes are in.
+func (p *pair) paths(m appliance.Membership) []ha.Path {
+	out := []ha.Path{{Local: netip.AddrPortFrom(m.Self.Address, 0), Peer: netip.AddrPortFrom(m.Peer.Address, 0)}}
+	for _, own := range m.Self.Networks {
+		for _, theirs := range m.Peer.Networks {
+			known := own.Addr() == m.Self.Address || theirs.Addr() == m.Peer.Address
+			if !known && own.Masked() == theirs.Masked() && own.Addr() != theirs.Addr() && len(out) < mostPaths {
+				out = append(out, ha.Path{Local: netip.AddrPortFrom(own.Addr(), 0), Peer: netip.AddrPortFrom(theirs.Addr(), 0)})
+			}
+		}
+	}
+	for i := range out {
+		out[i].Interface = interfaceOf(out[i].Local.Addr())
+	}
+	return out
+}
+
+const mostPaths = 8
+
+// interfaceOf names the interface that has an address now; empty: none.
+func interfaceOf(a netip.Addr) string {
+	list, err := net.Interfaces()
+	if err != nil {
+		return ""
+	}
+	for _, link := range list {
+		addresses, err := link.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, has := range addresses {
+			if n, err := netip.ParsePrefix(has.String()); err == nil && n.Addr().Unmap() == a {
+				return link.Name
+			}
+		}
+	}
+	return ""
+}
+
+func (p *pair) heartbeat() appliance.Heartbeat {
+	return p.a.control.Running().Config.Cluster.Heartbeat
+}
+
+// facts are what heartbeats carry of this node.
+func (p *pair) facts() ha.Facts {
+	running := p.a.control.Running()
+	f := ha.Facts{Revision: running.Revision.Number, Hash: running.Revision.Hash, Healthy: p.a.engine.Driver() != "", Version: Version}
+	if m, paired := p.members.Current(); paired && m.Self.Role == appliance.Primary {
+		f.Priority = 1
+	}
+	return f
+}
+
+const factsEvery = 500 * time.Millisecond
+
+// tellFacts keeps what heartbeats carry, and their settings, up to date.
+func (p *pair) tellFacts(ctx context.Context, node *ha.Node) error {
+	news, stop := p.a.control.Watch()
+	defer stop()
+	tick := time.NewTicker(factsEvery)
+	defer tick.Stop()
+	for {
+		if err := node.SetFacts(p.facts()); err != nil {
+			p.a.options.log.Error("heartbeats tell old facts", "component", "main", "error", err)
+		}
+		node.SetSettings(p.heartbeat())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-news:
+		case <-tick.C:
+		}
+	}
+}
+
+// drain lets clients end in peace before the peer takes the addresses.
+func (p *pair) drain(ctx context.Context) error {
+	limit := handOnLimit
+	if at, ok := ctx.Deadline(); ok {
+		limit = time.Until(at)
+	}
+	floating := p.serviceAddresses()
+	restore, err := p.a.engine.HandOn(ctx, func(a netip.Addr) bool { return slices.Contains(floating, a) }, limit)
+	if err == nil {
+		p.restore.Store(&restore)
+	}
+	return err
+}
+
+// resume lets connections be kept open again.
+func (p *pair) resume() {
+	if restore := p.restore.Swap(nil); restore != nil {
+		(*restore)()
+	}
+}
+
+// handOnLimit is how long requests in flight may take when nobody says.
+const handOnLimit = 5 * time.Second
+
+// turned is told what the node does from now on.
+func (p *pair) turned(appliance.Activity) { p.wake() }

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"evenkeel/appliance"
+	"evenkeel/appliance/ha"
+	"evenkeel/engine/persist/mirror"
+)
+
+// tableState is what is known of the copy of the persistence table.
+type tableState struct {
+	round atomic.Pointer[mirror.Round]
+	heard atomic.Int64 // when the last round was done, in nanoseconds since the program began
+}
+
+var programBegan = time.Now()
+
+// signOfLife is how old the last round may be for the peer to count as alive by it.
+const signOfLife = 100 * time.Millisecond
+
+func (t *tableState) told(r mirror.Round) {
+	t.round.Store(&r)
+	t.heard.Store(int64(time.Since(programBegan)))
+}
+
+// forget says that nothing is known any more.
+func (t *tableState) forget() { t.round.Store(nil) }
+
+// alive tells whether the peer was heard a moment ago.
+func (t *tableState) alive() bool {
+	return t.round.Load() != nil && time.Since(programBegan)-time.Duration(t.heard.Load()) < signOfLife
+}
+
+// status says whether the tables are equal, as proven by the last round.
+func (t *tableState) status() appliance.SyncStatus {
+	r := t.round.Load()
+	switch {
+	case r == nil || !t.fresh():
+		return appliance.SyncStatus{Sentence: fmt.Sprintf("The persistence table is not being copied: no connection on TCP %d.", appliance.PortPersistence)}
+	case r.Equal:
+		return appliance.SyncStatus{InSync: true, Sentence: fmt.Sprintf("in sync, %d entries", r.Entries)}
+	}
+	return appliance.SyncStatus{Sentence: fmt.Sprintf("being copied, %d parts differ", r.Differ)}
+}
+
+// fresh tells whether a round was done lately.
+func (t *tableState) fresh() bool {
+	return time.Since(programBegan)-time.Duration(t.heard.Load()) < 3*time.Second
+}
+
+// copyTables copies the persistence tables to the peer while this node is active, and takes the peer's while it is not.
+func (p *pair) copyTables(ctx context.Context, m appliance.Membership, node *ha.Node) error {
+	secrecy, err := p.members.TLS()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.sendTables(ctx, m, node, secrecy) })
+	group.Go(func() error { return p.takeTables(ctx, m, node, secrecy) })
+	return group.Wait()
+}
+
+func (p *pair) mirrorOptions() mirror.Options {
+	return mirror.Options{Tables: p.a.engine.Tables, Now: p.a.engine.Clock, Told: p.table.told, Log: p.a.options.log}
+}
+
+// tableAgain is how long nothing is tried after a connection has failed.
+const tableAgain = 100 * time.Millisecond
+
+// sendTables is the active node's side.
+func (p *pair) sendTables(ctx context.Context, m appliance.Membership, node *ha.Node, secrecy *tls.Config) error {
+	from := &net.TCPAddr{IP: m.Self.Address.AsSlice()}
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 2 * time.Second, LocalAddr: from}, Config: secrecy}
+	at := netip.AddrPortFrom(m.Peer.Address, appliance.PortPersistence).String()
+	var last string
+	for ctx.Err() == nil {
+		if node.Activity() == appliance.Active {
+			err := p.sendOnce(ctx, node, &dialer, at)
+			if err != nil && err.Error() != last {
+				last = err.Error()
+				p.a.options.log.Warn("persistence table not copied", "component", "main", "peer", at, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(tableAgain):
+		}
+	}
+	return nil
+}
+
+func (p *pair) sendOnce(ctx context.Context, node *ha.Node, dialer *tls.Dialer, at string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conn, err := dialer.DialContext(ctx, "tcp", at)
+	if err != nil {
+		return err
+	}
+	defer p.table.forget()
+	go p.while(ctx, cancel, func() bool { return node.Activity() == appliance.Active || node.Activity() == appliance.HandingOn })
+	return mirror.Send(ctx, conn, p.mirrorOptions())
+}
+
+// while cancels when something is no longer so.
+func (p *pair) while(ctx context.Context, cancel func(), so func() bool) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for so() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	cancel()
+}
+
+// takeTables is the passive node's side. One connection at a time: the newest, because an older one is what a peer left that has gone.
+func (p *pair) takeTables(ctx context.Context, m appliance.Membership, node *ha.Node, secrecy *tls.Config) error {
+	at := netip.AddrPortFrom(m.Self.Address, appliance.PortPersistence).String()
+	l, err := listenWhenFree(ctx, at)
+	if err != nil || l == nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	defer l.Close()
+	end := func() {}
+	defer func() { end() }()
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(tableAgain):
+			}
+			continue
+		}
+		if remote := addrPort(conn.RemoteAddr()); remote.Addr() != m.Peer.Address || node.Activity() == appliance.Active {
+			_ = conn.Close()
+			continue
+		}
+		end()
+		var own context.Context
+		own, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		end = func() { cancel(); <-done }
+		go func() {
+			defer close(done)
+			p.takeOnce(own, cancel, node, tls.Server(conn, secrecy))
+		}()
+	}
+}
+
+func (p *pair) takeOnce(ctx context.Context, cancel func(), node *ha.Node, conn *tls.Conn) {
+	defer cancel()
+	defer p.table.forget()
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil || conn.HandshakeContext(ctx) != nil {
+		_ = conn.Close()
+		return
+	}
+	go p.while(ctx, cancel, func() bool { return node.Activity() != appliance.Active })
+	if err := mirror.Receive(ctx, conn, p.mirrorOptions()); err != nil && ctx.Err() == nil {
+		p.a.options.log.Warn("copy of the persistence table ended", "component", "main", "error", err)
+	}
+}
+
+// listenWhenFree listens as soon as it can; nil: the context has ended before.
+func listenWhenFree(ctx context.Context, at string) (net.Listener, error) {
+	var config net.ListenConfig
+	for ctx.Err() == nil {
+		if l, err := config.Listen(ctx, "tcp", at); err == nil {
+			return l, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(listenAgain):
+		}
+	}
+	return nil, nil
+}

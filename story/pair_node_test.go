@@ -1,0 +1,153 @@
+package story
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+const labPassword = "correct horse battery"
+
+// node is one of our two appliances in the laboratory.
+type node struct {
+	f       *field
+	letter  string
+	address string
+	dir     string
+	cmd     *process
+}
+
+// evenkeel makes an appliance with its first password, and starts it.
+func (f *field) evenkeel(letter string) *node {
+	f.t.Helper()
+	n := &node{f: f, letter: letter, address: labA, dir: temporary(f.t)}
+	if letter == "b" {
+		n.address = labB
+	}
+	if code, _, said := run(f.t, labPassword+"\n", "setup", "--data", n.dir, "--password-stdin"); code != 0 {
+		f.t.Fatal(said)
+	}
+	n.begin()
+	return n
+}
+
+// begin starts the program on the node's folder.
+func (n *node) begin() {
+	n.f.t.Helper()
+	socket := filepath.Join(n.dir, "control.sock")
+	_ = os.Remove(socket)
+	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), binary, "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
+	eventually(n.f.t, 30*time.Second, n.letter+" serves", func() bool {
+		_, err := os.Stat(socket)
+		return err == nil
+	})
+}
+
+// lb runs a command of the node's command line.
+func (n *node) lb(stdin string, args ...string) (code int, stdout, stderr string) {
+	n.f.t.Helper()
+	return run(n.f.t, stdin, append(append([]string{"lb"}, args...), "--data", n.dir)...)
+}
+
+// does is lb that must succeed.
+func (n *node) does(args ...string) string {
+	n.f.t.Helper()
+	code, out, said := n.lb("", args...)
+	if code != 0 {
+		n.f.t.Fatalf("%s: lb %s ended with %d: %s", n.letter, strings.Join(args, " "), code, said)
+	}
+	return out
+}
+
+// status is what the node says of the pair.
+func (n *node) status() (s appliance.PairStatus) {
+	code, out, _ := n.lb("", "pair", "--json")
+	if code == 0 {
+		_ = json.Unmarshal([]byte(out), &s)
+	}
+	return s
+}
+
+// ownKey is the fingerprint that the node shows.
+func (n *node) ownKey() string {
+	var s struct {
+		Key string `json:"host_key"`
+	}
+	_ = json.Unmarshal([]byte(n.does("pair", "--json")), &s)
+	return s.Key
+}
+
+// signal sends a signal to the program, past ip netns exec, which has become it.
+func (n *node) signal(s syscall.Signal) { _ = n.cmd.cmd.Process.Signal(s) }
+
+// couple is a pair of ours with a web service on the floating address, in the laboratory.
+type couple struct {
+	*field
+	a, b *node
+}
+
+// pairUp makes the pair, with a service that a web server behind the gateway's address serves.
+func (f *field) pairUp() *couple {
+	f.t.Helper()
+	startWith(f.t, f.on(f.gate, binary, "sample", "http", "--listen", labGateway+":8081")...)
+	c := &couple{field: f, a: f.evenkeel("a"), b: f.evenkeel("b")}
+	c.a.does("service", "add", "WEB", "--address", labService, "--ports", "80", "--protocol", "http", "--check", "none")
+	c.a.does("server", "add", "WEB", "S1", "--address", labGateway, "--port", "8081")
+	c.a.does("apply")
+	code, key, said := c.a.lb(labPassword+"\n", "pair", "add", labB, "--password-stdin")
+	key = strings.TrimSpace(key)
+	if code != 1 || !strings.HasPrefix(key, "SHA256:") || key != c.b.ownKey() {
+		f.t.Fatalf("without the peer's key: %d %q %s", code, key, said)
+	}
+	if code, _, said := c.a.lb(labPassword+"\n", "pair", "add", labB, "--password-stdin", "--host-key", key); code != 0 {
+		f.t.Fatalf("pair add: %d %s", code, said)
+	}
+	c.settle("a")
+	return c
+}
+
+// settle waits until that node is active, the other passive, and both say that they are in sync.
+func (c *couple) settle(active string) {
+	c.t.Helper()
+	one, other := c.a, c.b
+	if active == "b" {
+		one, other = other, one
+	}
+	var s, o appliance.PairStatus
+	for end := time.Now().Add(30 * time.Second); ; {
+		s, o = one.status(), other.status()
+		if s.Self.State == appliance.Active && o.Self.State == appliance.Passive && s.Settings.InSync && o.Settings.InSync {
+			return
+		}
+		if time.Now().After(end) {
+			c.t.Fatalf("%s is not active beside a passive peer in sync:\n%+v\n%+v", active, s, o)
+		}
+	}
+}
+
+func TestPairIsMadeAndSurvivesADeadNode(t *testing.T) {
+	c := lay(t).pairUp()
+	p, w := c.probe(labService+":80"), c.watch(labService)
+	pause(t, time.Second)
+	fault := time.Now()
+	c.a.cmd.kill()
+	eventually(t, 10*time.Second, "b is active", func() bool { return c.b.status().Self.State == appliance.Active })
+	pause(t, time.Second)
+	list, seen := p.end(), w.end()
+	gap, failed := outage(list, fault)
+	t.Logf("kill: outage %v, %d of %d attempts failed; %v", gap, failed, len(list), judge(seen))
+	if v := judge(seen); v.changes != 1 || v.overlap != 0 {
+		t.Errorf("%v, want one change and never two owners", v)
+	}
+	if gap > 3*time.Second {
+		t.Errorf("an outage of %v", gap)
+	}
+	c.a.begin()
+	c.settle("b")
+}
