@@ -26,7 +26,7 @@ func (l *loop) configure() {
 	m := &l.n.o.Membership
 	l.witness.configure(l, h)
 	l.config = role.Config{
-		Dead: time.Duration(h.Dead), Witness: l.witness.configured(h, l.memory.Gateway), Failback: h.Failback,
+		Interval: time.Duration(h.Interval), Dead: time.Duration(h.Dead), Witness: l.witness.configured(h, l.memory.Gateway), Failback: h.Failback,
 		Primary: m.Self.Role == appliance.Primary, Priority: f.Priority, First: l.me.Self < l.me.Peer,
 	}
 	before := l.facts

@@ -9,7 +9,8 @@ import (
 // Config is what a step needs to know beside the state. It may differ from one step to the next (settings were applied); both nodes have the
 // same values but for Priority, First and Primary. The zero value of a field stands for its default.
 type Config struct {
-	Lease    time.Duration // how long the kernel lets a node own the addresses without a renewal; zero: appliance.Lease
+	Interval time.Duration // between two heartbeats; zero: 10 ms
+	Lease    time.Duration // how long the kernel lets a node own the addresses without a renewal; zero: appliance.Lease, and ten intervals at least
 	Dead     time.Duration // silence after which the peer counts as gone; zero, and everything below the lease: the lease
 	Start    time.Duration // silence after a start before the node decides alone; zero: 500 ms with a witness, 3 s without
 	Switch   time.Duration // how long requests in flight may take to finish in a planned switch; zero: 5 s
@@ -25,13 +26,16 @@ const (
 	stall        = 60 * time.Millisecond  // a longer time without any event: the node was not running, and what it believes is old
 	pause        = 25 * time.Millisecond  // the same between two probes
 	mute         = 10 * time.Millisecond  // after a stall, answers of the witness may have waited in the socket for so long
-	wary         = 50 * time.Millisecond  // an echo of this age: the witness is asked, in case it is needed
+	hurry        = 40 * time.Millisecond  // an echo of this age: heartbeats are sent with every tick, so that loss does not end a lease …
+	hurryUntil   = 300 * time.Millisecond // … unless the peer has been silent for so long
+	loneAfter    = 50 * time.Millisecond  // of silence on all sides
 	probeEvery   = 8 * time.Millisecond   // at least, between two rounds of probes: ticks of 10 ms that come a little early count
 	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
 	probeRounds  = 4                      // unanswered ones when the owner's last datagram is just as old as the patience, and knew this node able
 	probeWary    = 20                     // in every other case: a lease on the witness's word must have ended while nobody answered
 	insistPause  = 30 * time.Millisecond  // the rounds of one who looks are not further apart
 	insistFor    = 25 * time.Millisecond  // and after so long it should have heard an answer
+	solo         = 100 * time.Millisecond // the life of a lease on the witness's word, from the question; its answer is a proof for as long
 	askSlow      = time.Second            // the witness, while the pair is well
 	askSolo      = 20 * time.Millisecond  // while the node's right depends on it
 	askBurst     = 4                      // questions when an answer is overdue
@@ -57,7 +61,7 @@ const (
 
 func (c Config) orDefault() Config {
 	if c.Lease == 0 {
-		c.Lease = appliance.Lease
+		c.Lease = max(appliance.Lease, 10*c.Interval)
 	}
 	c.Dead = max(c.Dead, c.Lease)
 	if c.Start == 0 {
@@ -72,11 +76,11 @@ func (c Config) orDefault() Config {
 	return c
 }
 
-// fresh is the age until which an echo or an answer of the witness is a proof.
+// fresh is the age until which an echo is a proof.
 func (c Config) fresh() time.Duration { return c.Lease * 2 / 3 }
+
+// wary is the age of an echo at which the witness is asked, in case it is needed.
+func (c Config) wary() time.Duration { return c.Lease / 3 }
 
 // FirstLease is for how long a node that was alone owns the addresses of a new pair from the event Founded on: the caller has put that lease in force.
 func FirstLease(c Config) time.Duration { return 2 * c.orDefault().Lease }
-
-// solo is the life of a lease on the witness's word, counted from the question.
-func (c Config) solo() time.Duration { return c.Lease * 2 / 3 }

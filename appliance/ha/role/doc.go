@@ -20,7 +20,8 @@
 // delay, duplicates, cuts in one direction, and datagrams that waited in the socket of a frozen process can make h later and s earlier, never the
 // other way round: old echoes prove nothing (s is too old), and a node that finds that it did not run (a gap between events) listens for a whole P
 // before it decides. ε covers the drift of two clocks over one lease and the granularity of the kernel's timers. A datagram only counts as s if it was
-// sent after the node began to claim, to take or to own (Since), because only then did it say so.
+// sent after the node began to claim, to take or to own (Since), because only then did it say so; a longer L of new settings counts from the first
+// datagram that told it. While echoes are late, heartbeats are sent with every tick.
 //
 // 2. An election between two nodes that hear each other is exact, without any timing. A node claims; it takes only when a datagram of the peer that
 // echoes one of its claims says that the peer neither owns, nor claims, nor takes. If both did, each would have said that it yields while it heard

@@ -26,6 +26,14 @@ func (m *machine) become(until time.Duration, why Record) {
 	m.tell(why)
 }
 
+// lease is the life of a lease on the newest echo. A longer one is not used before the peer has heard of it.
+func (m *machine) lease() time.Duration {
+	if m.s.Longer != 0 && m.s.Echoed <= m.s.Longer {
+		return m.s.Short
+	}
+	return m.c.Lease
+}
+
 // renew asks the kernel for more life if there is a proof that allows it. The life is counted from the proof, not from now.
 func (m *machine) renew() {
 	until := m.proof()
@@ -43,7 +51,7 @@ func (m *machine) renew() {
 func (m *machine) proof() time.Duration {
 	if m.s.Echoed > m.s.Since && m.contact() {
 		m.s.Told &^= toldSolo
-		return m.s.Echoed + m.c.Lease
+		return m.s.Echoed + m.lease()
 	}
 	if m.deaf() && m.said(Able) && !m.said(Owns) {
 		m.once(toldDeaf, Record{Code: PeerDeaf, Lasted: m.since(m.s.Echoed)})
@@ -54,16 +62,18 @@ func (m *machine) proof() time.Duration {
 		return 0
 	}
 	if m.c.Witness && !m.s.Forced {
-		if asked = m.s.Answered; asked == 0 || m.now-asked > m.c.fresh() {
+		if asked = m.s.Answered; asked == 0 || m.now-asked > solo {
 			return 0
 		}
 	}
 	m.once(toldSolo, Record{Code: Solo, Lasted: m.since(m.s.Echoed)})
-	return asked + m.c.solo()
+	return asked + solo
 }
 
 // deaf tells whether the peer is heard and does not hear this node.
-func (m *machine) deaf() bool { return m.now-m.s.Heard <= wary+mute && m.s.Heard-m.s.Echoed > wary }
+func (m *machine) deaf() bool {
+	return m.now-m.s.Heard <= m.c.wary()+mute && m.s.Heard-m.s.Echoed > m.c.wary()
+}
 
 // renewFailed gives the kernel a second chance; then the node is of no use as an owner.
 func (m *machine) renewFailed() {

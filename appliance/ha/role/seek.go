@@ -49,7 +49,7 @@ func (m *machine) elect() {
 		if m.said(Gives) {
 			code = Given
 		}
-		m.become(m.s.Echoed+m.c.Lease, Record{Code: code})
+		m.become(m.s.Echoed+m.lease(), Record{Code: code})
 	}
 }
 
@@ -123,13 +123,13 @@ func (m *machine) look() {
 func (m *machine) silent() bool { return m.s.Heard == 0 || m.now-m.s.Heard > m.c.fresh() }
 
 func (m *machine) witnessed() bool {
-	return !m.c.Witness || m.s.Forced || m.s.Answered != 0 && m.now-m.s.Answered <= m.c.fresh()
+	return !m.c.Witness || m.s.Forced || m.s.Answered != 0 && m.now-m.s.Answered <= solo
 }
 
 // unwitnessed stays: a node without peer and witness is more likely the one that is cut off.
 func (m *machine) unwitnessed() {
 	m.quit()
-	if m.now >= m.s.Due+wary {
+	if m.now >= m.s.Due+loneAfter {
 		m.s.Lonely = m.silent()
 		if m.s.Phase == Starting {
 			m.s.Phase = Passive
@@ -159,7 +159,7 @@ func (m *machine) probe() {
 		m.s.Rounds, m.s.Need = 0, probeWary
 	}
 	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() {
-		m.become(m.now+m.c.solo(), Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})
+		m.become(m.now+solo, Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})
 		return
 	}
 	m.s.Probed = m.now
@@ -229,7 +229,7 @@ func (m *machine) ask() {
 // alone tells whether the witness may have to decide soon.
 func (m *machine) alone() bool {
 	if m.s.Owner() {
-		return m.s.Echoed <= m.s.Since || m.now-m.s.Echoed > wary
+		return m.s.Echoed <= m.s.Since || m.now-m.s.Echoed > m.c.wary()
 	}
-	return m.now-m.s.Echoed > wary
+	return m.now-m.s.Echoed > m.c.wary()
 }

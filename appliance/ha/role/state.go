@@ -58,6 +58,9 @@ type State struct {
 	Mute      time.Duration // until then its answers may be old
 	Probed    time.Duration // the last round of probes
 	Announce  time.Duration // the next announcement is due
+	Lease     time.Duration // of the last step's settings
+	Short     time.Duration // what it was before it became longer …
+	Longer    time.Duration // … then
 	Rival     time.Duration // since then the peer has been saying that it owns the addresses as well
 	Asking    time.Duration // since then the other has been asking for the addresses that this node owns …
 	AskedMe   time.Duration // … until then
@@ -113,8 +116,8 @@ func (s State) Fine(now time.Duration) bool { return s.Fit && now >= s.Sick }
 // able tells whether the node would take over if the peer fell silent. What it does not say it does not do at once: the owner relies on it.
 func (s State) able(c Config, now time.Duration) bool {
 	lasts := answerLasts
-	if now-s.Echoed > 2*wary {
-		lasts = c.fresh()
+	if now-s.Echoed > 2*c.wary() {
+		lasts = solo
 	}
 	return s.Fine(now) && s.Phase != Starting && !s.Leaving && s.Told&toldOwner == 0 &&
 		(!c.Witness || s.Forced || s.Answered != 0 && now-s.Answered <= lasts)

@@ -1,6 +1,9 @@
 package role
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Step is the role machine: what the node is after the event, and what it has to do. It is a pure function. Events carry the time; a time before
 // that of the last event counts as the same moment.
@@ -11,6 +14,7 @@ func Step(c Config, s State, e Event) (State, []Action) {
 	m := machine{c: c.orDefault(), s: s, now: max(e.At, s.At, 1)}
 	m.retry = e.Kind == RenewFailed
 	m.woke(e)
+	m.lengthen()
 	m.expire()
 	m.handle(e)
 	m.expire()
@@ -24,6 +28,9 @@ func Step(c Config, s State, e Event) (State, []Action) {
 	m.ask()
 	m.announce()
 	m.ready()
+	if e.Kind == Tick {
+		m.hurry()
+	}
 	m.s.At = m.now
 	return m.s, m.do
 }
@@ -50,6 +57,25 @@ func (m *machine) once(what Told, r Record) {
 	if m.s.Told&what == 0 {
 		m.s.Told |= what
 		m.tell(r)
+	}
+}
+
+// lengthen notes that the settings let a lease live longer.
+func (m *machine) lengthen() {
+	if m.s.Lease != 0 && m.c.Lease > m.s.Lease {
+		m.s.Short, m.s.Longer = m.lease(), m.now
+		m.s.Short = min(m.s.Short, m.s.Lease)
+	}
+	m.s.Lease = m.c.Lease
+}
+
+// hurry speaks more often while the peer's echo is late.
+func (m *machine) hurry() {
+	if m.s.Echoed == 0 || m.now-m.s.Echoed <= max(hurry, m.c.wary()-mute) || m.now-m.s.Heard > hurryUntil {
+		return
+	}
+	if !slices.ContainsFunc(m.do, func(a Action) bool { return a.Do == Send }) {
+		m.act(Action{Do: Send})
 	}
 }
 

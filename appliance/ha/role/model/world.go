@@ -92,7 +92,7 @@ func (w *world) shift() {
 		}
 		back(&p.heard, long+1) // older than what waits in the mail
 		s := &p.state
-		for _, t := range [...]*time.Duration{&s.At, &s.Since, &s.Until, &s.Heard, &s.Echoed, &s.Due, &s.Probed, &s.Asking, &s.AskedMe, &s.Rival, &s.Ready} {
+		for _, t := range [...]*time.Duration{&s.At, &s.Since, &s.Until, &s.Heard, &s.Echoed, &s.Due, &s.Probed, &s.Asking, &s.AskedMe, &s.Longer, &s.Rival, &s.Ready} {
 			back(t, long)
 		}
 		for _, t := range [...]*time.Duration{&s.Wish, &s.Give, &s.Limit, &s.Sick, &s.Mute} {

@@ -1,0 +1,65 @@
+package role
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestLongIntervalsHaveLongLeases(t *testing.T) {
+	if got := (Config{Interval: 50 * ms}).orDefault(); got.Lease != 500*ms || got.Dead != 500*ms {
+		t.Fatalf("%+v", got)
+	}
+	b := active(t, Config{Witness: true, Interval: 50 * ms})
+	b.ticks(2*time.Second, func() *Beat {
+		beat := b.peer(Able)()
+		beat.Echo = b.now - 150*ms // a lost datagram
+		return beat
+	})
+	b.want("active")
+	if slices.Contains(b.codes(), Solo) || slices.Contains(b.codes(), PeerDeaf) {
+		t.Fatal(b.codes())
+	}
+}
+
+func TestLongerLeaseCountsFromTheDatagramThatToldIt(t *testing.T) {
+	b := active(t, Config{Witness: true})
+	b.c.Lease = 500 * ms
+	changed := b.now
+	b.ticks(200*ms, func() *Beat {
+		beat := b.peer(Able)()
+		beat.Echo = b.now - 50*ms
+		return beat
+	})
+	longer := false
+	for _, a := range b.did {
+		if a.Do != Renew {
+			continue
+		}
+		if a.Until > changed+500*ms {
+			longer = true
+		} else if a.Until > changed+150*ms {
+			t.Fatalf("a lease until %s after the change rests on what the peer heard before it", a.Until-changed)
+		}
+	}
+	if !longer {
+		t.Fatal("the longer lease is never used")
+	}
+}
+
+func TestHurriesWhileEchoesAreLate(t *testing.T) {
+	for _, c := range []struct {
+		age     time.Duration
+		hurries bool
+	}{{20 * ms, false}, {60 * ms, true}} {
+		b := active(t, Config{Witness: true})
+		b.ticks(200*ms, func() *Beat {
+			beat := b.peer(Able)()
+			beat.Echo = b.now - c.age
+			return beat
+		})
+		if sent := slices.ContainsFunc(b.did, func(a Action) bool { return a.Do == Send }); sent != c.hurries {
+			t.Errorf("echoes of %s: sends beside the rhythm: %v", c.age, sent)
+		}
+	}
+}
