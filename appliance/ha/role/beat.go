@@ -9,7 +9,7 @@ type Beat struct {
 	Says     Says
 	Priority uint8
 	Choice   uint32        // how many operator's choices the sender knows of, if the last was for it
-	Lease    time.Duration // how long the sender lets a lease live
+	Lease    time.Duration // how long the sender lets a lease live, and its lease may last
 }
 
 // Says is a set of statements. The bits are those of the datagram.

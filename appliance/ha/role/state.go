@@ -137,7 +137,7 @@ func (s State) Says(c Config, now time.Duration) Beat {
 		with(s.Ready != 0, Able).
 		with(s.Phase != Starting, Settled).
 		with(s.Addresses == On, Prepared)
-	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: c.Lease}
+	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: max(c.Lease, s.Until-now)}
 }
 
 // Patience is the silence after which the peer counts as gone. It adapts to the gaps between datagrams that were seen, and is never below the

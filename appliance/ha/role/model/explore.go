@@ -99,12 +99,22 @@ type Exploration struct {
 	Path   []string // what the adversary did until then
 }
 
+// Beginning is where an exploration begins.
+type Beginning uint8
+
+// The beginnings.
+const (
+	Settled Beginning = iota // a pair that is well
+	Started                  // two nodes that start together
+	Founded                  // a node that was alone and serves, and its new peer
+)
+
 // Limits bounds an exploration.
 type Limits struct {
-	Faults int      // that may begin on one path
-	States int      // stop after so many
-	Depth  int      // and after so many turns
-	Starts bool     // from two nodes that start together, not from a pair that is well
+	Faults int // that may begin on one path
+	States int // stop after so many
+	Depth  int // and after so many turns
+	From   Beginning
 	Moves  []string // only these; nil: all
 }
 
@@ -118,8 +128,11 @@ type origin struct {
 func Explore(l Limits, step Stepper) Exploration {
 	x := &explorer{step: step}
 	root := newWorld(l.Faults)
-	if !l.Starts {
+	switch l.From {
+	case Settled:
 		x.settle(&root, 100)
+	case Founded:
+		root.found()
 	}
 	s := search{x: x, seen: newSet(l.States), limit: l.States, moves: chosen(l.Moves), from: []origin{{parent: -1}}}
 	front, numbers := []world{root}, []int32{0}

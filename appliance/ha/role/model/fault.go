@@ -59,6 +59,7 @@ type Schedule struct {
 	Witness   bool
 	Dedicated bool    // heartbeats have a path of their own
 	Shared    bool    // heartbeats go over the services' network
+	Founder   bool    // node 0 serves on the addresses, and the pair is made with it; otherwise two nodes of a pair start
 	Loss      float64 // all the time
 	Offset    [2]time.Duration
 	Rate      [2]float64 // of each node's clock, against the world's
@@ -76,7 +77,7 @@ const (
 // NewSchedule draws one.
 func NewSchedule(seed uint64) Schedule {
 	r := rand.New(rand.NewPCG(seed, 0x6b65656c))
-	s := Schedule{Seed: seed, Witness: r.IntN(5) > 0, Dedicated: r.IntN(5) > 0}
+	s := Schedule{Seed: seed, Witness: r.IntN(5) > 0, Dedicated: r.IntN(5) > 0, Founder: seed%5 == 0}
 	s.Shared = !s.Dedicated || r.IntN(2) == 0
 	if r.IntN(3) == 0 {
 		s.Loss = 0.3 * r.Float64()

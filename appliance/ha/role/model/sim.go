@@ -48,6 +48,9 @@ func newSim(s Schedule, step Stepper) *sim {
 		offset, rate := s.Offset[i], s.Rate[i]
 		n := &simNode{clock: func(t time.Duration) time.Duration { return offset + time.Duration(float64(t)*rate) }}
 		n.config = role.Config{Witness: s.Witness, Primary: i == 0, First: i == 0, Priority: s.Priority[i], Switch: 300 * time.Millisecond}
+		if s.Founder && i == 0 {
+			n.up, n.lease, w.watch.owner = true, n.clock(s.Length), 1
+		}
 		w.nodes[i] = n
 		w.queue.push(happening{at: s.Started[i] + time.Duration(i)*time.Microsecond, what: restarts, node: i})
 	}
@@ -258,6 +261,10 @@ func (w *sim) boot(n *simNode, i int) {
 	n.life++
 	n.alive, n.frozen, n.aiming, n.pending, n.inbox = true, n.active[Freeze] > 0, false, nil, nil
 	start := role.Event{Kind: role.Start, Yes: w.fit(i)}
+	if w.schedule.Founder && i == 0 && n.life == 1 {
+		start.Kind = role.Founded
+		n.lease = n.clock(w.now) + role.FirstLease(n.config)
+	}
 	w.later(i, ticks, time.Millisecond)
 	w.later(i, beats, w.random(beatEvery))
 	if n.frozen {

@@ -2,7 +2,9 @@ package model
 
 import (
 	"fmt"
+	"time"
 
+	"evenkeel/appliance"
 	"evenkeel/appliance/ha/role"
 )
 
@@ -80,8 +82,16 @@ func (x *explorer) read(w *world, i int) {
 			continue
 		}
 		p.heard = l.sent
-		x.give(w, i, role.Event{Kind: role.Heard, Beat: role.Beat{Boot: 1, Echo: l.echo, Says: l.says, Choice: uint32(l.choice), Lease: config(0).Lease}})
+		x.give(w, i, role.Event{Kind: role.Heard, Beat: role.Beat{Boot: 1, Echo: l.echo, Says: l.says, Choice: uint32(l.choice), Lease: life(l.longer)}})
 	}
+}
+
+// life is what a letter says of the lease: at most what a new pair begins with.
+func life(longer bool) time.Duration {
+	if longer {
+		return role.FirstLease(config(0))
+	}
+	return appliance.Lease
 }
 
 // post puts a letter into the mail of a node; when there is no room the newest of the others makes room.
@@ -99,7 +109,7 @@ func (x *explorer) send(w *world, i int, f fate) {
 	}
 	p := &w.places[i]
 	b := p.state.Says(config(i), now)
-	l := letter{says: b.Says, choice: uint8(b.Choice), sent: now + 1, echo: p.heard, turns: 1}
+	l := letter{says: b.Says, choice: uint8(b.Choice), sent: now + 1, echo: p.heard, turns: 1, longer: b.Lease > appliance.Lease}
 	to := &w.places[1-i]
 	switch f {
 	case late:

@@ -15,6 +15,7 @@ const now = time.Hour
 // letter is a heartbeat on its way.
 type letter struct {
 	says   role.Says
+	longer bool // the lease of a new pair
 	choice uint8
 	turns  uint8 // of the receiver until it comes
 	sent   time.Duration
@@ -68,6 +69,13 @@ func newWorld(faults int) world {
 	}
 	w.left = uint8(faults)
 	return w
+}
+
+// found lets the first node be one that was alone until now.
+func (w *world) found() {
+	p := &w.places[0]
+	p.up, p.lease, w.owner = true, now+role.FirstLease(config(0)), 1
+	p.state, _ = role.Step(config(0), role.State{}, role.Event{Kind: role.Founded, Yes: true, At: now})
 }
 
 // config is the same for every world.
