@@ -51,6 +51,15 @@ func (t *Table) Changes(shard int, after, now int64, rows []Row) (out []Row, sum
 	return rows, sh.sum(), true
 }
 
+// ChangedAfter tells whether Changes would have something new to say about a shard: a client since that moment, or another sum.
+func (t *Table) ChangedAfter(n int, after int64, sum Sum) bool {
+	sh := &t.shards[n]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i := sh.at(0).older
+	return i != 0 && sh.at(i).last > after || sh.sum() != sum
+}
+
 // Whole returns the rows of a shard in the order of use, and until when they are complete: Changes after that moment gives the rest. The shard is not locked for long, so
 // what comes and goes meanwhile may be among them or not.
 func (t *Table) Whole(n int) (rows []Row, until int64) {

@@ -24,7 +24,7 @@ type Options struct {
 	Tables func() []Table
 	// Now is the clock of the tables' times; required.
 	Now func() int64
-	// Interval is the time between two rounds; 0: 10 ms.
+	// Interval is the time between two rounds, or between two looks whether a round is needed; 0: 10 ms.
 	Interval time.Duration
 	// Patience is how long the other side may be silent; 0: 5 s.
 	Patience time.Duration

@@ -22,7 +22,8 @@ type sender struct {
 	servers map[string]int
 	rows    []persist.Row
 	round   int
-	sent    int // rows of this round
+	unequal bool // the last round has shown a difference
+	sent    int  // rows of this round
 	entries int
 }
 
@@ -30,7 +31,8 @@ type sender struct {
 type progress struct {
 	table  *persist.Table
 	shards [persist.Shards]struct {
-		after int64     // rows used until then went over
+		after int64 // rows used until then went over
+		sum   persist.Sum
 		whole bool      // it is to be sent as a whole
 		again time.Time // not before
 	}
@@ -64,12 +66,43 @@ func (s *sender) run(ctx context.Context) error {
 			s.scrub()
 			scrubbed = time.Now()
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+		for next := time.Now().Add(quietRound); ; { // when nothing happens a round is a sign of life
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			if s.news() || !time.Now().Before(next) {
+				break
+			}
 		}
 	}
+}
+
+// quietRound is the time between two rounds while no client comes: a sign of life, which must be younger than a peer's patience.
+const quietRound = 40 * time.Millisecond
+
+// news tells whether there is anything to send.
+func (s *sender) news() bool {
+	if s.unequal {
+		return true
+	}
+	tables := s.o.Tables()
+	if len(tables) != len(s.tables) {
+		return true
+	}
+	for _, t := range tables {
+		p := s.copies[t.Service]
+		if p == nil || p.table != t.Table {
+			return true
+		}
+		for n := range p.shards {
+			if t.Table.ChangedAfter(n, p.shards[n].after, p.shards[n].sum) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // oneRound sends what is new and takes the answer.
@@ -99,6 +132,7 @@ func (s *sender) oneRound() error {
 	if err != nil {
 		return err
 	}
+	s.unequal = differ > 0
 	s.o.Told(Round{Equal: differ == 0, Differ: differ, Entries: s.entries, Rows: s.sent, Took: time.Since(began)})
 	return nil
 }
@@ -162,6 +196,7 @@ func (s *sender) shard(number, n int, p *progress) error {
 		}
 	}
 	s.entries += max(sum.Entries, 0)
+	at.sum = sum
 	s.out.frame(frameSum)
 	s.out.u32(number)
 	s.out.u8(n)
