@@ -31,6 +31,7 @@ func (a *instance) openPages() error {
 	var err error
 	figures := metrics.Handler(metrics.Options{Version: Version, Driver: a.engine.Driver, Samples: a.samples, Dropped: a.engine.TrafficLog().Dropped, Log: a.options.log})
 	a.ui, err = ui.New(ui.Options{
+		Pair: own, Addresses: ownAddresses,
 		Traffic: lines, Statistics: a.rings, History: a.history,
 		Metrics:      figures,
 		Certificates: a.vault, Control: a.control, Engine: probes, Store: a.store, Door: a.door, API: a.api.Handler(), Hostname: a.hostname(), Version: Version,

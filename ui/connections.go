@@ -38,7 +38,7 @@ func connections(p *page) error {
 	}
 	v := view.Connections{
 		Bar: p.bar(r, "Client, server or state", func(*appliance.VirtualService) bool { return true }), Heads: r.heads(connectionColumns()),
-		Pager: r.pager(len(open.Connections), open.Total), Act: p.may(appliance.OperatorRole), Back: r.address(),
+		Pager: r.pager(len(open.Connections), open.Total), Act: p.holds(appliance.OperatorRole), Back: r.address(),
 	}
 	names := p.labels()
 	for _, c := range open.Connections {

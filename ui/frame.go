@@ -24,13 +24,14 @@ func (p *page) liveFrame(title, path string, topic url.Values, parts fragments) 
 	running, saved := u.Control.Running(), u.Control.Saved()
 	f := view.Frame{
 		Title: title, Product: Product, Version: u.Version, Hostname: u.hostname(), Operator: p.operator.Name, Role: p.operator.Role,
-		Theme: theme(p), Path: p.Request().URL.RequestURI(), Menu: menu(path, p.may(appliance.Administrator)),
+		Theme: theme(p), Path: p.Request().URL.RequestURI(), Menu: menu(path, p.holds(appliance.Administrator)),
 		Running: running.Revision.Number, Saved: saved.Revision.Number, At: u.Now(), Assets: u.addresses(),
-		Standing: p.standing(topic),
 	}
 	if p.Request().Method != "GET" {
 		f.Path = path
 	}
+	topic.Set("at", path)
+	f.Standing, f.Pair = p.standing(topic), u.pairChip()
 	f.Said = u.said.take(signin.SessionID(p.Request()))
 	seen := fragments{}
 	seen.add(p.frameParts(topic))
@@ -46,7 +47,7 @@ func (u *UI) addresses() view.Assets {
 // menu lists the pages; those that the role cannot open are left out.
 func menu(path string, admin bool) []view.MenuGroup {
 	type entries = []view.MenuEntry
-	cluster := entries{{Name: "Layer 7 – Virtual Services", Path: "/lbadmin/layer7"}, {Name: "SSL Certificates", Path: "/lbadmin/certificates"}, {Name: "Health Check Scripts", Path: "/lbadmin/scripts"}, {Name: "Layer 7 – Advanced", Path: "/lbadmin/advanced"}}
+	cluster := entries{{Name: "Layer 7 – Virtual Services", Path: "/lbadmin/layer7"}, {Name: "SSL Certificates", Path: "/lbadmin/certificates"}, {Name: "Health Check Scripts", Path: "/lbadmin/scripts"}, {Name: "High-Availability", Path: pairPath}, {Name: "Heartbeat", Path: heartbeatPath}, {Name: "Floating IPs", Path: floatingPath}, {Name: "Layer 7 – Advanced", Path: "/lbadmin/advanced"}}
 	if admin {
 		cluster = append(entries{{Name: "Setup Wizard", Path: "/lbadmin/wizard"}}, cluster...)
 	}
@@ -70,7 +71,7 @@ func menu(path string, admin bool) []view.MenuGroup {
 
 // standing is what stands above every page until its cause is gone: the Commit box, except where it is the page itself, and the alerts.
 func (p *page) standing(topic url.Values) view.Standing {
-	var s view.Standing
+	s := view.Standing{Passive: p.passive(topic.Get("at"))}
 	if topic.Get("on") != "review" {
 		s.Commit = p.commitBox()
 	}
@@ -91,7 +92,7 @@ func (p *page) commitBox() *view.CommitBox {
 	if saved.LocalRevision.At.After(newest.At) {
 		newest = saved.LocalRevision
 	}
-	box := &view.CommitBox{Count: plan.Count(), Summary: plan.Summary(), By: newest.Origin.Operator, At: newest.At, May: p.may(appliance.Administrator)}
+	box := &view.CommitBox{Count: plan.Count(), Summary: plan.Summary(), By: newest.Origin.Operator, At: newest.At, May: p.holds(appliance.Administrator)}
 	box.Effect, box.Ends = effectOf(plan, status)
 	if newest.Outcome == appliance.Failed {
 		box.Failed = strings.TrimSuffix(newest.Reason, ".") + "."

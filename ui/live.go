@@ -186,6 +186,7 @@ func (p *page) frameParts(topic url.Values) fragments {
 	return fragments{
 		"messages": p.ui.drawn(p.ctx(), view.StandingView(p.standing(topic))),
 		"revision": p.ui.drawn(p.ctx(), view.Revisions(running, saved)),
+		"pair":     p.ui.drawn(p.ctx(), view.PairMark(p.ui.pairChip())),
 	}
 }
 
@@ -202,6 +203,14 @@ func (p *page) parts(topic url.Values) fragments {
 		all.add(p.partsOfLayer7(p.layer7(topic.Get("q"))))
 	case "logs":
 		all.add(p.liveLogs(topic))
+	case "pair":
+		all.add(p.pairParts())
+	case "pairing":
+		all.add(p.pairingParts(topic.Get("address")))
+	case "heartbeat":
+		all.add(p.heartbeatParts())
+	case "floating":
+		all.add(p.floatingParts())
 	case "label":
 		all.add(p.labelParts(topic.Get("label")))
 	}

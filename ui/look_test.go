@@ -30,7 +30,7 @@ func TestLook(t *testing.T) {
 	}
 	fresh := newRig(t, rigOptions{})
 	past := &years{}
-	r := newRig(t, rigOptions{setUp: true, traffic: someLines(), statistics: waves{}, history: past, suggest: func(context.Context, string) string {
+	r := newRig(t, rigOptions{setUp: true, pair: &pairOf{status: alone(), events: decided(), plan: somePlan()}, traffic: someLines(), statistics: waves{}, history: past, suggest: func(context.Context, string) string {
 		return "Did you mean 192.168.0.188? It is free in 192.168.0.0/24 on eth0."
 	}})
 	browser := newBrowser(t, r, 30*time.Minute)
@@ -54,6 +54,16 @@ func TestLook(t *testing.T) {
 		"logs": r.open(logsPath), "graphs": r.open(graphsPath), "fallback": r.open(fallbackPath), "traffic-log": r.open(trafficLogPath),
 		"search": r.open("/lbadmin/search?q=vna"), "lost": r.open("/lbadmin/layer7/nothing"), "setup": fresh.open("/lbadmin/setup"), "setup2": fresh.typing("/lbadmin/setup", map[string]string{"#code": fresh.code}, "#setup-next"),
 	}
+	for state, s := range map[string]appliance.PairStatus{"alone": alone(), "paired": pairedStatus(), "passive": passiveStatus(), "cut": cutStatus()} {
+		for name, path := range map[string]string{"pair": pairPath, "heartbeat": heartbeatPath, "floating": floatingPath, "beside": layer7} {
+			pages[name+"-"+state] = r.inPair(s, path)
+		}
+	}
+	pages["pair-confirm"] = r.showing(alone(), r.typing(pairPath, map[string]string{"#f-address": "192.168.0.12"}, "#add"))
+	pages["pair-refused"] = r.showing(alone(), r.refusedPairing)
+	pages["pair-active"], pages["pair-break"] = r.inPair(pairedStatus(), pairPath+"/active?node=peer"), r.inPair(pairedStatus(), pairPath+"/break")
+	pages["pair-drill"] = r.showing(pairedStatus(), r.typing(pairPath+"/drill", nil, "#confirm"))
+	pages["pair-timeline"], pages["pair-differences"] = r.inPair(pairedStatus(), timelinePath), r.inPair(pairedStatus(), pairPath+"/differences")
 	only := os.Getenv("EVENKEEL_LOOK_ONLY")
 	for name, open := range pages {
 		if only != "" && !strings.Contains(" "+only+" ", " "+name+" ") {

@@ -55,8 +55,11 @@ func (p *page) say(kind, format string, args ...any) {
 	p.ui.said.add(signin.SessionID(p.Request()), view.Message{Kind: kind, Text: sprintf(format, args...)})
 }
 
-// may tells whether the person at the browser may do what needs that role.
-func (p *page) may(role appliance.Role) bool { return signin.Allows(p.operator.Role, role) }
+// holds tells whether the person at the browser has the rights of a role.
+func (p *page) holds(role appliance.Role) bool { return signin.Allows(p.operator.Role, role) }
+
+// may tells whether that person may change what both nodes of a pair have in common, here: on the passive node nobody may.
+func (p *page) may(role appliance.Role) bool { return p.holds(role) && p.ui.Control.Writable() == nil }
 
 // back returns a path of ours that a form names, or the start page.
 func back(path string) string {

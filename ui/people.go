@@ -20,7 +20,7 @@ func passwords(p *page) error { return p.showPeople(http.StatusOK, view.People{}
 
 func (p *page) showPeople(status int, v view.People) error {
 	v.Me, v.MyRole = p.operator.Name, p.operator.Role
-	admin := p.may(appliance.Administrator)
+	admin := p.holds(appliance.Administrator)
 	if admin {
 		list, err := p.ui.Store.Operators(p.ctx())
 		if err != nil {
@@ -69,7 +69,7 @@ func (p *page) exportPeople(v view.People) error {
 	switch {
 	case p.QueryParam("list") == "tokens":
 		return p.export(tokens)
-	case p.QueryParam("list") == "users" && p.may(appliance.Administrator):
+	case p.QueryParam("list") == "users" && p.holds(appliance.Administrator):
 		return p.export(users)
 	}
 	return &appliance.Error{Kind: appliance.NotFound, Message: "There is no such list."}
@@ -230,7 +230,7 @@ func deleteToken(p *page) error {
 		return err
 	}
 	for _, t := range tokens {
-		if t.ID == p.Param("token") && (t.Operator == p.operator.Name || p.may(appliance.Administrator)) {
+		if t.ID == p.Param("token") && (t.Operator == p.operator.Name || p.holds(appliance.Administrator)) {
 			if err := p.ui.Store.DeleteToken(p.ctx(), p.origin, t.ID); err != nil {
 				return err
 			}

@@ -209,6 +209,7 @@ type rigOptions struct {
 	history    History
 	api        http.Handler
 	suggest    func(context.Context, string) string
+	pair       Pair
 }
 
 func newRig(t *testing.T, o rigOptions) *rig {
@@ -234,7 +235,10 @@ func newRig(t *testing.T, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	u, err := New(Options{
-		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest, Metrics: o.metrics, Traffic: o.traffic, Statistics: o.statistics, History: o.history,
+		Certificates: vault, Control: c, Engine: e, Store: st, Door: door, API: o.api, Hostname: "lb1", Version: "0.1.0", Suggest: o.suggest, Metrics: o.metrics, Traffic: o.traffic, Statistics: o.statistics, History: o.history, Pair: o.pair,
+		Addresses: func() []netip.Addr {
+			return []netip.Addr{netip.MustParseAddr("192.168.0.11"), netip.MustParseAddr("10.0.0.11"), netip.MustParseAddr("192.168.0.188")}
+		},
 		Machine: func(context.Context) (Machine, error) {
 			return Machine{CPU: 0.07, MemoryUsed: 430 << 20, MemoryTotal: 4 << 30, DiskUsed: 3 << 30, DiskTotal: 20 << 30}, nil
 		},

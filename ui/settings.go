@@ -26,7 +26,7 @@ func (p *page) showLocal(status int, hostname, names, networks, base string, err
 	readers := simple("local", "metrics_networks", "area", networks, "192.168.0.0/24")
 	readers.Rows = 3
 	v := view.SimpleForm{
-		Title: "Hostname", Lead: "Of this appliance only.", Path: localPath, Button: "Save", Base: base, Errors: errs, Stale: stale, Edit: p.may(appliance.Administrator),
+		Title: "Hostname", Lead: view.NeverReplicated, Path: localPath, Button: "Save", Base: base, Errors: errs, Stale: stale, Edit: p.holds(appliance.Administrator),
 		Fields: []view.SimpleField{simple("local", "hostname", "text", hostname, p.ui.Hostname), area, readers},
 	}
 	return p.show(status, view.SimplePage(p.frame("Hostname", localPath), v))

@@ -40,8 +40,8 @@ func (p *page) showTrafficLog(status int, typed map[string]string, base string, 
 	examples := map[string]string{"traffic_log.file_size_mb": "16", "traffic_log.file_count": "10", "traffic_log.remote": "192.168.0.9:514", "traffic_log.ca": "-----BEGIN CERTIFICATE-----"}
 	kinds := map[string]string{"traffic_log.no_file": "check", "traffic_log.no_verify": "check", "traffic_log.ca": "area", "traffic_log.transport": "select"}
 	v := view.SimpleForm{
-		Title: "Traffic log", Lead: "Where the lines of this appliance's traffic log go. What a service writes is chosen at the service, under Limits and times.",
-		Path: trafficLogPath, Button: "Save", Base: base, Errors: errs, Stale: stale, Edit: p.may(appliance.Administrator),
+		Title: "Traffic log", Lead: view.NeverReplicated + " Where the lines of the traffic log go. What a service writes is chosen at the service, under Limits and times.",
+		Path: trafficLogPath, Button: "Save", Base: base, Errors: errs, Stale: stale, Edit: p.holds(appliance.Administrator),
 	}
 	for _, path := range trafficLogFields() {
 		f := simple("local", path, kinds[path], typed[path], examples[path])

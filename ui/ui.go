@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -29,6 +30,8 @@ type Reader interface {
 	Compare(ctx context.Context, from, to int64) (appliance.Plan, error)
 	Status() appliance.Status
 	Alerts() []appliance.Alert
+	// Writable returns nil when this node may change what both nodes of a pair have in common; else an error of kind conflict that names the active node.
+	Writable() error
 	// Watch ticks after each commit, apply, action and alert.
 	Watch() (changed <-chan struct{}, stop func())
 }
@@ -105,6 +108,10 @@ type Options struct {
 	Traffic      TrafficLog                                 // nil: no traffic log is kept
 	Statistics   Statistics                                 // nil: nothing is kept over time
 	History      History                                    // nil: no history of health is kept
+	// Pair is the pair that this node can be in; nil: no pair can be made here, and the pages say so.
+	Pair Pair
+	// Addresses are the node's own, by which a peer may find it; nil: none is offered, and the one of the connection serves.
+	Addresses func() []netip.Addr
 	// Metrics answers under /metrics; nil: nothing does.
 	Metrics http.Handler
 	// Suggest says in one sentence which address was probably meant, or nothing; nil: no suggestions.
@@ -119,6 +126,7 @@ type UI struct {
 	samples *samples
 	live    *live
 	said    *said
+	pairing pairing
 }
 
 // New returns a UI; it does no I/O.

@@ -26,7 +26,7 @@ type PairView interface {
 type PairMaker interface {
 	Pair(ctx context.Context, o appliance.Origin, w appliance.PairWish, report func(appliance.PairStep)) error
 	Break(ctx context.Context, o appliance.Origin, report func(appliance.PairStep)) (appliance.PairBroken, error)
-	// MakePrimary gives a Secondary that is alone the other role.
+	// MakePrimary ends the pair of a Secondary whose Primary is gone, so that it is alone, with the services, and can be the Primary of the next pair.
 	MakePrimary(ctx context.Context, o appliance.Origin) error
 }
 

@@ -24,7 +24,7 @@ func pairCommands() []command {
 		}, Example: []string{"pair add 192.168.0.12", "pair add 192.168.0.12 --host-key SHA256:kGRs… --password-stdin"}, do: addPair},
 		{Name: "pair break", Summary: "end the pair; the Active node keeps the services and their addresses", Flags: why, Example: []string{"pair break"}, do: breakPair},
 		{Name: "pair active", Args: []string{"NODE"}, Summary: "make a node the Active one: self or peer", Flags: why, Example: []string{"pair active peer --why 'patch day'"}, do: makeActive},
-		{Name: "pair primary", Summary: "make a Secondary that is alone a Primary", Flags: why, Example: []string{"pair primary"}, do: pairAction("/pair/primary")},
+		{Name: "pair primary", Summary: "end the pair of a Secondary whose Primary is gone; it can be the Primary of the next one", Flags: why, Example: []string{"pair primary"}, do: pairAction("/pair/primary")},
 		{Name: "pair restart-heartbeat", Summary: "restart the heartbeat on both nodes", Flags: why, Example: []string{"pair restart-heartbeat"}, do: pairAction("/pair/restart-heartbeat")},
 		{Name: "pair rotate-key", Summary: "change the heartbeat's key", Flags: why, Example: []string{"pair rotate-key"}, do: pairAction("/pair/rotate-key")},
 		{Name: "pair drill", Summary: "switch to the peer and back, and measure both", Flags: why, Example: []string{"pair drill"}, do: drillPair},

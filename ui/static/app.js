@@ -10,6 +10,7 @@
 
   // Times: the appliance's zone stays in the title, the text becomes the browser's.
   const wall = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  const fine = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
   const span = seconds => {
     const d = Math.abs(seconds);
     if (d < 60) return Math.floor(d) + ' s';
@@ -23,6 +24,7 @@
     const at = Date.parse(element.dateTime);
     if (Number.isNaN(at)) return;
     if (element.hasAttribute('data-clock')) { element.textContent = clock(at); return }
+    if (element.hasAttribute('data-fine')) { element.textContent = fine.format(at); return }
     if (!element.hasAttribute('data-relative')) { element.textContent = wall.format(at); return }
     const distance = Date.now() / 1000 + ahead - at / 1000;
     const text = distance < -1 ? 'in ' + span(distance) : distance < 1 ? 'now' : span(distance) + ' ago';

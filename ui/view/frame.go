@@ -27,7 +27,8 @@ type Frame struct {
 	At       time.Time
 	Assets   Assets
 	Events   string // address of the event stream; empty: the page is still
-	Narrow   bool   // the page is text or a form: it keeps a readable width
+	Pair     PairChip
+	Narrow   bool // the page is text or a form: it keeps a readable width
 }
 
 // Assets are the addresses of the embedded files.
@@ -35,8 +36,9 @@ type Assets struct{ Style, Script, Icon string }
 
 // Standing is what stands above every page until its cause is gone.
 type Standing struct {
-	Commit *CommitBox // nil: what is saved runs
-	Alerts []Message
+	Passive *Passive   // nil: nothing has to be said about the pair
+	Commit  *CommitBox // nil: what is saved runs
+	Alerts  []Message
 }
 
 // MenuGroup is a heading of the menu with its pages.

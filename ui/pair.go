@@ -1,0 +1,225 @@
+package ui
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"evenkeel/appliance"
+	"evenkeel/ui/form"
+	"evenkeel/ui/view"
+)
+
+const (
+	pairPath     = "/lbadmin/pair"
+	timelinePath = pairPath + "/timeline"
+)
+
+// PairView is what the pages ask of the pair.
+type PairView interface {
+	// Status is what is observed now; Paired is false for an appliance that is alone.
+	Status() appliance.PairStatus
+	// Timeline lists what both nodes decided, the newest first.
+	Timeline() []appliance.PairEvent
+	// OwnKey is the fingerprint of this node's SSH host key, which the other node's operator compares; empty: it has none yet.
+	OwnKey() string
+	// PeerKey asks another appliance for the fingerprint of its SSH host key. Nothing secret is sent. Errors: unavailable.
+	PeerKey(ctx context.Context, at netip.AddrPort) (string, error)
+	// Differences is what would change here if this node ran what the peer runs. Errors: not_found without a pair, unavailable when the peer does not answer.
+	Differences(ctx context.Context) (appliance.Plan, error)
+}
+
+// PairMaker makes and breaks the pair, and records in the audit what it did and what it refused. Fields of a refusal are those of PairWish. Each step is
+// reported when it begins and again, with the same code, when it is done.
+type PairMaker interface {
+	Pair(ctx context.Context, o appliance.Origin, w appliance.PairWish, report func(appliance.PairStep)) error
+	Break(ctx context.Context, o appliance.Origin, report func(appliance.PairStep)) (appliance.PairBroken, error)
+	// MakePrimary ends the pair of a Secondary whose Primary is gone, so that it is alone, with the services, and can be the Primary of the next pair.
+	MakePrimary(ctx context.Context, o appliance.Origin) error
+}
+
+// PairSwitch moves what a pair has, records that in the audit, and returns when it is done.
+type PairSwitch interface {
+	// Activate lets this node, or the peer, own the floating addresses: a planned switch.
+	Activate(ctx context.Context, o appliance.Origin, peer bool) error
+	// RestartHeartbeat restarts it on both nodes.
+	RestartHeartbeat(ctx context.Context, o appliance.Origin) error
+	// RotateKey begins a change of the heartbeat's key.
+	RotateKey(ctx context.Context, o appliance.Origin) error
+	// Drill switches to the peer and back, and measures both.
+	Drill(ctx context.Context, o appliance.Origin) (appliance.PairDrill, error)
+}
+
+// Pair is the pair that this node can be in. Its observations are read every second by each open page: they must not wait.
+type Pair interface {
+	PairView
+	PairMaker
+	PairSwitch
+}
+
+// pairStatus is what is observed; without a pair that could be made, why.
+func (u *UI) pairStatus() appliance.PairStatus {
+	if u.Pair == nil {
+		return appliance.PairStatus{At: u.Now(), Self: appliance.NodeStatus{State: appliance.Alone}, Sentence: appliance.NoPairHere}
+	}
+	return u.Pair.Status()
+}
+
+// pairChip is the pair in a few words, for the header of every page.
+func (u *UI) pairChip() view.PairChip {
+	s := u.pairStatus()
+	return view.PairChip{Paired: s.Paired, Role: s.Self.Role, State: s.Self.State, Peer: s.Peer, Heard: view.Heard(s), InSync: s.Settings.InSync, Sync: s.Settings.Sentence, Sentence: s.Sentence}
+}
+
+// shared are the pages of what both nodes of a pair have in common.
+func shared(path string) bool {
+	for _, prefix := range []string{layer7, certificatesPath, scriptsPath, "/lbadmin/wizard", advancedPath, fallbackPath, heartbeatPath, "/lbadmin/commit", "/lbadmin/history", "/lbadmin/passwords"} {
+		if path == prefix || strings.HasPrefix(path, prefix+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// passive says on the pages of what is shared that it is changed elsewhere, and on the overview whose figures it shows.
+func (p *page) passive(path string) *view.Passive {
+	overview := path == "/lbadmin/"
+	if !overview && !shared(path) || p.ui.Control.Writable() == nil {
+		return nil
+	}
+	s := p.ui.pairStatus()
+	out := &view.Passive{Text: "Read-only here while this node is not Active. " + s.Sentence}
+	if s.Paired && s.Peer.Address.IsValid() && (s.Peer.State == appliance.Active || s.Peer.State == appliance.HandingOn) {
+		out.Name, out.Link = cmp.Or(s.Peer.Name, s.Peer.Address.String()), p.ui.onPeer(s, path)
+		out.Text = "Read-only here: this node is Passive. The settings of the pair are changed on the Active node, " + out.Name + "; Local Configuration stays editable."
+	}
+	if overview {
+		out.Text = "This node is not Active: what is counted here is its own. Clients are served by the Active node."
+	}
+	return out
+}
+
+// onPeer is where a page is on the other node.
+func (u *UI) onPeer(s appliance.PairStatus, path string) string {
+	return (&url.URL{Scheme: "https", Host: netip.AddrPortFrom(s.Peer.Address.WithZone(""), appliance.PortWebUI).String(), Path: path}).String()
+}
+
+func pairPage(p *page) error { return p.showPair(http.StatusOK, view.PairForm{}) }
+
+// showPair draws the page; a form that was refused keeps what was typed.
+func (p *page) showPair(status int, typed view.PairForm) error {
+	v := p.pairView()
+	typed.Own.Options = p.ownAddresses()
+	v.Form = typed
+	f := p.liveFrame("High-Availability Configuration", pairPath, url.Values{"on": {"pair"}}, p.partsOfPair(v))
+	return p.show(status, view.PairPage(f, v))
+}
+
+func (p *page) pairView() view.Pair {
+	v := view.Pair{PairStatus: p.ui.pairStatus(), Possible: p.ui.Pair != nil, Edit: p.holds(appliance.Administrator), Product: Product}
+	if p.ui.Pair != nil {
+		v.Key = p.ui.Pair.OwnKey()
+		v.Events = p.ui.Pair.Timeline()
+	}
+	v.EventCount = len(v.Events)
+	v.Events = v.Events[:min(len(v.Events), 8)]
+	v.Pairing = p.ui.pairing.recall(p.ui.Now())
+	return v
+}
+
+func (p *page) pairParts() fragments { return p.partsOfPair(p.pairView()) }
+
+func (p *page) partsOfPair(v view.Pair) fragments {
+	return fragments{"pair-body": p.ui.drawn(p.ctx(), view.PairBody(v)), "pair-latest": p.ui.drawn(p.ctx(), view.PairLatest(v))}
+}
+
+// ownAddresses are those by which the peer may find this node: none of them floats.
+func (p *page) ownAddresses() []form.Option {
+	out := []form.Option{{Value: "", Name: "the one of the connection"}}
+	saved := p.ui.Control.Saved().Config.Cluster
+	if p.ui.Addresses == nil {
+		return out
+	}
+	for _, a := range p.ui.Addresses() {
+		if a.IsGlobalUnicast() && !slices.ContainsFunc(saved.VirtualServices, func(s appliance.VirtualService) bool { return s.Address == a }) {
+			out = append(out, form.Option{Value: a.String(), Name: a.String()})
+		}
+	}
+	return out
+}
+
+// pairDifferences shows what would change here if this node ran what the peer runs.
+func pairDifferences(p *page) error {
+	if p.ui.Pair == nil {
+		return noPair()
+	}
+	plan, err := p.ui.Pair.Differences(p.ctx())
+	if err != nil {
+		return err
+	}
+	v := view.PairDifferences{Status: p.ui.pairStatus()}
+	for _, c := range plan.Changes {
+		v.Changes = append(v.Changes, view.Change{Change: c})
+	}
+	return p.show(http.StatusOK, view.PairDifferencesPage(p.frame("Differences to the peer", pairPath), v))
+}
+
+func noPair() error {
+	return &appliance.Error{Kind: appliance.Unsupported, Message: appliance.NoPairHere}
+}
+
+// pairTimeline lists every decision of both nodes.
+func pairTimeline(p *page) error {
+	var events []appliance.PairEvent
+	if p.ui.Pair != nil {
+		events = p.ui.Pair.Timeline()
+	}
+	r := readReport(timelinePath, p.QueryParams(), nil)
+	node := p.QueryParam("node")
+	v := view.PairTimeline{Query: r.query, Node: node}
+	for _, e := range events {
+		if !slices.Contains(v.Nodes, e.Node) {
+			v.Nodes = append(v.Nodes, e.Node)
+		}
+	}
+	slices.Sort(v.Nodes)
+	words := strings.Fields(strings.ToLower(r.query))
+	events = slices.DeleteFunc(slices.Clone(events), func(e appliance.PairEvent) bool {
+		text := strings.ToLower(e.Node + " " + e.Code + " " + e.Sentence)
+		return node != "" && e.Node != node || slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
+	})
+	if p.exporting() {
+		out := list{name: "pair-timeline", columns: []string{"at", "node", "code", "sentence"}}
+		for _, e := range events[:min(len(events), mostExported)] {
+			out.add(e.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"), e.Node, e.Code, e.Sentence)
+		}
+		return p.export(out)
+	}
+	v.Total = len(events)
+	from := min(r.from, len(events))
+	v.Events = events[from:min(from+rowsOnPage, len(events))]
+	v.Pager = r.pager(len(v.Events), v.Total)
+	for _, link := range []*string{&v.Pager.Earlier, &v.Pager.Later} {
+		if *link != "" && node != "" {
+			*link += "&node=" + url.QueryEscape(node)
+		}
+	}
+	return p.show(http.StatusOK, view.PairTimelinePage(p.frame("Timeline of the pair", pairPath), v))
+}
+
+// portOfSSH reads the port of the form; empty is the usual one.
+func portOfSSH(text string) (uint16, error) {
+	if text == "" {
+		return appliance.PortSSH, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, appliance.Refuse("port", "A port is a number from 1 to 65535.")
+	}
+	return uint16(n), nil
+}
