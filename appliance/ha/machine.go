@@ -41,7 +41,7 @@ func (l *loop) configure() {
 
 // tableSpeaks tells whether the peer is silent here but alive on the connection of the table: then a passive node has no reason to take over.
 func (l *loop) tableSpeaks() bool {
-	return l.n.o.TableAlive != nil && !l.state.Owner() && bootTime()-l.heardAt > wary && l.n.o.TableAlive()
+	return l.n.o.TableAlive != nil && !l.state.Owner() && bootTime()-l.heardAt > l.wary() && l.n.o.TableAlive()
 }
 
 // give gives the machine an event and does what it decides. What the kernel says to that is given before it returns.

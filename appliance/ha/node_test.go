@@ -3,6 +3,7 @@ package ha
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/wire/wiretest"
 )
 
 func TestTwoNodesAgreeOnOne(t *testing.T) {
@@ -41,6 +43,22 @@ func TestTwoNodesAgreeOnOne(t *testing.T) {
 	up, lease, told := slices.Index(order, "up"), slices.Index(order, "lease"), slices.Index(order, "announce 0")
 	if up < 0 || lease < up || told < lease {
 		t.Errorf("addresses, lease, announcement in the order %q", order)
+	}
+}
+
+func TestHeartbeatsTravelOverIPv6(t *testing.T) {
+	port := wiretest.Port(t, 2)
+	one := netip.AddrPortFrom(netip.IPv6Loopback(), port)
+	other := netip.AddrPortFrom(netip.IPv6Loopback(), port+1)
+	c := newCouple(t, func(o *Options) {
+		o.Paths = []Path{{Local: one, Peer: other}}
+		if o.Membership.Self.Name == "right" {
+			o.Paths = []Path{{Local: other, Peer: one}}
+		}
+	})
+	c.settle(t)
+	if r := c.left.Status().Rejected; len(r) != 0 {
+		t.Errorf("refused %v", r)
 	}
 }
 

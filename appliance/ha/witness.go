@@ -11,11 +11,15 @@ import (
 	"evenkeel/appliance/ha/role"
 )
 
-const (
-	wary       = 50 * time.Millisecond  // silence after which an owner asks the witness node for its word
-	claimAfter = 100 * time.Millisecond // silence after which the other one does: later, so that the owner comes first and stays
-	wordLasts  = 3 * time.Second        // for the page
-)
+const wordLasts = 3 * time.Second // an answer, for the page
+
+// wary is the silence after which an owner asks the witness node for its word, and claimAfter that after which the other one does: later, so that the owner comes
+// first and stays the owner.
+func (l *loop) wary() time.Duration       { return l.lease() / 3 }
+func (l *loop) claimAfter() time.Duration { return l.lease() * 2 / 3 }
+
+// lease is how long one lives, as the machine says.
+func (l *loop) lease() time.Duration { return l.state.Says(l.config, bootTime()).Lease }
 
 // witness is who tells a dead peer from a cut wire, as this node asks it.
 type witness struct {
@@ -82,7 +86,7 @@ func (w *witness) ask(l *loop, times int) {
 // question goes out on the first path whose family fits.
 func (w *witness) question(l *loop, one *asker) {
 	w.sequence++
-	one.claims = l.state.Owner() || bootTime()-l.heardAt > claimAfter
+	one.claims = l.state.Owner() || bootTime()-l.heardAt > l.claimAfter()
 	b := beat.Beat{Sequence: w.sequence, Claim: one.claims, Says: uint16(l.state.Says(l.config, bootTime()).Says)}
 	question := one.Ask(l.out, &b)
 	for _, p := range l.paths {
@@ -113,7 +117,7 @@ func (w *witness) hear(l *loop, b []byte, from netip.AddrPort, into *beat.Beat) 
 
 // word takes the witness's word. While a node that owns nothing has not claimed yet, an answer only says that the witness lives; it must not serve to take over.
 func (w *witness) word(l *loop, one *asker) {
-	if !one.claims && bootTime()-l.heardAt > wary {
+	if !one.claims && bootTime()-l.heardAt > l.wary() {
 		return
 	}
 	w.pass(l)
