@@ -144,7 +144,11 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	if a.page, err = a.openPage(o.fallback); err != nil {
 		return err
 	}
-	key, err := a.store.Secret(ctx, "cookie_key", randomKey)
+	key, err := a.store.Secret(ctx, secretCookies, randomKey)
+	if err != nil {
+		return err
+	}
+	tickets, err := a.store.Secret(ctx, secretTickets, engine.NewTicketKeys)
 	if err != nil {
 		return err
 	}
@@ -153,6 +157,7 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	}
 	a.engine = engine.New(engine.Options{
 		Loops: o.loops, Driver: o.driver, Grace: o.grace, CookieKey: key, FallbackPage: addrPort(a.page.Address()), ScriptsDir: filepath.Join(o.dir, "scripts"), LogsDir: filepath.Join(o.dir, "logs"), Noticed: func() { a.history.Nudge() }, Log: o.log, Certificates: a.vault, Site: a.site(),
+		TicketKeys: tickets, TurnTickets: a.ownsSettings, KeepTickets: a.keepTickets,
 		Memory: connectionMemory(), Garbage: garbage(),
 		Alert: func(alert appliance.Alert) { a.control.Raise(alert) }, Clear: func(code string) { a.control.Clear(code) },
 	})
@@ -160,7 +165,8 @@ func (a *instance) open(ctx context.Context, o serveOptions, door signin.Options
 	a.rings, a.history = a.newRings(), a.newHistory()
 	a.host = host.New(host.Options{Log: o.log, Dir: o.dir})
 	a.ground = &territory{Host: a.host}
-	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.ground, Site: a.site(), Log: o.log})
+	a.control = control.New(control.Options{Store: a.store, Engine: a.engine, Host: a.ground, Keys: sharedKeys{a.vault, a.store, a.engine}, Site: a.site(), Log: o.log})
+	a.store.SetWriter(a.control.Writable)
 	door.Store, door.Log = a.store, o.log
 	a.door = signin.New(door)
 	if o.ssh != "" {

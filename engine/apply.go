@@ -115,7 +115,7 @@ func (e *Engine) prepare(c *appliance.Config, fresh []*group, secured map[string
 			s = e.newService(v.ID)
 		}
 		next.services[v.ID] = s
-		if old := s.running.Load(); old == nil || old.secrecy != secured[v.ID] || !reflect.DeepEqual(old.config, v) {
+		if old := s.running.Load(); old == nil || old.secrecy != secured[v.ID] || !reflect.DeepEqual(old.config, v) || old.sealer != nil && old.sealed != e.key {
 			own := v.Clone()
 			w := s.swapTo(&own)
 			w.secrecy = secured[v.ID]

@@ -28,10 +28,17 @@ import (
 
 // Options configure an Engine. Every field may be zero.
 type Options struct {
-	Log          *slog.Logger   // nil: silent. The engine never waits for it: lines that it does not take in time are dropped and counted
-	Loops        int            // event loops; 0: one for each processor
-	Driver       loop.Driver    // by what the loops move bytes; empty: loop.Auto
-	CookieKey    []byte         // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
+	Log       *slog.Logger // nil: silent. The engine never waits for it: lines that it does not take in time are dropped and counted
+	Loops     int          // event loops; 0: one for each processor
+	Driver    loop.Driver  // by what the loops move bytes; empty: loop.Auto
+	CookieKey []byte       // seals persistence cookies, 32 bytes, kept over restarts; nil: a fresh one, so cookies do not survive a restart
+	// TicketKeys are those of TLS session tickets, as NewTicketKeys makes them and KeepTickets was given them; with them sessions resume behind a restart and on the other node
+	// of a pair. nil, or not readable: fresh ones.
+	TicketKeys []byte
+	// TurnTickets tells whether this node makes new keys for tickets; false: those of another node are awaited. nil: it does.
+	TurnTickets func() bool
+	KeepTickets func(keys []byte) // is given the keys after each turn; it may wait. nil: they do not survive a restart
+
 	FallbackPage netip.AddrPort // where the appliance's own page is served; zero: nowhere, services that want it answer 503
 	Noticed      func()         // told that the health of a server changed; must not wait. nil: nobody is
 	LogsDir      string         // where the traffic log is kept; empty: in no file
@@ -125,7 +132,7 @@ func New(o Options) *Engine {
 		journal: lines, log: o.Log.With("component", "engine"), options: o, key: cookieKey(o.CookieKey), epoch: time.Now().Add(-time.Second), started: make(chan struct{}), seen: make(chan sighting, mostSeen),
 		services: map[string]*service{}, groups: map[place]*group{}, estate: estate{listeners: map[place][]int{}},
 	}
-	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), tlsterm.NewRing(time.Now())
+	e.signers, e.stapler, e.ring = tlsterm.NewSigners(o.Loops), tlsterm.NewStapler(e.log), ringOf(o.TicketKeys)
 	e.view.Store(&view{})
 	e.traffic = traffic.New(traffic.Options{Dir: o.LogsDir, Log: o.Log, Alert: o.Alert, Clear: o.Clear})
 	e.monitor = monitor.New(monitor.Options{Log: o.Log, ScriptsDir: o.ScriptsDir, Changed: e.healthChanged, Resolve: e.whereIs})

@@ -41,6 +41,7 @@ func (e *Engine) persistence(s *snapshot, old *snapshot) {
 		for i, r := range s.servers {
 			ids[i] = r.id
 		}
+		s.sealed = e.key
 		s.sealer = persist.NewSealer(persist.SealerOptions{
 			Key: e.key, Service: s.config.ID, Servers: ids, Idle: p.CookieIdle.D(), Life: p.CookieLife.D(),
 		})

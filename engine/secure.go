@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -239,32 +238,6 @@ func (w *serviceSwap) rekeyed(before *snapshot) {
 		old, fresh := before.config.Server(had.id), w.config.Server(had.id)
 		if fresh != nil && (before.config.Encrypts(old) != w.config.Encrypts(fresh) || is != was) {
 			w.dropped = append(w.dropped, had)
-		}
-	}
-}
-
-// keepTickets turns the ring of ticket keys until the context ends.
-func (e *Engine) keepTickets(ctx context.Context) {
-	look := time.NewTicker(time.Minute)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-look.C:
-			if e.ring.Turn(now) {
-				e.turnTickets()
-			}
-		}
-	}
-}
-
-func (e *Engine) turnTickets() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, s := range e.services {
-		if r := s.running.Load(); r != nil && r.secrecy != nil && r.secrecy.terminator != nil {
-			r.secrecy.terminator.Turn()
 		}
 	}
 }

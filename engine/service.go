@@ -30,6 +30,7 @@ type snapshot struct {
 	table   *persist.Table  // nil without a kind of persistence that has one
 	secrecy *secrecy        // nil: neither clients nor servers are in TLS
 	sealer  *persist.Sealer // nil without persistence by cookie
+	sealed  [32]byte        // its key
 	program *rules.Program  // nil without rules
 	parted  *snapshot       // what it stands for while the addresses are handed on; nil: it stands for itself
 }

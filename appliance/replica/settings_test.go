@@ -66,9 +66,9 @@ type node struct {
 	alerts  sync.Map
 }
 
-func newNode(t *testing.T, name string) *node {
+func newNode(t *testing.T, name string, dial Dial) *node {
 	t.Helper()
-	n := &node{rig: &rig{t: t, name: name, dir: t.TempDir(), dial: new(net.Dialer).DialContext}, engine: &engine{}}
+	n := &node{rig: &rig{t: t, name: name, dir: t.TempDir(), dial: dial}, engine: &engine{}}
 	must(t, n.open())
 	var err error
 	n.vault, err = certificates.Open(t.Context(), certificates.Options{Store: n.store, Configurations: func() (a, b appliance.Config) { return n.control.Saved().Config, n.control.Running().Config }})
@@ -106,8 +106,13 @@ func newNode(t *testing.T, name string) *node {
 }
 
 func newNodes(t *testing.T) (a, b *node) {
+	return pairOf(t, new(net.Dialer).DialContext)
+}
+
+// pairOf returns two nodes; the first, which is active, dials in its own way.
+func pairOf(t *testing.T, dial Dial) (a, b *node) {
 	t.Helper()
-	a, b = newNode(t, "lb1"), newNode(t, "lb2")
+	a, b = newNode(t, "lb1", dial), newNode(t, "lb2", new(net.Dialer).DialContext)
 	must(t, a.pair(b.rig))
 	a.active.Store(true)
 	return a, b
@@ -283,9 +288,8 @@ func TestThousandEditsWithCutsLeaveTheReceiverWhole(t *testing.T) {
 	if testing.Short() {
 		edits = 100
 	}
-	a, b := newNodes(t)
 	cuts := &flaky{}
-	a.rig.dial = cuts.dial
+	a, b := pairOf(t, cuts.dial)
 	made := map[appliance.RevisionID]bool{{}: true}
 	random := rand.New(rand.NewPCG(7, 7))
 	behind := 0

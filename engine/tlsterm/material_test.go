@@ -162,3 +162,25 @@ func TestAStapleIsFetchedShownAndNeverNeeded(t *testing.T) {
 		t.Error("a key is told")
 	}
 }
+
+func TestTicketKeysAreKeptAndReadBack(t *testing.T) {
+	now := time.Now()
+	r := NewRing(now)
+	r.Turn(now.Add(ticketTurn))
+	back, ok := DecodeRing(r.Encode())
+	if !ok || len(back.Keys()) != 2 || back.Keys()[0].Key != r.Keys()[0].Key || !back.Keys()[0].Made.Equal(r.Keys()[0].Made) {
+		t.Errorf("%v", ok)
+	}
+	other := NewRing(now)
+	if !other.Set(back) || other.Set(back) || len(other.Keys()) != 2 {
+		t.Error("the keys of another ring are not taken up")
+	}
+	for _, bad := range []string{"", "[]", "{}", `[{"made":"2026-03-01T00:00:00Z","key":"AAAA"}]`, `[{"key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}]`, string(r.Encode()) + "x"} {
+		if _, ok := DecodeRing([]byte(bad)); ok {
+			t.Errorf("%q was read", bad)
+		}
+	}
+	if r := NewRing(now.Add(20 * 365 * 24 * time.Hour)); !r.Turn(now) || r.Keys()[0].Made != now {
+		t.Error("a clock that was ahead keeps a key for good")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func NewRing(now time.Time) *Ring {
 func (r *Ring) Turn(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now.Sub(r.keys[0].Made) < ticketTurn {
+	if age := now.Sub(r.keys[0].Made); age < ticketTurn && age > -ticketTurn { // a clock that was far ahead must not stop the turns
 		return false
 	}
 	r.turn(now)
@@ -58,6 +59,55 @@ func (r *Ring) Keys() []TicketKey {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.keys)
+}
+
+// storedKey is a key as it is kept.
+type storedKey struct {
+	Made time.Time `json:"made"`
+	Key  []byte    `json:"key"`
+}
+
+// Encode writes the keys as DecodeRing reads them. It is a secret.
+func (r *Ring) Encode() []byte {
+	list := []storedKey{}
+	for _, k := range r.Keys() {
+		list = append(list, storedKey{k.Made.UTC().Round(0), k.Key[:]})
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic("tlsterm: ticket keys without JSON: " + err.Error())
+	}
+	return b
+}
+
+// DecodeRing reads a ring that was kept, here or on another appliance; ok is false for anything else.
+func DecodeRing(kept []byte) (r *Ring, ok bool) {
+	var list []storedKey
+	if err := json.Unmarshal(kept, &list); err != nil || len(list) == 0 || len(list) > ticketKeys {
+		return nil, false
+	}
+	r = &Ring{}
+	for _, k := range list {
+		fresh := TicketKey{Made: k.Made}
+		if len(k.Key) != len(fresh.Key) || k.Made.IsZero() {
+			return nil, false
+		}
+		copy(fresh.Key[:], k.Key)
+		r.keys = append(r.keys, fresh)
+	}
+	return r, true
+}
+
+// Set replaces the keys by those of another ring and tells whether something changed.
+func (r *Ring) Set(other *Ring) bool {
+	keys := other.Keys()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Equal(r.keys, keys) {
+		return false
+	}
+	r.keys = keys
+	return true
 }
 
 // Merge adds the keys of another ring and tells whether something changed.
