@@ -75,6 +75,7 @@ func (a *instance) openPair(ctx context.Context) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.control.SetWriter(p.writable) // from the first moment of a pair on, for its first settings
 	p.settings = replica.NewSender(replica.SenderOptions{
 		Members: p.members, Settings: a.control, Version: Version, Active: p.active, Watch: p.watch, Alert: a.control.Raise, Clear: a.control.Clear, Log: a.options.log,
 	})
@@ -190,6 +191,7 @@ func (p *pair) watch() (changed <-chan struct{}, stop func()) {
 	p.watchers[c] = struct{}{}
 	p.mu.Unlock()
 	news, end := p.a.control.Watch()
+	written, endWritten := p.a.store.Watch() // certificates and users are in no revision
 	done := make(chan struct{})
 	go func() {
 		for {
@@ -198,12 +200,15 @@ func (p *pair) watch() (changed <-chan struct{}, stop func()) {
 				return
 			case <-news:
 				p.wake()
+			case <-written:
+				p.wake()
 			}
 		}
 	}()
 	return c, func() {
 		close(done)
 		end()
+		endWritten()
 		p.mu.Lock()
 		delete(p.watchers, c)
 		p.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/pkg/sftp"
 
@@ -56,12 +57,16 @@ func (m *Members) Break(ctx context.Context, o appliance.Origin, report func(app
 	return out, nil
 }
 
-// The names of the files whose removal ends the pair: the one who is told keeps the services, or gives them up.
+// The names of the files that are renamed to end the pair: the one who is told keeps the services, or gives them up.
 const (
 	fileKeep    = "pair.keep"
 	fileLeave   = "pair.leave"
-	fileRestart = "heartbeat.restart" // its removal opens the heartbeat's paths anew
+	fileRestart = "heartbeat.restart" // opens the heartbeat's paths anew
+	fileDone    = "done"              // the new name of each
 )
+
+// doneTime is the longest that the other node may take: it may have to apply a configuration without services.
+const doneTime = 2*time.Minute + 30*time.Second
 
 // tellEnd makes the other node end the pair.
 func (m *Members) tellEnd(ctx context.Context, peer appliance.Node, itKeeps bool) error {
@@ -69,7 +74,7 @@ func (m *Members) tellEnd(ctx context.Context, peer appliance.Node, itKeeps bool
 	if itKeeps {
 		name = fileKeep
 	}
-	if err := m.removeAt(ctx, peer, name); err != nil {
+	if err := m.doneAt(ctx, peer, name); err != nil {
 		e := appliance.ErrorsOf(err)[0]
 		e.Op, e.Hint = "break the pair", "Break the pair there too, before that node serves again."
 		return e
@@ -83,11 +88,13 @@ func (m *Members) RestartPeer(ctx context.Context) error {
 	if !ok {
 		return &appliance.Error{Kind: appliance.NotFound, Op: "restart the heartbeat", Message: "This node is in no pair."}
 	}
-	return m.removeAt(ctx, current.Peer, fileRestart)
+	return m.doneAt(ctx, current.Peer, fileRestart)
 }
 
-// removeAt removes a file that stands for something to do on the other node.
-func (m *Members) removeAt(ctx context.Context, peer appliance.Node, name string) error {
+// doneAt renames a file that stands for something to do on the other node; it is done then.
+func (m *Members) doneAt(ctx context.Context, peer appliance.Node, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, doneTime)
+	defer cancel()
 	c, err := m.dialPeer(ctx, peer)
 	if err != nil {
 		return err
@@ -100,7 +107,7 @@ func (m *Members) removeAt(ctx context.Context, peer appliance.Node, name string
 		return notTaken(peer, err)
 	}
 	defer f.Close()
-	if err := f.Remove("/" + name); err != nil {
+	if err := f.Rename("/"+name, "/"+fileDone); err != nil {
 		return notTaken(peer, err)
 	}
 	return nil

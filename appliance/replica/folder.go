@@ -161,7 +161,8 @@ func (w *file) Close() error {
 	return nil
 }
 
-// Filecmd implements sftp.FileCmder: renaming an upload to its whole name is what makes it count; removing one of two names ends the pair.
+// Filecmd implements sftp.FileCmder: renaming an upload to its whole name is what makes it count; renaming one of a few names
+// to another ends the pair, or restarts the heartbeat.
 func (f *folder) Filecmd(r *sftp.Request) error {
 	switch {
 	case r.Method == "Rename" && partName.MatchString(r.Filepath) && r.Target == "/"+wholeName:
@@ -174,9 +175,9 @@ func (f *folder) Filecmd(r *sftp.Request) error {
 		}
 		f.remove(r.Filepath)
 		return nil
-	case r.Method == "Remove" && (r.Filepath == "/"+fileKeep || r.Filepath == "/"+fileLeave):
+	case r.Method == "Rename" && r.Target == "/"+fileDone && (r.Filepath == "/"+fileKeep || r.Filepath == "/"+fileLeave):
 		return f.r.end(f.ctx, f.from, f.key, r.Filepath == "/"+fileKeep)
-	case r.Method == "Remove" && r.Filepath == "/"+fileRestart && f.r.o.Restart != nil:
+	case r.Method == "Rename" && r.Target == "/"+fileDone && r.Filepath == "/"+fileRestart && f.r.o.Restart != nil:
 		return f.r.restart(f.ctx, f.key)
 	case r.Method == "Setstat" && partName.MatchString(r.Filepath):
 		return nil // clients set times and modes; there are none

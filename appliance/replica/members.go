@@ -35,7 +35,7 @@ type Options struct {
 	// Verify checks the password of loadbalancer; it slows guesses down and records them.
 	Verify func(ctx context.Context, from netip.Addr, password string) error
 
-	Changed func()           // is called after the membership changed; nil: nobody wants to know
+	Changed func()           // is called after the membership changed; it must not wait for a connection of the peer. nil: nobody wants to know
 	Dial    Dial             // nil: the network's
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
