@@ -41,7 +41,7 @@ const (
 	askBurst     = 4                      // questions when an answer is overdue
 	askOverdue   = 30 * time.Millisecond  //
 	askGivenUp   = 2 * time.Second        // a witness that is silent for so long is asked only every askRare
-	askRare      = 100 * time.Millisecond //
+	askRare      = 100 * time.Millisecond // and one that owes an answer while the pair is well
 	answerLasts  = 3 * time.Second        // for what the node says of itself in datagrams
 	giveLasts    = 2 * time.Second        // a node that gave the addresses away does not want them back for so long
 	wishLasts    = 3 * time.Second        // after the limit of the switch

@@ -210,6 +210,9 @@ func (m *machine) ask() {
 		return
 	}
 	every, times := askSlow, uint8(1)
+	if m.s.Answered == 0 || m.now-m.s.Answered > askSlow+askRare {
+		every = askRare
+	}
 	if m.alone() {
 		every = askSolo
 		overdue := m.s.Answered == 0 || m.now-m.s.Answered > askOverdue

@@ -63,3 +63,31 @@ func TestHurriesWhileEchoesAreLate(t *testing.T) {
 		}
 	}
 }
+
+func TestFounderTellsItsLongFirstLease(t *testing.T) {
+	b := &bench{t: t, c: Config{Witness: true}, now: time.Hour, witness: true}
+	b.give(Event{Kind: Founded, Yes: true})
+	b.want("active", PairFounded)
+	if got := b.s.Says(b.c, b.now).Lease; got < FirstLease(b.c)-ms {
+		t.Fatalf("it says that its lease lasts %s", got)
+	}
+	b.ticks(500*ms, b.peer(Able))
+	if got := b.s.Says(b.c, b.now).Lease; got != 150*ms {
+		t.Fatalf("later it says that its lease lasts %s", got)
+	}
+}
+
+func TestWitnessIsAskedAgainWhenItOwesAnAnswer(t *testing.T) {
+	b := passive(t, Config{Witness: true})
+	b.witness = false
+	b.ticks(2*time.Second, b.peer(Owns))
+	asked := 0
+	for _, a := range b.did {
+		if a.Do == AskWitness {
+			asked++
+		}
+	}
+	if asked < 8 || asked > 14 {
+		t.Fatalf("asked %d times in two seconds", asked)
+	}
+}

@@ -19,7 +19,7 @@ func TestExplorerVisitsEverySituationOfOneFault(t *testing.T) {
 // many from two nodes that start together and from a pair that has just been made. 10,000,000 take a minute and 2 GiB.
 func TestExplorerFindsNoBrokenInvariant(t *testing.T) {
 	for _, from := range []Beginning{Settled, Started, Founded} {
-		explored(t, Limits{Faults: number(t, "EVENKEEL_FAULTS", 2), States: number(t, "EVENKEEL_STATES", 300_000), Depth: 1000, From: from}, false)
+		explored(t, Limits{Faults: number(t, "EVENKEEL_FAULTS", 2), States: number(t, "EVENKEEL_STATES", 150_000), Depth: 1000, From: from}, false)
 	}
 }
 

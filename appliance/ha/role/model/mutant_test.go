@@ -10,44 +10,45 @@ import (
 
 // mutants are machines with one rule broken.
 var mutants = []struct {
-	name string
-	step Stepper
+	name  string
+	moves []string // for the explorer
+	step  Stepper
 }{
-	{"counts the lease from the arrival of an echo", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"counts the lease from the arrival of an echo", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		if e.Kind == role.Heard && e.Beat.Echo != 0 {
 			e.Beat.Echo = e.At - 1
 		}
 		return role.Step(c, s, e)
 	}},
-	{"renews without an echo", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"renews without an echo", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		if s.Owner() && s.Echoed > s.Since {
 			s.Echoed = e.At - 1
 		}
 		return role.Step(c, s, e)
 	}},
-	{"takes without a probe", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"takes without a probe", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		s, do := role.Step(c, s, e)
 		return s, slices.DeleteFunc(do, func(a role.Action) bool { return a.Do == role.Probe })
 	}},
-	{"stays the owner when its lease has ended", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"stays the owner when its lease has ended", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		if s.Phase == role.Active {
 			s.Until = max(s.Until, e.At+1)
 		}
 		return role.Step(c, s, e)
 	}},
-	{"takes before the peer's lease has ended", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"takes before the peer's lease has ended", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		if s.Heard != 0 && !s.Owner() {
 			s.Due = min(s.Due, s.Heard+40*time.Millisecond)
 		}
 		return role.Step(c, s, e)
 	}},
-	{"keeps the addresses although the peer hears neither it nor its answers", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"keeps the addresses although the peer hears neither it nor its answers", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		if e.Beat.Says &^= role.Able; e.Kind == role.RivalSeen && s.Owner() {
 			e.Kind = role.Tick
 		}
 		return role.Step(c, s, e)
 	}},
-	{"takes what the peer still owns", func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
+	{"takes what the peer still owns", []string{"kill", "restart", "unhealthy", "healthy"}, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		e.Beat.Says &^= role.Owns
 		return role.Step(c, s, e)
 	}},
@@ -68,7 +69,7 @@ func TestBrokenMachinesAreFound(t *testing.T) {
 			if r.Broken == "" {
 				t.Error("the simulation does not find it")
 			}
-			e := Explore(Limits{Faults: 2, States: 1_500_000, Depth: 200, Moves: few}, m.step)
+			e := Explore(Limits{Faults: 2, States: 1_500_000, Depth: 200, Moves: m.moves}, m.step)
 			if e.Broken == "" {
 				t.Error("the explorer does not find it")
 			}
