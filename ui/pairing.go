@@ -174,7 +174,7 @@ func (p *page) paired() (Pair, appliance.PairStatus, error) {
 	if p.ui.Pair == nil {
 		return nil, appliance.PairStatus{}, noPair()
 	}
-	s := p.ui.Pair.Status()
+	s := p.ui.pairStatus()
 	if !s.Paired {
 		return nil, s, &appliance.Error{Kind: appliance.Conflict, Message: "This appliance is in no pair."}
 	}

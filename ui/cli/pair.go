@@ -56,7 +56,7 @@ func showPair(s *session) error {
 		return nil
 	}
 	s.printf("\n")
-	s.table([]string{"NODE", "NAME", "ROLE", "STATE", "ADDRESS", "REVISION", "VERSION", "HEARD"}, [][]string{nodeRow("this", p.Self), nodeRow("peer", p.Peer)})
+	s.table([]string{"NODE", "NAME", "ROLE", "STATE", "ADDRESS", "REVISION", "VERSION", "HEARD"}, [][]string{nodeRow("this", p.Self, true), nodeRow("peer", p.Peer, heard(p.PairStatus))})
 	s.printf("\nsettings: %s\npersistence table: %s\nwitness: %s\nround trip: %s\n", inert(p.Settings.Sentence), inert(p.Table.Sentence), inert(p.Witness.Sentence), short(p.Round))
 	if p.KeyChange != "" {
 		s.printf("heartbeat's key: it is being changed, step %s\n", inert(p.KeyChange))
@@ -71,12 +71,20 @@ func showPair(s *session) error {
 	return nil
 }
 
-func nodeRow(which string, n appliance.NodeStatus) []string {
-	at := ""
+// heard tells whether the peer is heard on any path now.
+func heard(s appliance.PairStatus) bool {
+	return slices.ContainsFunc(s.Paths, func(p appliance.PathStatus) bool { return p.Alive })
+}
+
+func nodeRow(which string, n appliance.NodeStatus, heard bool) []string {
+	at, state := "", string(n.State)
+	if !heard {
+		state = "not heard"
+	}
 	if n.Address.IsValid() {
 		at = n.Address.String()
 	}
-	return []string{which, n.Name, string(n.Role), string(n.State), at, strconv.FormatInt(n.Revision, 10), n.Version, moment(n.Heard)}
+	return []string{which, n.Name, string(n.Role), state, at, strconv.FormatInt(n.Revision, 10), n.Version, moment(n.Heard)}
 }
 
 // paths writes what is spread: ways, addresses and what was rejected.

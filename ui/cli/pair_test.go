@@ -72,7 +72,12 @@ func (f *pairing) Activate(_ context.Context, _ appliance.Origin, peer bool) err
 	return nil
 }
 
-func (*pairing) RestartHeartbeat(context.Context, appliance.Origin) error { return nil }
+// RestartHeartbeat leaves the peer silent.
+func (f *pairing) RestartHeartbeat(context.Context, appliance.Origin) error {
+	f.status.Paths = []appliance.PathStatus{f.status.Paths[0]}
+	f.status.Paths[0].Alive = false
+	return nil
+}
 
 func (*pairing) RotateKey(context.Context, appliance.Origin) error { return nil }
 

@@ -223,10 +223,15 @@ func shortHash(hash string) string {
 
 // eventClass colours a decision by what it means.
 func eventClass(code string) string {
-	switch {
-	case strings.Contains(code, "took") || strings.Contains(code, "active") || strings.Contains(code, "paired"):
+	switch code {
+	case "took_over", "elected", "given", "pair_founded", "paired", "peer_back", "peer_heard", "health_back", "rival_wins":
 		return "good"
-	case strings.Contains(code, "silent") || strings.Contains(code, "lost") || strings.Contains(code, "cut") || strings.Contains(code, "owner") || strings.Contains(code, "conflict"):
+	case "woke", "solo", "peer_unaware", "witness_silent", "switch_off", "hands_at_limit", "lease_yielded", "table_rebuilt":
+		return "wait"
+	case "peer_silent", "peer_deaf", "lease_lost", "renew_gave_up", "health_gone", "stays_unhealthy", "gave_unhealthy", "owner_answers", "owner_seen", "rival_insists", "rival_loses", "rival_deaf", "clone_seen", "forced":
+		return "bad"
+	}
+	if strings.Contains(code, "refused") {
 		return "bad"
 	}
 	return "blue"
