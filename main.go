@@ -50,6 +50,7 @@ func commands() []command {
 		{"config", "config export|import: the whole configuration as JSON", runConfig},
 		{"check", "validate a copy of a data folder", runCheck},
 		{"lb", "everything that the pages do, from the command line", runLB},
+		{"witness", "a third machine that tells the nodes of a pair whether the other is gone or only the wire", runWitness},
 		{"sample", "one of the demo's sample servers, as a process of its own", runSample},
 		{"version", "print the version", runVersion},
 	}

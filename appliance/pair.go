@@ -61,7 +61,8 @@ type Membership struct {
 	Self    Node           `json:"self"`
 	Peer    Node           `json:"peer"`
 	Since   time.Time      `json:"since"`
-	Keys    []HeartbeatKey `json:"keys"` // newest last, at most two: while they change both are accepted
+	Keys    []HeartbeatKey `json:"keys"`             // newest last, at most two: while they change both are accepted
+	Witness HeartbeatKey   `json:"witness,omitzero"` // shared with the witness node, if there is one; no heartbeat key, and not changed with them; zero: of a pair made before there were any
 }
 
 // HeartbeatKey authenticates heartbeats (HMAC-SHA-256).

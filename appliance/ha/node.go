@@ -5,14 +5,17 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"evenkeel/appliance"
@@ -95,8 +98,8 @@ func (n *Node) identify() (err error) {
 	if _, err := beat.NewRing(m.Keys); err != nil {
 		return err
 	}
-	if n.o.WitnessKey.ID != 0 {
-		if n.witness, err = beat.NewRing([]appliance.HeartbeatKey{n.o.WitnessKey}); err != nil {
+	if m.Witness.ID != 0 {
+		if n.witness, err = beat.NewRing([]appliance.HeartbeatKey{m.Witness}); err != nil {
 			return err
 		}
 	}
@@ -183,6 +186,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.draining.Wait()
 	others.Wait()
 	n.keepTimeline()
+	_ = os.Remove(filepath.Join(n.o.Dir, WitnessFile)) // it is written anew by the next life, if that is still of this pair
 	return nil
 }
 
@@ -202,7 +206,26 @@ func (n *Node) newLife() (memory, error) {
 		n.o.Logger.Error("epoch file damaged, counting from the beginning until the peer tells", "file", memoryFile)
 	}
 	m.Epoch++
-	return m, m.write(n.o.Dir)
+	if err := m.write(n.o.Dir); err != nil {
+		return m, err
+	}
+	return m, n.introduce()
+}
+
+// introduce writes what a witness node must know of this pair into a file of its own, for the administrator to take there.
+func (n *Node) introduce() error {
+	m := &n.o.Membership
+	if m.Witness.ID == 0 {
+		return nil
+	}
+	b, err := json.MarshalIndent(WitnessedPair{Cluster: m.Cluster, Nodes: [2]string{m.Self.ID, m.Peer.ID}, Key: m.Witness}, "", "  ")
+	if err != nil {
+		return &appliance.Error{Kind: appliance.Internal, Op: "write witness file", Err: err}
+	}
+	if err := renameio.WriteFile(filepath.Join(n.o.Dir, WitnessFile), append(b, '\n'), 0o600); err != nil {
+		return unavailable("write witness file", err)
+	}
+	return nil
 }
 
 // silence takes the bell away from those who ring it.

@@ -323,7 +323,7 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		"same node":  func(o *Options) { o.Membership.Peer.ID = o.Membership.Self.ID },
 		"no key":     func(o *Options) { o.Membership.Keys = nil },
 		"short key":  func(o *Options) { o.Membership.Keys = []appliance.HeartbeatKey{{ID: 1, Secret: []byte("short")}} },
-		"witness":    func(o *Options) { o.WitnessKey = appliance.HeartbeatKey{ID: 1} },
+		"witness":    func(o *Options) { o.Membership.Witness = appliance.HeartbeatKey{ID: 1} },
 		"no path":    func(o *Options) { o.Paths = []Path{} },
 		"no address": func(o *Options) { o.Paths = nil },
 		"to itself":  func(o *Options) { o.Paths = []Path{{Local: o.Paths[0].Local, Peer: o.Paths[0].Local}} },

@@ -53,8 +53,6 @@ type Options struct {
 	Facts      Facts               // the first ones
 	Settings   appliance.Heartbeat // the first ones; zero: the defaults
 
-	// WitnessKey is shared with the witness node (see Witness). Zero: a witness node cannot be asked. It is no heartbeat key, and does not change with them.
-	WitnessKey appliance.HeartbeatKey
 	// TableAlive tells whether the peer was heard on the connection of the persistence table a moment ago. While it says so, silence on UDP 6694 is no reason to take
 	// over. It must say no at most 150 ms after the last sign of life, and not wait. nil: there is no such connection.
 	TableAlive func() bool

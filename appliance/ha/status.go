@@ -146,7 +146,7 @@ func (n *Node) witnessStatus(s *snapshot) appliance.WitnessStatus {
 	case s.kind == appliance.WitnessGateway && !s.gateway:
 		w.Sentence = "This network has no default gateway that could be asked: the last looks for the floating addresses decide alone. Name other addresses as witness."
 	case s.kind == appliance.WitnessNode && n.witness == nil:
-		w.Sentence = "A witness node is configured, and this node has no key for it: it cannot be asked, and this node will not take over. Give the witness the key of this pair."
+		w.Sentence = "A witness node is configured, and this node has no key for it: it cannot be asked, and this node will not take over. Make the pair again: that draws one."
 	case w.Answers:
 		w.Sentence = fmt.Sprintf("The %s answers.", who)
 	default:

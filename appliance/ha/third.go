@@ -25,11 +25,14 @@ type WitnessOptions struct {
 	Logger *slog.Logger // nil: slog.Default
 }
 
+// WitnessFile is the file in a node's folder that holds its pair as a WitnessedPair. It is a secret.
+const WitnessFile = "witness.json"
+
 // WitnessedPair is a pair that a witness knows.
 type WitnessedPair struct {
 	Cluster string                 `json:"cluster"`
 	Nodes   [2]string              `json:"nodes"`
-	Key     appliance.HeartbeatKey `json:"key"` // the pair's Options.WitnessKey
+	Key     appliance.HeartbeatKey `json:"key"` // Membership.Witness
 }
 
 // Witness is a third appliance that tells a dead node from a cut wire. It gives its word to one node of a pair at a time: a bare "I hear you" would be right for both
@@ -101,11 +104,15 @@ func (w *Witness) Run(ctx context.Context) error {
 	for _, a := range w.listen {
 		c, err := w.open(ctx, a)
 		if err != nil {
-			return &appliance.Error{Kind: appliance.Unavailable, Op: "listen for questions", Subject: a.String(), Hint: "Another process may use this address and port.", Err: err}
+			return &appliance.Error{
+				Kind: appliance.Unavailable, Op: "listen for questions", Subject: a.String(), Err: err, Message: "This machine cannot listen on " + a.String() + ", UDP.",
+				Hint: "It must be an address of this machine, and no other process may use it with this port.",
+			}
 		}
 		context.AfterFunc(ctx, func() { _ = c.Close() })
 		all.Go(func() { w.answer(c) })
 	}
+	w.log.Info("witness answers", "pairs", len(w.pairs), "addresses", w.listen)
 	<-ctx.Done()
 	return nil
 }

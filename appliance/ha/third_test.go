@@ -2,9 +2,12 @@ package ha
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +69,7 @@ func startWitness(t *testing.T, c *couple) *Witness {
 		}
 	})
 	for _, h := range []*half{c.left, c.right} {
-		h.o.WitnessKey = key
+		h.o.Membership.Witness = key
 		h.o.Settings = appliance.NewHeartbeat()
 		h.o.Settings.Witness, h.o.Settings.Asked = appliance.WitnessNode, []netip.Addr{netip.MustParseAddr("127.0.0.33")}
 	}
@@ -77,6 +80,11 @@ func TestWitnessNodeLetsTheSurvivorTakeOver(t *testing.T) {
 	c := newCouple(t, nil)
 	w := startWitness(t, c)
 	c.settle(t)
+	text, err := os.ReadFile(filepath.Join(c.left.o.Dir, WitnessFile))
+	var known WitnessedPair
+	if err != nil || json.Unmarshal(text, &known) != nil || known.Cluster != "00000000000000c1" || len(known.Key.Secret) != beat.KeySize {
+		t.Errorf("the file for the witness holds %+v (%v)", known, err)
+	}
 	until(t, "the witness answers both", func() bool { return c.left.Status().Witness.Answers && c.right.Status().Witness.Answers })
 	changed := c.right.o.Settings
 	changed.Interval += appliance.Duration(time.Millisecond)
@@ -87,6 +95,10 @@ func TestWitnessNodeLetsTheSurvivorTakeOver(t *testing.T) {
 	c.agree(t, appliance.Passive)
 	if r := w.Rejected(); len(r) != 0 {
 		t.Errorf("the witness has refused %v", r)
+	}
+	c.left.end(t)
+	if _, err := os.Stat(filepath.Join(c.left.o.Dir, WitnessFile)); err == nil {
+		t.Error("the file for the witness outlives the node")
 	}
 }
 

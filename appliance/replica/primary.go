@@ -214,7 +214,10 @@ func (m *Members) negotiate(ctx context.Context, c *ssh.Client, key ssh.PublicKe
 		return appliance.Membership{}, clone()
 	}
 	made := appliance.Membership{Cluster: randomHex(8), Self: self, Peer: peer, Since: m.o.Now().UTC(), Keys: []appliance.HeartbeatKey{{ID: 1, Secret: make([]byte, 32)}}}
-	_, _ = rand.Read(made.Keys[0].Secret) // never fails
+	made.Witness = appliance.HeartbeatKey{ID: 1, Secret: make([]byte, 32)}
+	for _, secret := range [][]byte{made.Keys[0].Secret, made.Witness.Secret} {
+		_, _ = rand.Read(secret) // never fails
+	}
 	steps.next("reach", "Having the other node reach this one and compare its host key")
 	theirs := made
 	theirs.Self, theirs.Peer = made.Peer, made.Self
