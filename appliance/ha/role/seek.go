@@ -145,7 +145,9 @@ func (m *machine) take() {
 	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
 		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, probeWary))
 	}
-	m.raise()
+	if m.s.Told&toldOwner == 0 { // else somebody will probably answer again, and they would go up and down for as long as that lasts
+		m.raise()
+	}
 	m.act(Action{Do: Send})
 }
 
@@ -157,6 +159,7 @@ func (m *machine) probe() {
 	if m.s.Told&toldOwner != 0 && m.s.Rounds >= probeRounds { // whoever answered is gone: say so first
 		m.s.Told &^= toldOwner
 		m.s.Rounds, m.s.Need = 0, probeWary
+		m.raise()
 	}
 	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() {
 		m.become(m.now+solo, Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})

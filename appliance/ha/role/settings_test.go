@@ -91,3 +91,24 @@ func TestWitnessIsAskedAgainWhenItOwesAnAnswer(t *testing.T) {
 		t.Fatalf("asked %d times in two seconds", asked)
 	}
 }
+
+func TestAddressesStayOffWhileAnOwnerAnswers(t *testing.T) {
+	b := passive(t, Config{Witness: true})
+	b.owner = true
+	b.ticks(5*time.Second, nil)
+	ups, probes := 0, 0
+	for _, a := range b.did {
+		switch a.Do {
+		case Up:
+			ups++
+		case Probe:
+			probes++
+		}
+	}
+	if ups != 1 || probes < 10 {
+		t.Fatalf("addresses were put on %d times, for %d rounds of probes", ups, probes)
+	}
+	b.owner = false
+	b.ticks(time.Second, nil)
+	b.want("active", TookOver)
+}
