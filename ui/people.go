@@ -19,7 +19,7 @@ const passwordsPath = "/lbadmin/passwords"
 func passwords(p *page) error { return p.showPeople(http.StatusOK, view.People{}) }
 
 func (p *page) showPeople(status int, v view.People) error {
-	v.Me, v.MyRole = p.operator.Name, p.operator.Role
+	v.Me, v.MyRole, v.ReadOnly = p.operator.Name, p.operator.Role, p.ui.Control.Writable() != nil
 	admin := p.holds(appliance.Administrator)
 	if admin {
 		list, err := p.ui.Store.Operators(p.ctx())

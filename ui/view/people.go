@@ -19,6 +19,7 @@ type People struct {
 	New       form.Errors // of the new user's form
 	Typed     form.Values // of the new user's form
 	TokenForm form.Errors
+	ReadOnly  bool   // accounts are changed on the pair's active node
 	Fresh     string // a token that was just made: shown once
 }
 
