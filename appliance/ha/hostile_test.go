@@ -23,7 +23,10 @@ func TestFloodCostsLittle(t *testing.T) {
 		count bool
 	}{"magic": {0, time.Microsecond, false}, "code": {beat.Size - 1, 4 * time.Microsecond, true}} {
 		t.Run(name, func(t *testing.T) {
-			c := newCouple(t, nil)
+			c := newCouple(t, func(o *Options) { // without a witness, whose answers would depend on others
+				o.Settings = appliance.NewHeartbeat()
+				o.Settings.Witness = appliance.WitnessNone
+			})
 			c.left.start(t)
 			until(t, "left is active", func() bool { return c.left.Activity() == appliance.Active })
 			s, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(c.left.paths[0].Peer))

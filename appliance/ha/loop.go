@@ -31,6 +31,7 @@ type loop struct {
 	n      *Node
 	ctx    context.Context
 	bell   int
+	events <-chan appliance.KernelEvent
 	poll   []unix.PollFd
 	buffer []byte // for what comes
 	out    []byte // for what goes
@@ -76,7 +77,7 @@ type sentTime struct {
 }
 
 func newLoop(n *Node, m memory, bell int) (*loop, error) {
-	l := &loop{n: n, bell: bell, memory: m, buffer: make([]byte, 2*beat.Most), out: make([]byte, beat.Most), me: n.id, links: openLinks()}
+	l := &loop{n: n, bell: bell, memory: m, buffer: make([]byte, 2*beat.Most), out: make([]byte, beat.Most), me: n.id, links: openLinks(), events: n.kernel.Events()}
 	l.me.Boot, l.me.Nonce = m.Epoch, nonce()
 	if err := l.keys.open(n.o.Membership.Keys); err != nil {
 		return nil, err
@@ -172,8 +173,20 @@ func (l *loop) hear() {
 	}
 }
 
-// read does what others have asked for.
+// read takes in what the kernel has told, without anybody in between who could be late, and does what others have asked for. It comes before the tick that decides.
 func (l *loop) read() {
+	for more := burst; more > 0; more-- {
+		select {
+		case e, open := <-l.events:
+			if !open {
+				l.events = nil
+				continue
+			}
+			l.kernelSays(e)
+		default:
+			more = 0
+		}
+	}
 	if l.poll[0].Revents != 0 {
 		var count [8]byte
 		_, _ = unix.Read(l.bell, count[:])

@@ -173,7 +173,6 @@ func (n *Node) Run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { n.workAt(beside, n.hands) })
 	others.Go(func() { n.workAt(beside, n.desk) })
-	others.Go(func() { n.listen(beside) })
 	others.Go(func() { n.cry(beside) })
 	unleave := context.AfterFunc(ctx, func() { n.insist(beside, (*loop).leave) })
 	done := make(chan struct{})
@@ -282,23 +281,6 @@ func (n *Node) workAt(ctx context.Context, jobs chan func()) {
 					return
 				}
 			}
-		}
-	}
-}
-
-// listen passes on what the kernel tells.
-func (n *Node) listen(ctx context.Context) {
-	events := n.kernel.Events()
-	for {
-		select {
-		case e, open := <-events:
-			if !open {
-				events = nil
-				continue
-			}
-			n.post(func(l *loop) { l.kernelSays(e) })
-		case <-ctx.Done():
-			return
 		}
 	}
 }
