@@ -354,7 +354,7 @@ func (a *instance) aside(ctx context.Context, group *errgroup.Group, name string
 // start brings the newest configuration to life and then does what the caller wants done before the pages answer.
 func (a *instance) start(ctx context.Context, ready []func(context.Context) error) error {
 	boot := a.control.Boot
-	if a.heir != nil {
+	if a.heir != nil || a.paired() { // what is saved and not applied stays so
 		boot = a.control.Resume
 	}
 	if a.pair != nil {

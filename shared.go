@@ -47,3 +47,12 @@ func (a *instance) keepTickets(keys []byte) {
 
 // ownsSettings tells whether this process may change what both nodes of a pair have in common.
 func (a *instance) ownsSettings() bool { return !a.replaced.Load() && a.control.Writable() == nil }
+
+// paired tells whether this node is in a pair: both nodes run the same, and a restart of one does not change that.
+func (a *instance) paired() bool {
+	if a.pair == nil {
+		return false
+	}
+	_, paired := a.pair.members.Current()
+	return paired
+}

@@ -171,7 +171,11 @@ func (m *Members) EnterByPassword(ctx context.Context, from netip.Addr, password
 	if err := m.o.Verify(ctx, from, password); err != nil {
 		return err
 	}
-	return m.free()
+	err := m.free()
+	if err != nil {
+		m.refuse(ctx, from, "", err)
+	}
+	return err
 }
 
 // free tells whether this node can become part of a pair.

@@ -284,6 +284,9 @@ func TestPairingIsRefusedWithItsReason(t *testing.T) {
 	must(t, a.pair(b))
 	c := newRig(t, "lb3")
 	wantKind(t, c.pair(b), appliance.Conflict, "lb2 is in a pair with lb1 already")
+	if list, err := b.store.AuditEntries(t.Context(), 0, 1); err != nil || len(list) != 1 || list[0].Action != "pair_make" || list[0].Outcome != "refused" || !strings.Contains(list[0].Detail, "already") {
+		t.Errorf("what was refused is not on record: %+v, %v", list, err)
+	}
 	wantKind(t, a.pair(c), appliance.Conflict, "in a pair with lb2 already")
 	wantPair(t, a, b)
 }
