@@ -281,5 +281,8 @@ func networks(list []netip.Prefix) []netip.Prefix {
 		a := p.Addr()
 		return !p.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.Zone() != "" || a.Is4In6()
 	})
+	if len(list) == 0 {
+		return nil
+	}
 	return list[:min(len(list), mostNetworks)]
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"evenkeel/appliance"
@@ -93,7 +92,7 @@ func (m *Members) agree(ctx context.Context, p appliance.Membership, peer, self 
 	said := p.Self
 	said.SSHPort = self.SSHPort                                   // the Primary may know another port, when one is forwarded to this
 	noWitness := p.Witness.ID != 0 && len(p.Witness.Secret) != 32 // a version without witness nodes proposes none
-	if noWitness || !reflect.DeepEqual(p.Peer, peer) || !reflect.DeepEqual(said, self) || !isHex(p.Cluster, 8) || len(p.Keys) != 1 || len(p.Keys[0].Secret) != 32 {
+	if noWitness || appliance.Hash(p.Peer) != appliance.Hash(peer) || appliance.Hash(said) != appliance.Hash(self) || !isHex(p.Cluster, 8) || len(p.Keys) != 1 || len(p.Keys[0].Secret) != 32 {
 		return &appliance.Error{Kind: appliance.Invalid, Op: op, Message: "The proposal is not what both nodes have said of themselves."}
 	}
 	at := netip.AddrPortFrom(peer.Address, peer.SSHPort)
