@@ -180,6 +180,9 @@ func (r *Receiver) take(ctx context.Context, from netip.Addr, key string, raw []
 	}
 	r.mu.Lock()
 	r.cluster, r.last = m.Cluster, a
+	if a.Kept {
+		r.heard, r.shown = r.o.Now(), a.Taken.State
+	}
 	r.mu.Unlock()
 	if err != nil {
 		r.refused(ctx, from, "Settings of "+m.Peer.Name+" were refused. "+appliance.ErrorsOf(err)[0].Text())
