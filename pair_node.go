@@ -56,6 +56,9 @@ func (p *pair) untilAnother(ctx context.Context, cluster string, cancel func()) 
 			return nil
 		case <-p.changed:
 			if now, paired := p.members.Current(); !paired || now.Cluster != cluster {
+				if h := p.half.Load(); h != nil && p.ground.any() {
+					h.node.Keep()
+				}
 				cancel()
 				return nil
 			}
@@ -69,12 +72,16 @@ type guarded struct {
 	limits   []string       // why
 }
 
-// prepare puts the addresses behind the lease before the first of them is put on, on a node that is in a pair.
+// prepare puts the addresses behind the lease before the first of them is put on, on a node that is in a pair. Those of a process that this one takes over are there.
 func (p *pair) prepare(ctx context.Context) error {
 	if _, paired := p.members.Current(); !paired {
 		return p.ground.NoPair()
 	}
-	p.early = p.guard(ctx, host.PairOptions{Inherit: p.a.heir != nil})
+	o := host.PairOptions{Inherit: p.a.heir != nil}
+	if o.Inherit {
+		o.Floating = p.serviceAddresses()
+	}
+	p.early = p.guard(ctx, o)
 	p.a.control.SetWriter(p.writable)
 	return nil
 }
@@ -88,7 +95,7 @@ func (p *pair) guard(ctx context.Context, o host.PairOptions) *guarded {
 		p.a.options.log.Warn("a pair without floating addresses", "component", "main", "error", err)
 		return &guarded{limits: []string{e.Text() + " The pair shares its settings and its persistence table; no address moves between the nodes."}}
 	}
-	p.ground.join(floating)
+	p.ground.join(floating, o.Floating...)
 	return &guarded{floating: floating}
 }
 
@@ -100,25 +107,29 @@ func firstLease(founder bool) time.Duration {
 	return 0
 }
 
-// unguard gives the addresses back: to this machine if it is in no pair any more, and to nobody if it is.
+// unguard gives the addresses back: to this machine if it is in no pair any more, to the process that takes over, and else to nobody.
 func (p *pair) unguard(floating *host.Floating) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, paired := p.members.Current()
-	if paired && floating != nil {
-		if err := floating.Down(ctx); err != nil {
-			p.a.options.log.Error("floating addresses not taken off", "component", "main", "error", err)
+	failed := func(what string, err error) {
+		if err != nil {
+			p.a.options.log.Error(what, "component", "main", "error", err)
 		}
 	}
-	if floating != nil {
-		if err := floating.Close(); err != nil {
-			p.a.options.log.Error("the lease's rules are left", "component", "main", "error", err)
-		}
+	switch {
+	case floating == nil:
+	case p.a.replaced.Load():
+		floating.Leave()
+		return
+	case paired:
+		failed("floating addresses not taken off", floating.Down(ctx))
+		fallthrough
+	default:
+		failed("the lease's rules are left", floating.Close())
 	}
 	if !paired {
-		if err := p.ground.leave(ctx); err != nil {
-			p.a.options.log.Error("addresses not put on", "component", "main", "error", err)
-		}
+		failed("addresses not put on", p.ground.leave(ctx))
 	}
 }
 

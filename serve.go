@@ -357,13 +357,18 @@ func (a *instance) start(ctx context.Context, ready []func(context.Context) erro
 	if a.heir != nil || a.paired() { // what is saved and not applied stays so
 		boot = a.control.Resume
 	}
-	if a.pair != nil {
+	if a.pair != nil && a.heir == nil {
 		if err := a.pair.prepare(ctx); err != nil {
 			return err
 		}
 	}
 	if err := boot(ctx); err != nil {
 		return err
+	}
+	if a.pair != nil && a.heir != nil { // the addresses are there, and which they are is known now
+		if err := a.pair.prepare(ctx); err != nil {
+			return err
+		}
 	}
 	a.engine.Forget()
 	for _, do := range ready {

@@ -53,12 +53,16 @@ func (t *territory) addresses() []netip.Addr {
 	return slices.Clone(t.list)
 }
 
-// join hands the addresses over to a pair; nil: to one that has none.
-func (t *territory) join(floating *host.Floating) {
+// join hands the addresses over to a pair; nil: to one that has none. list are those that are behind the lease already.
+func (t *territory) join(floating *host.Floating, list ...netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.floating, t.absent = floating, floating == nil
+	t.list = union(t.list, list)
 }
+
+// any tells whether a service has an address.
+func (t *territory) any() bool { return len(t.addresses()) > 0 }
 
 // leave takes the addresses back to this machine alone.
 func (t *territory) leave(ctx context.Context) error {

@@ -123,7 +123,7 @@ func (l *loop) run(ctx context.Context) {
 
 // close is called after run. What the machine has not given away by then is dropped: the limit for leaving is over.
 func (l *loop) close() {
-	if l.state.Owner() {
+	if l.state.Owner() && !l.n.keeps.Load() {
 		if err := l.n.kernel.Drop(); err != nil {
 			l.n.o.Logger.Warn("lease not ended, it ends by itself", "err", err)
 		}
@@ -234,6 +234,9 @@ func (l *loop) over(now time.Duration) bool {
 	if l.leaving == 0 {
 		return false
 	}
+	if l.n.keeps.Load() {
+		return true
+	}
 	if l.state.Owner() && now-l.leaving < leaveLimit {
 		l.silentAt = 0
 		return false
@@ -248,6 +251,8 @@ func (l *loop) over(now time.Duration) bool {
 func (l *loop) leave() {
 	if l.leaving == 0 {
 		l.leaving = bootTime()
+	}
+	if !l.n.keeps.Load() {
 		l.give(role.Event{Kind: role.Leave})
 	}
 }

@@ -44,6 +44,8 @@ type Node struct {
 
 	draining sync.WaitGroup // the drains under way
 
+	keeps atomic.Bool // the end of Run gives nothing away
+
 	bell struct {
 		sync.Mutex
 		fd int // an eventfd that wakes the loop; -1 when it does not run
@@ -194,6 +196,9 @@ func (n *Node) keepTimeline() {
 		n.o.Logger.Warn("timeline not saved", "err", err)
 	}
 }
+
+// Keep has the end of Run give nothing away: the addresses stay up and the lease runs out by itself, because this machine goes on owning them without a pair.
+func (n *Node) Keep() { n.keeps.Store(true) }
 
 // newLife raises the epoch on the disk.
 func (n *Node) newLife() (memory, error) {

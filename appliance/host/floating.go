@@ -140,6 +140,9 @@ func (f *Floating) Close() error {
 	return nil
 }
 
+// Leave ends the watch; the rules and the addresses are the process's that takes over.
+func (f *Floating) Leave() { f.end() }
+
 // end stops what runs and closes what is open.
 func (f *Floating) end() {
 	f.stop()
