@@ -5,21 +5,24 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// sighting is a frame in which a node spoke for the floating address: as the source of IP, or as the sender of ARP.
+// sighting is a frame in which a node spoke for the floating address: as the source of IP, or as the sender of ARP or neighbour discovery. Or one in which the client spoke to it.
 type sighting struct {
 	at   time.Time
-	node byte // 'a' or 'b'
+	node byte // 'a' or 'b'; 'c': the client
 	arp  bool
+	to   [6]byte // the hardware address that the client's frame went to
 }
 
-// watch captures on the ports of both nodes what they say for an address.
+// watch captures on the ports of both nodes what they say for an address, and on the client's what is said to it.
 type watch struct {
+	f    *field
 	fds  []int
 	done chan []sighting
 }
@@ -27,9 +30,9 @@ type watch struct {
 // watch begins to capture, at the switch: what a node sends, whatever becomes of it later.
 func (f *field) watch(address string) *watch {
 	f.t.Helper()
-	w := &watch{done: make(chan []sighting, 2)}
+	w := &watch{f: f, done: make(chan []sighting, 3)}
 	within(f.t, f.sw, func() {
-		for _, port := range []string{"v-a", "v-b"} {
+		for _, port := range []string{"v-a", "v-b", "v-client"} {
 			fd, err := tap(port)
 			if err != nil {
 				f.t.Errorf("capture on %s: %v", port, err)
@@ -39,7 +42,7 @@ func (f *field) watch(address string) *watch {
 			go func() { w.done <- listenTo(fd, port[2], netip.MustParseAddr(address)) }()
 		}
 	})
-	if len(w.fds) != 2 {
+	if len(w.fds) != 3 {
 		f.t.FailNow()
 	}
 	return w
@@ -94,8 +97,14 @@ func listenTo(fd int, node byte, address netip.Addr) (out []sighting) {
 		if !ok || link.Pkttype == unix.PACKET_OUTGOING {
 			continue // to the node
 		}
+		if node == 'c' {
+			if speaksTo(frame[:n], address) {
+				out = append(out, sighting{at: stamp(control[:oob]), node: node, to: [6]byte(frame)})
+			}
+			continue
+		}
 		if arp, speaks := speaksFor(frame[:n], address); speaks {
-			out = append(out, sighting{stamp(control[:oob]), node, arp})
+			out = append(out, sighting{at: stamp(control[:oob]), node: node, arp: arp})
 		}
 	}
 }
@@ -114,14 +123,34 @@ func speaksFor(frame []byte, address netip.Addr) (arp, yes bool) {
 	if len(frame) < 34 {
 		return false, false
 	}
-	own := address.As4()
-	switch endian.BigEndian.Uint16(frame[12:]) {
-	case unix.ETH_P_IP:
-		return false, slices.Equal(frame[26:30], own[:])
-	case unix.ETH_P_ARP:
-		return true, slices.Equal(frame[28:32], own[:])
+	own := address.AsSlice()
+	switch kind := endian.BigEndian.Uint16(frame[12:]); {
+	case kind == unix.ETH_P_IP && address.Is4():
+		return false, slices.Equal(frame[26:30], own)
+	case kind == unix.ETH_P_ARP && address.Is4():
+		return true, slices.Equal(frame[28:32], own)
+	case kind == unix.ETH_P_IPV6 && address.Is6() && len(frame) >= 38:
+		const advertisement = 136
+		if len(frame) >= 78 && frame[20] == unix.IPPROTO_ICMPV6 && frame[54] == advertisement {
+			return true, slices.Equal(frame[62:78], own)
+		}
+		return false, slices.Equal(frame[22:38], own)
 	}
 	return false, false
+}
+
+// speaksTo tells whether a frame is one of IP for an address.
+func speaksTo(frame []byte, address netip.Addr) bool {
+	if len(frame) < 54 {
+		return false
+	}
+	switch endian.BigEndian.Uint16(frame[12:]) {
+	case unix.ETH_P_IP:
+		return address.Is4() && slices.Equal(frame[30:34], address.AsSlice())
+	case unix.ETH_P_IPV6:
+		return address.Is6() && frame[20] == unix.IPPROTO_TCP && slices.Equal(frame[38:54], address.AsSlice())
+	}
+	return false
 }
 
 // end returns what was seen, in the order of time.
@@ -142,17 +171,31 @@ type verdict struct {
 	changes int           // of owner
 	overlap time.Duration // how long both spoke for the address, all together
 	frames  int           // of the one while the other was the owner
+	wrong   time.Duration // for how long after a change the client's neighbour table still had the old owner, at worst
 }
 
-// judge reads sightings: the owner is who spoke last; when another speaks and the owner speaks again within a second, both owned it meanwhile.
+// continuous is the longest pause in which nobody loses the addresses and gets them back: a lease and its end take longer.
+const continuous = 200 * time.Millisecond
+
+// judge reads sightings: the owner is who spoke last. When another speaks and the owner speaks again after so short a pause that it never stopped to own the address, both owned it meanwhile.
 func judge(list []sighting) (v verdict) {
 	var last [2]time.Time
 	var owner byte
+	var since time.Time // of the owner's first frame
+	var former [6]byte  // where the client's frames went before that
+	var way [6]byte     // and go now
 	for _, s := range list {
+		if s.node == 'c' {
+			if way = s.to; !since.IsZero() && s.to == former {
+				v.wrong = max(v.wrong, s.at.Sub(since))
+			}
+			continue
+		}
 		i, o := s.node-'a', 'b'-s.node
 		if owner != 0 && s.node != owner {
 			v.changes++
-			if !last[i].IsZero() && last[o].Sub(last[i]) < time.Second && last[o].After(last[i]) {
+			since, former = s.at, way
+			if !last[i].IsZero() && s.at.Sub(last[i]) < continuous {
 				v.frames++
 				v.overlap += s.at.Sub(last[o])
 			}
@@ -163,24 +206,33 @@ func judge(list []sighting) (v verdict) {
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d changes of owner, both for %v (%d frames)", v.changes, v.overlap, v.frames)
+	return fmt.Sprintf("%d changes of owner, both for %v (%d frames), neighbours wrong for %v", v.changes, v.overlap, v.frames, v.wrong)
 }
 
 func TestJudgeSeesTwoOwners(t *testing.T) {
 	t0 := time.Unix(1000, 0)
 	list := func(text string) (out []sighting) {
 		for i, c := range text {
-			if c != '.' {
-				out = append(out, sighting{at: t0.Add(time.Duration(i) * 10 * time.Millisecond), node: byte(c)})
+			at := t0.Add(time.Duration(i) * 10 * time.Millisecond)
+			switch c {
+			case 'a', 'b':
+				out = append(out, sighting{at: at, node: byte(c)})
+			case 'A', 'B': // the client, to that one
+				out = append(out, sighting{at: at, node: 'c', to: [6]byte{2, byte(c)}})
 			}
 		}
 		return out
 	}
+	gone := strings.Repeat(".", 30)
 	for text, want := range map[string]verdict{
-		"aaaa":            {},
-		"aaa....bbbb":     {changes: 1},
-		"aaa....bbabb":    {changes: 3, frames: 2, overlap: 20 * time.Millisecond},
-		"aaa....bbb.....": {changes: 1},
+		"aaaa":                           {},
+		"aaa....bbbb":                    {changes: 1},
+		"aaa....bbabb":                   {changes: 3, frames: 2, overlap: 20 * time.Millisecond},
+		"aaa....bbb.....":                {changes: 1},
+		"aa" + gone + "bb" + gone + "aa": {changes: 2},
+		"aa" + gone + "bbabb":            {changes: 3, frames: 1, overlap: 10 * time.Millisecond},
+		"aAaA..AbBbBbBbB":                {changes: 1},
+		"aAaAaAAbAAbAbBb":                {changes: 1, wrong: 40 * time.Millisecond},
 	} {
 		if got := judge(list(text)); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)

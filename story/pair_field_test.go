@@ -17,6 +17,12 @@ const (
 	labService = "10.77.0.100"
 	labBeatA   = "10.78.0.11" // the second path, between the nodes alone
 	labBeatB   = "10.78.0.12"
+
+	labA6       = "fd77::11"
+	labB6       = "fd77::12"
+	labClient6  = "fd77::20"
+	labGateway6 = "fd77::1"
+	labService6 = "fd77::100"
 )
 
 // field is the laboratory: a switch with a client, two nodes and a gateway, and a second switch between the nodes. Everything that goes wrong goes wrong at the switches.
@@ -42,10 +48,10 @@ func lay(t *testing.T) *field {
 		must(t, "ip", "-n", f.sw, "link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
 		must(t, "ip", "-n", f.sw, "link", "set", bridge, "up")
 	}
-	f.plug(f.client, "eth0", "v-client", "br0", labClient)
-	f.plug(f.gate, "eth0", "v-gate", "br0", labGateway)
-	f.plug(f.a, "eth0", "v-a", "br0", labA)
-	f.plug(f.b, "eth0", "v-b", "br0", labB)
+	f.plug(f.client, "eth0", "v-client", "br0", labClient, labClient6)
+	f.plug(f.gate, "eth0", "v-gate", "br0", labGateway, labGateway6)
+	f.plug(f.a, "eth0", "v-a", "br0", labA, labA6)
+	f.plug(f.b, "eth0", "v-b", "br0", labB, labB6)
 	f.plug(f.a, "eth1", "h-a", "br1", labBeatA)
 	f.plug(f.b, "eth1", "h-b", "br1", labBeatB)
 	for _, node := range []string{f.a, f.b} {
@@ -55,11 +61,17 @@ func lay(t *testing.T) *field {
 }
 
 // plug connects a namespace to a switch.
-func (f *field) plug(ns, link, port, bridge, address string) {
+func (f *field) plug(ns, link, port, bridge string, addresses ...string) {
 	f.t.Helper()
 	must(f.t, "ip", "link", "add", link, "netns", ns, "type", "veth", "peer", "name", port, "netns", f.sw)
 	must(f.t, "ip", "-n", f.sw, "link", "set", port, "master", bridge, "up")
-	must(f.t, "ip", "-n", ns, "addr", "add", address+"/24", "dev", link)
+	for _, a := range addresses {
+		if labAddress(a).Is6() {
+			must(f.t, "ip", "-n", ns, "addr", "add", a+"/64", "dev", link, "nodad")
+			continue
+		}
+		must(f.t, "ip", "-n", ns, "addr", "add", a+"/16", "dev", link)
+	}
 	must(f.t, "ip", "-n", ns, "link", "set", link, "up")
 }
 
@@ -86,7 +98,7 @@ func (f *field) port(name string, up bool) {
 func (f *field) spoil(rules ...string) {
 	f.t.Helper()
 	f.heal()
-	text := "table bridge lab { chain forward { type filter hook forward priority 0; policy accept;\n" + strings.Join(rules, "\n") + "\n} }\n"
+	text := "table bridge lab { chain forward { type filter hook forward priority 0; policy accept;\n" + strings.Join(rules, "\n") + "\n}\n}\n"
 	code, _, said := command(f.t, text, "ip", "netns", "exec", f.sw, "nft", "-f", "-")
 	if code != 0 {
 		f.t.Fatalf("nft: %s\n%s", said, text)

@@ -1,7 +1,11 @@
 package story
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,13 +69,34 @@ func (n *node) does(args ...string) string {
 	return out
 }
 
-// status is what the node says of the pair.
+// status is what the node says of the pair; zero when it says nothing.
 func (n *node) status() (s appliance.PairStatus) {
-	code, out, _ := n.lb("", "pair", "--json")
-	if code == 0 {
-		_ = json.Unmarshal([]byte(out), &s)
+	if code, body := n.api(http.MethodGet, "pair", ""); code == http.StatusOK {
+		_ = json.Unmarshal(body, &s)
 	}
 	return s
+}
+
+// api asks the node's interface over its control socket, as its command line does; 0: it does not answer.
+func (n *node) api(method, path, body string) (code int, answer []byte) {
+	r, err := http.NewRequest(method, "http://appliance/lbadmin/api/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	r.Header.Set("Content-Type", "application/json")
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(n.dir, "control.sock"))
+	}}}
+	got, err := client.Do(r)
+	if err != nil {
+		return 0, nil
+	}
+	defer got.Body.Close()
+	answer, err = io.ReadAll(got.Body)
+	if err != nil {
+		return 0, nil
+	}
+	return got.StatusCode, answer
 }
 
 // ownKey is the fingerprint that the node shows.
@@ -99,6 +124,8 @@ func (f *field) pairUp() *couple {
 	c := &couple{field: f, a: f.evenkeel("a"), b: f.evenkeel("b")}
 	c.a.does("service", "add", "WEB", "--address", labService, "--ports", "80", "--protocol", "http", "--check", "none")
 	c.a.does("server", "add", "WEB", "S1", "--address", labGateway, "--port", "8081")
+	c.a.does("service", "add", "WEB6", "--address", labService6, "--ports", "80", "--protocol", "http", "--check", "none")
+	c.a.does("server", "add", "WEB6", "S1", "--address", labGateway, "--port", "8081")
 	c.a.does("apply")
 	code, key, said := c.a.lb(labPassword+"\n", "pair", "add", labB, "--password-stdin")
 	key = strings.TrimSpace(key)

@@ -3,6 +3,7 @@ package story
 import (
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,12 +15,16 @@ type attempt struct {
 	at   time.Time
 	good bool
 	took time.Duration
+
+	refused bool // by a reset: somebody answered, and did not serve
 }
 
 // probing asks a web service a thousand times a second, each time by a connection of its own, so that what one client lives through can be told to the millisecond.
 type probing struct {
 	stop chan struct{}
 	done chan []attempt
+
+	served chan struct{} // closed at the first answer
 }
 
 // patience is how long an attempt may take: a lost SYN is sent again after a second, and that is not what is measured.
@@ -28,13 +33,17 @@ const patience = 150 * time.Millisecond
 // probe begins to ask, from the client's namespace.
 func (f *field) probe(to string) *probing {
 	f.t.Helper()
-	p := &probing{stop: make(chan struct{}), done: make(chan []attempt, 1)}
-	ready := make(chan struct{})
-	go within(f.t, f.client, func() {
-		close(ready)
-		p.done <- ask(netip.MustParseAddrPort(to), p.stop)
-	})
-	<-ready
+	p := &probing{stop: make(chan struct{}), done: make(chan []attempt, 1), served: make(chan struct{})}
+	ready := make(chan error, 1)
+	go func() {
+		ready <- inside(f.client, func() {
+			ready <- nil
+			p.done <- ask(netip.MustParseAddrPort(to), p.stop, sync.OnceFunc(func() { close(p.served) }))
+		})
+	}()
+	if err := <-ready; err != nil {
+		f.t.Fatal(err)
+	}
 	return p
 }
 
@@ -49,10 +58,12 @@ type inquiry struct {
 	fd   int
 	at   time.Time
 	sent bool
+
+	refused bool
 }
 
 // ask runs on a thread in the client's namespace.
-func ask(to netip.AddrPort, stop <-chan struct{}) (out []attempt) {
+func ask(to netip.AddrPort, stop <-chan struct{}, served func()) (out []attempt) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil
@@ -60,7 +71,10 @@ func ask(to netip.AddrPort, stop <-chan struct{}) (out []attempt) {
 	defer unix.Close(poll)
 	open := map[int32]*inquiry{}
 	finish := func(q *inquiry, good bool) {
-		out = append(out, attempt{q.at, good, time.Since(q.at)})
+		if good {
+			served()
+		}
+		out = append(out, attempt{q.at, good, time.Since(q.at), q.refused})
 		_ = unix.SetsockoptLinger(q.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // no TIME_WAIT: there are not so many ports
 		unix.Close(q.fd)
 		delete(open, int32(q.fd))
@@ -98,11 +112,15 @@ func ask(to netip.AddrPort, stop <-chan struct{}) (out []attempt) {
 
 // begin opens a connection.
 func begin(poll int, to netip.AddrPort, open map[int32]*inquiry, now time.Time) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	family, at := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
+	if to.Addr().Is4() {
+		family, at = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
-	_ = unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
+	_ = unix.Connect(fd, at)
 	_ = unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLET, Fd: int32(fd)})
 	open[int32(fd)] = &inquiry{fd: fd, at: now}
 }
@@ -118,6 +136,7 @@ func await(poll int, open map[int32]*inquiry, finish func(*inquiry, bool)) {
 		}
 		if !q.sent && e.Events&unix.EPOLLOUT != 0 {
 			if failed, _ := unix.GetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_ERROR); failed != 0 {
+				q.refused = unix.Errno(failed) == unix.ECONNREFUSED || unix.Errno(failed) == unix.ECONNRESET
 				finish(q, false)
 				continue
 			}
@@ -126,7 +145,8 @@ func await(poll int, open map[int32]*inquiry, finish func(*inquiry, bool)) {
 		}
 		if e.Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			var b [16]byte
-			n, _ := unix.Read(q.fd, b[:])
+			n, err := unix.Read(q.fd, b[:])
+			q.refused = err == unix.ECONNRESET || err == unix.ECONNREFUSED
 			if n > 0 || e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 				finish(q, n >= 12 && string(b[:12]) == "HTTP/1.1 200")
 			}

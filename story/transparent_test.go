@@ -62,6 +62,13 @@ func line(t *testing.T) (client, lb, server string) {
 // within runs f on a thread in a network namespace; sockets that it makes stay there.
 func within(t *testing.T, name string, f func()) {
 	t.Helper()
+	if err := inside(name, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inside is within for goroutines that are not the test's.
+func inside(name string, f func()) error {
 	failed := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
@@ -75,9 +82,7 @@ func within(t *testing.T, name string, f func()) {
 		}
 		failed <- err
 	}()
-	if err := <-failed; err != nil {
-		t.Fatal(err)
-	}
+	return <-failed
 }
 
 // witness is the server: it remembers who came.

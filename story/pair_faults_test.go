@@ -1,0 +1,122 @@
+package story
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// faults are the rows of the table, each with what must hold. Those that make a pair more patient for a while, because its heartbeats had gaps, come last.
+func faults() []fault {
+	return slices.Concat(deaths(), cuts(), freezes(), losses())
+}
+
+// deaths are faults of a node.
+func deaths() []fault {
+	kill := fault{
+		name: "kill -9", moves: moves, full: 200, short: 2,
+		inject: func(r *round) { r.owner.cmd.kill() }, heal: func(r *round) { r.owner.begin() },
+	}
+	kill6 := kill
+	kill6.name, kill6.probes, kill6.full, kill6.short = "kill -9, IPv6", labService6, 50, 1
+	return []fault{
+		kill, kill6,
+		{
+			name: "the passive node dies", moves: stays, full: 20, short: 1, lasts: 500 * time.Millisecond,
+			inject: func(r *round) { r.other.cmd.kill() }, heal: func(r *round) { r.other.begin() },
+		},
+		{
+			name: "planned switch", moves: moves, full: 100, short: 2, inject: makePeerActive, check: planned,
+		},
+		{
+			name: "planned switch, IPv6", moves: moves, full: 20, short: 1, inject: makePeerActive, check: planned, probes: labService6,
+		},
+		{
+			name: "SIGTERM", moves: moves, full: 20, short: 1, check: planned,
+			inject: func(r *round) { r.owner.cmd.stop(r.t) }, heal: func(r *round) { r.owner.begin() },
+		},
+	}
+}
+
+func freezes() []fault {
+	return []fault{
+		frozen(2*time.Second, moves, 200, 1), frozen(20*time.Second, moves, 20, 0),
+		frozen(50*time.Millisecond, stays, 200, 1), frozen(200*time.Millisecond, either, 200, 1),
+	}
+}
+
+// frozen is a node that is stopped for a while.
+func frozen(d time.Duration, o outcome, full, short int) fault {
+	return fault{
+		name: "frozen for " + d.String(), moves: o, full: full, short: short, lasts: d + 100*time.Millisecond, freezes: true,
+		inject: func(r *round) { freeze(r.owner, d) },
+	}
+}
+
+func makePeerActive(r *round) {
+	if code, body := r.owner.api(http.MethodPost, "pair/active", `{"node":"peer"}`); code != http.StatusOK {
+		r.t.Errorf("make active: %d %s", code, body)
+	}
+}
+
+// planned says what must hold of a switch that an operator wants.
+func planned(_ *round, t tally) (bad []string) {
+	if t.refused > 0 {
+		bad = append(bad, fmt.Sprintf("%d of the new connections were refused", t.refused))
+	}
+	return bad
+}
+
+// cuts are faults of the wires.
+func cuts() []fault {
+	healed := func(r *round) { r.couple.heal() }
+	return []fault{
+		{
+			name: "link down", moves: moves, full: 200, short: 1,
+			inject: func(r *round) { r.port("v-"+r.owner.letter, false) }, heal: func(r *round) { r.port("v-"+r.owner.letter, true) },
+		},
+		{
+			name: "isolation", moves: moves, full: 200, short: 2, lasts: time.Second,
+			inject: func(r *round) {
+				r.spoil(fmt.Sprintf(`iifname { "v-%[1]s", "h-%[1]s" } drop; oifname { "v-%[1]s", "h-%[1]s" } drop;`, r.owner.letter))
+			}, heal: healed,
+		},
+		{
+			name: "heartbeat's own wire cut", moves: stays, full: 20, short: 1, lasts: 600 * time.Millisecond,
+			inject: func(r *round) { r.port("h-"+r.owner.letter, false) }, heal: func(r *round) { r.port("h-"+r.owner.letter, true) },
+		},
+		{
+			name: "heartbeats cut on every path", moves: stays, full: 20, short: 1, lasts: 1500 * time.Millisecond,
+			inject: func(r *round) { r.spoil("udp dport 6694 drop;") }, heal: healed,
+		},
+		{
+			name: "owner is not heard", moves: moves, full: 20, short: 1, lasts: time.Second,
+			inject: func(r *round) { r.spoil(fmt.Sprintf(`iifname { "v-%[1]s", "h-%[1]s" } drop;`, r.owner.letter)) }, heal: healed,
+		},
+		{
+			name: "owner hears nothing", moves: moves, full: 20, short: 1, lasts: time.Second,
+			inject: func(r *round) { r.spoil(fmt.Sprintf(`oifname { "v-%[1]s", "h-%[1]s" } drop;`, r.owner.letter)) }, heal: healed,
+		},
+		{
+			name: "owner's heartbeats lost, one way", moves: either, full: 20, short: 1, lasts: 1500 * time.Millisecond,
+			inject: func(r *round) {
+				r.spoil(fmt.Sprintf(`iifname { "v-%[1]s", "h-%[1]s" } udp dport 6694 drop;`, r.owner.letter))
+			}, heal: healed,
+		},
+	}
+}
+
+// losses are wires that lose a part of everything.
+func losses() (out []fault) {
+	for _, c := range []struct {
+		percent int
+		o       outcome
+	}{{10, stays}, {30, stays}, {50, chaos}} {
+		out = append(out, fault{
+			name: fmt.Sprintf("%d %% loss everywhere", c.percent), moves: c.o, full: 20, short: 1, lasts: 10 * time.Second,
+			inject: func(r *round) { r.spoil(fmt.Sprintf("numgen random mod 100 < %d drop;", c.percent)) }, heal: func(r *round) { r.couple.heal() },
+		})
+	}
+	return out
+}
