@@ -297,19 +297,29 @@ func (a *instance) run(ctx context.Context, ready ...func(context.Context) error
 		a.restoreNames()
 	}
 	whole, ctx := errgroup.WithContext(ctx)
-	whole.Go(func() error { return a.engine.Run(ctx) })
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // a node of a pair serves until its addresses are the peer's
+	defer stop()
+	whole.Go(func() error { return a.engine.Run(serving) })
 	if err := a.start(ctx, ready); err != nil {
+		stop()
 		return errors.Join(err, a.abandon(whole))
 	}
-	whole.Go(func() error { return a.runParts(ctx) })
+	left := make(chan struct{})
+	whole.Go(func() error { return a.runParts(ctx, left) })
+	whole.Go(func() error {
+		<-ctx.Done()
+		<-left
+		stop()
+		return nil
+	})
 	if err := whole.Wait(); !errors.Is(err, errReplaced) {
 		return err
 	}
 	return nil
 }
 
-// runParts runs everything beside the traffic. When another process has replaced this one, it waits for the open connections.
-func (a *instance) runParts(whole context.Context) error {
+// runParts runs everything beside the traffic, and closes left when the pair is done. When another process has replaced this one, it waits for the open connections.
+func (a *instance) runParts(whole context.Context, left chan<- struct{}) error {
 	a.tellSystem("READY=1")
 	group, ctx := errgroup.WithContext(whole)
 	a.aside(ctx, group, "fallback page", a.page.Run)
@@ -322,8 +332,13 @@ func (a *instance) runParts(whole context.Context) error {
 	a.aside(ctx, group, "control socket", func(ctx context.Context) error {
 		return api.Socket(ctx, a.options.dir, a.api.ConsoleHandler(), a.options.log)
 	})
-	if a.pair != nil {
-		a.aside(ctx, group, "pair", a.pair.run)
+	if a.pair == nil {
+		close(left)
+	} else {
+		a.aside(ctx, group, "pair", func(ctx context.Context) error {
+			defer close(left)
+			return a.pair.run(ctx)
+		})
 	}
 	group.Go(func() error { return a.saveTables(ctx) })
 	group.Go(func() error { return a.reapplyOnHangup(ctx) })
