@@ -41,9 +41,9 @@ func (m *machine) elect() {
 	}
 	if !m.s.Claiming {
 		m.s.Claiming, m.s.Since, m.s.Began = true, m.now, m.now
-		m.raise()
 		m.act(Action{Do: Send})
 	}
+	m.raise()
 	if m.s.Addresses == On && m.s.Echoed > m.s.Since && !m.s.Peer.Says.Any(Owns|Claims|Takes) {
 		code := Elected
 		if m.said(Gives) {
@@ -145,21 +145,20 @@ func (m *machine) take() {
 	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
 		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, probeWary))
 	}
-	if m.s.Told&toldOwner == 0 { // else somebody will probably answer again, and they would go up and down for as long as that lasts
-		m.raise()
-	}
 	m.act(Action{Do: Send})
 }
 
 // probe asks for the addresses until nobody has answered often enough.
 func (m *machine) probe() {
+	if m.s.Told&toldOwner == 0 { // else somebody will probably answer again, and they would go up and down for as long as that lasts
+		m.raise()
+	}
 	if m.s.Probed != 0 && m.now-m.s.Probed < probeEvery {
 		return
 	}
 	if m.s.Told&toldOwner != 0 && m.s.Rounds >= probeRounds { // whoever answered is gone: say so first
 		m.s.Told &^= toldOwner
 		m.s.Rounds, m.s.Need = 0, probeWary
-		m.raise()
 	}
 	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() {
 		m.become(m.now+solo, Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})
