@@ -3,9 +3,9 @@ package story
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -76,24 +76,14 @@ func (f *field) browser(from string, sessions tls.ClientSessionCache) *http.Clie
 	}}
 }
 
-// rest is the REST interface of a node, spoken from the client's host.
-func (n *node) rest(token string) *client {
-	return &client{base: "https://" + n.address + ":9443/lbadmin/api/v1/", token: token, http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 4,
-		DialContext: func(_ context.Context, _, to string) (net.Conn, error) { return n.f.dialIn(n.f.client, "", to) },
+// rest is the REST interface of a node, as its console speaks it, whatever becomes of the network.
+func (n *node) rest() *client {
+	socket := filepath.Join(n.dir, "control.sock")
+	return &client{base: "http://console/lbadmin/api/v1/", http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
 	}}}
-}
-
-// token makes a token for scripts.
-func (n *node) token() string {
-	n.f.t.Helper()
-	var made struct {
-		Secret string `json:"token"`
-	}
-	if err := json.Unmarshal([]byte(n.does("tokens", "add", "story", "--role", "administrator", "--json")), &made); err != nil || made.Secret == "" {
-		n.f.t.Fatalf("%v %+v", err, made)
-	}
-	return made.Secret
 }
 
 // moreClients gives the client's host addresses of its own, in the services' network.
