@@ -9,7 +9,7 @@ import (
 
 // faults are the rows of the table, each with what must hold. Those that make a pair more patient for a while, because its heartbeats had gaps, come last.
 func faults() []fault {
-	return slices.Concat(deaths(), cuts(), freezes(), losses())
+	return slices.Concat(deaths(), cuts(), meetings(), attacks(), freezes(), losses(), needs())
 }
 
 // deaths are faults of a node.
@@ -41,7 +41,7 @@ func deaths() []fault {
 
 func freezes() []fault {
 	return []fault{
-		frozen(2*time.Second, moves, 200, 1), frozen(20*time.Second, moves, 20, 0),
+		frozen(2*time.Second, moves, 200, 1), quiet(), frozen(20*time.Second, moves, 20, 0),
 		frozen(50*time.Millisecond, stays, 200, 1), frozen(200*time.Millisecond, either, 200, 1),
 	}
 }

@@ -34,6 +34,7 @@ func (f *field) evenkeel(letter string) *node {
 	if letter == "b" {
 		n.address = labB
 	}
+	n.disk()
 	if code, _, said := run(f.t, labPassword+"\n", "setup", "--data", n.dir, "--password-stdin"); code != 0 {
 		f.t.Fatal(said)
 	}
@@ -41,14 +42,23 @@ func (f *field) evenkeel(letter string) *node {
 	return n
 }
 
-// begin starts the program on the node's folder.
+// begin starts the program on the node's folder, and waits until it serves.
 func (n *node) begin() {
 	n.f.t.Helper()
-	socket := filepath.Join(n.dir, "control.sock")
-	_ = os.Remove(socket)
+	n.launch()
+	n.serves()
+}
+
+func (n *node) launch() {
+	n.f.t.Helper()
+	_ = os.Remove(filepath.Join(n.dir, "control.sock"))
 	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), binary, "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
+}
+
+func (n *node) serves() {
+	n.f.t.Helper()
 	eventually(n.f.t, 30*time.Second, n.letter+" serves", func() bool {
-		_, err := os.Stat(socket)
+		_, err := os.Stat(filepath.Join(n.dir, "control.sock"))
 		return err == nil
 	})
 }
@@ -124,6 +134,9 @@ func (f *field) pairUp() *couple {
 	c := &couple{field: f, a: f.evenkeel("a"), b: f.evenkeel("b")}
 	c.a.does("service", "add", "WEB", "--address", labService, "--ports", "80", "--protocol", "http", "--check", "none")
 	c.a.does("server", "add", "WEB", "S1", "--address", labGateway, "--port", "8081")
+	f.slowServer()
+	c.a.does("service", "add", "SLOW", "--address", labService, "--ports", "81", "--protocol", "http", "--check", "none")
+	c.a.does("server", "add", "SLOW", "S2", "--address", labGateway, "--port", "8082")
 	c.a.does("service", "add", "WEB6", "--address", labService6, "--ports", "80", "--protocol", "http", "--check", "none")
 	c.a.does("server", "add", "WEB6", "S1", "--address", labGateway, "--port", "8081")
 	c.a.does("apply")
