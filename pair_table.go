@@ -124,7 +124,10 @@ func (p *pair) while(ctx context.Context, cancel func(), so func() bool) {
 	cancel()
 }
 
-// takeTables is the passive node's side. One connection at a time: the newest, because an older one is what a peer left that has gone.
+// mostStrangers is how many connections may be about to prove whose they are.
+const mostStrangers = 4
+
+// takeTables is the passive node's side. One connection at a time: the newest that has proven to be the peer's, because an older one is what a peer left that has gone.
 func (p *pair) takeTables(ctx context.Context, m appliance.Membership, node *ha.Node, secrecy *tls.Config) error {
 	at := netip.AddrPortFrom(m.Self.Address, appliance.PortPersistence).String()
 	l, err := listenWhenFree(ctx, at)
@@ -134,12 +137,17 @@ func (p *pair) takeTables(ctx context.Context, m appliance.Membership, node *ha.
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer l.Close()
-	end := func() {}
-	defer func() { end() }()
+	proven := make(chan *tls.Conn)
+	var group errgroup.Group
+	group.SetLimit(mostStrangers + 1)
+	group.Go(func() error { return p.takeNewest(ctx, node, proven) })
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
-			return nil
+			if err == nil {
+				_ = conn.Close()
+			}
+			return group.Wait()
 		}
 		if err != nil {
 			select {
@@ -148,29 +156,51 @@ func (p *pair) takeTables(ctx context.Context, m appliance.Membership, node *ha.
 			}
 			continue
 		}
-		if remote := addrPort(conn.RemoteAddr()); remote.Addr() != m.Peer.Address || node.Activity() == appliance.Active {
+		welcome := func() error { return prove(ctx, tls.Server(conn, secrecy), proven) }
+		if addrPort(conn.RemoteAddr()).Addr() != m.Peer.Address || node.Activity() == appliance.Active || !group.TryGo(welcome) {
 			_ = conn.Close()
-			continue
 		}
-		end()
-		var own context.Context
-		own, cancel := context.WithCancel(ctx)
-		done := make(chan struct{})
-		end = func() { cancel(); <-done }
-		go func() {
-			defer close(done)
-			p.takeOnce(own, cancel, node, tls.Server(conn, secrecy))
-		}()
+	}
+}
+
+// prove hands a connection on when it has shown the key of the peer.
+func prove(ctx context.Context, conn *tls.Conn, proven chan<- *tls.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil || conn.HandshakeContext(ctx) != nil {
+		_ = conn.Close()
+		return nil
+	}
+	select {
+	case proven <- conn:
+	case <-ctx.Done():
+		_ = conn.Close()
+	}
+	return nil
+}
+
+// takeNewest takes the tables of one connection, until the next.
+func (p *pair) takeNewest(ctx context.Context, node *ha.Node, proven <-chan *tls.Conn) error {
+	end := func() {}
+	defer func() { end() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case conn := <-proven:
+			end()
+			own, cancel := context.WithCancel(ctx)
+			done := make(chan struct{})
+			end = func() { cancel(); <-done }
+			go func() {
+				defer close(done)
+				p.takeOnce(own, cancel, node, conn)
+			}()
+		}
 	}
 }
 
 func (p *pair) takeOnce(ctx context.Context, cancel func(), node *ha.Node, conn *tls.Conn) {
 	defer cancel()
 	defer p.table.forget()
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil || conn.HandshakeContext(ctx) != nil {
-		_ = conn.Close()
-		return
-	}
 	go p.while(ctx, cancel, func() bool { return node.Activity() != appliance.Active })
 	if err := mirror.Receive(ctx, conn, p.mirrorOptions()); err != nil && ctx.Err() == nil {
 		p.a.options.log.Warn("copy of the persistence table ended", "component", "main", "error", err)
