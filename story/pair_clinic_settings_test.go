@@ -101,4 +101,12 @@ func TestPairSettingsAreWholeThroughCuts(t *testing.T) {
 		return b.kept(t) == want && s.Settings.InSync && o.Settings.InSync && s.Self.Hash == o.Self.Hash && s.Self.Revision == o.Self.Revision
 	})
 	t.Logf("%d edits; the passive node was seen at %d of them; equal %v behind the last, when the network was back", edits, len(seen), time.Since(begin))
+	var longest time.Duration
+	for i := range 10 {
+		randomEdit(t, a, r, edits+i)
+		begin, want := time.Now(), a.kept(t)
+		eventually(t, 30*time.Second, "an edit is there", func() bool { return b.kept(t) == want })
+		longest = max(longest, time.Since(begin))
+	}
+	t.Logf("10 more, without cuts: saved and running on the passive node at most %v behind the answer to the edit", longest)
 }
