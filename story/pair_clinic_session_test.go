@@ -44,15 +44,15 @@ func (v *visitor) visit(t *testing.T, page string) (server string, resumed bool)
 // planned switch.
 func TestPairClientsKeepTheirSessions(t *testing.T) {
 	c := lay(t).pairUp()
-	c.samples("http", "8082", "8083")
+	c.samples("http", "8085", "8086")
 	c.a.does("certificates", "self-signed", "pacs.test")
-	servers := []string{"--server", "R1=" + labGateway + ":8082", "--server", "R2=" + labGateway + ":8083"}
+	servers := []string{"--server", "R1=" + labGateway + ":8085", "--server", "R2=" + labGateway + ":8086"}
 	c.a.does(append([]string{
 		"service", "add", "SECURE", "--address", labService, "--ports", "443", "--protocol", "http", "--check", "none", "--scheduler", "round_robin",
 		"--persistence", "http_cookie", "--tls-certificates", "pacs.test",
 	}, servers...)...)
 	c.a.does(append([]string{
-		"service", "add", "TABLE", "--address", labService, "--ports", "81", "--protocol", "http", "--check", "none", "--scheduler", "round_robin",
+		"service", "add", "TABLE", "--address", labService, "--ports", "85", "--protocol", "http", "--check", "none", "--scheduler", "round_robin",
 		"--persistence", "source_ip",
 	}, servers...)...)
 	c.a.does("apply")
@@ -73,7 +73,7 @@ func TestPairClientsKeepTheirSessions(t *testing.T) {
 		owners[v.server]++
 	}
 	for _, v := range known {
-		v.server, _ = v.visit(t, "http://"+labService+":81/")
+		v.server, _ = v.visit(t, "http://"+labService+":85/")
 		owners[v.server]++
 	}
 	if len(owners) != 2 {
@@ -93,7 +93,7 @@ func TestPairClientsKeepTheirSessions(t *testing.T) {
 			}
 		}
 		for i, v := range known {
-			if server, _ := v.visit(t, "http://"+labService+":81/"); server != v.server {
+			if server, _ := v.visit(t, "http://"+labService+":85/"); server != v.server {
 				t.Errorf("%s: client %d of %s is with %s", change.what, i, v.server, server)
 			}
 		}

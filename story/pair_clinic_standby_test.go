@@ -71,7 +71,7 @@ func (f *field) get(page string) (status int, body, serial string) {
 // refuses changes but for its own part, and what is changed on it when it is active comes back to the first.
 func TestPairStandbyHasEverything(t *testing.T) {
 	c := lay(t).pairUp()
-	c.samples("http", "8082", "8083")
+	c.samples("http", "8085", "8086")
 	authority, folder := newSigner(t), temporary(t)
 	certificate, key := authority.issue(t, "pacs.test")
 	for name, text := range map[string]string{"pacs.pem": certificate, "pacs.key": key} {
@@ -81,8 +81,8 @@ func TestPairStandbyHasEverything(t *testing.T) {
 	}
 	c.a.does("certificates", "add", filepath.Join(folder, "pacs.pem"), filepath.Join(folder, "pacs.key"), "--label", "pacs")
 	c.a.does("service", "add", "SECURE", "--address", labService, "--ports", "443", "--protocol", "http", "--check", "none", "--tls-certificates", "pacs",
-		"--server", "R1="+labGateway+":8081", "--server", "R2="+labGateway+":8082", "--server", "R3="+labGateway+":8083")
-	c.a.does("service", "add", "EMPTY", "--address", labService, "--ports", "82", "--protocol", "http", "--check", "none", "--server", "R1="+labGateway+":8081")
+		"--server", "R1="+labGateway+":8081", "--server", "R2="+labGateway+":8085", "--server", "R3="+labGateway+":8086")
+	c.a.does("service", "add", "EMPTY", "--address", labService, "--ports", "86", "--protocol", "http", "--check", "none", "--server", "R1="+labGateway+":8081")
 	c.a.rest().must(t, 200, "PUT", "settings", written(t, appliance.Settings{FallbackPage: "<h1>The archive is resting.</h1>"}), "If-Match", "*")
 	c.a.does("apply")
 	c.a.does("server", "drain", "SECURE", "R1")
@@ -92,6 +92,9 @@ func TestPairStandbyHasEverything(t *testing.T) {
 	if code, _, said := c.a.lb(password+"\n", "users", "add", "radiology", "--role", "operator", "--password-stdin"); code != 0 {
 		t.Fatal(said)
 	}
+	eventually(t, 10*time.Second, "b knows radiology", func() bool {
+		return strings.Contains(string(c.b.rest().must(t, 200, "GET", "users", "").body), "radiology")
+	})
 	c.settle("a")
 	_, _, serial := c.get("https://" + labService + "/")
 
@@ -119,7 +122,7 @@ func TestPairStandbyHasEverything(t *testing.T) {
 	if status, _, now := c.get("https://" + labService + "/"); status != http.StatusOK || now != serial || serial == "" {
 		t.Errorf("%d with the certificate %s, want %s", status, now, serial)
 	}
-	if _, body, _ := c.get("http://" + labService + ":82/"); !strings.Contains(body, "The archive is resting.") {
+	if _, body, _ := c.get("http://" + labService + ":86/"); !strings.Contains(body, "The archive is resting.") {
 		t.Errorf("the fallback page is %.200q", body)
 	}
 	if !c.b.signsIn("radiology", password) || c.b.signsIn("radiology", password+"!") {
