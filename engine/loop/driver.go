@@ -63,7 +63,7 @@ func whyNoRing(errno syscall.Errno) string {
 func (l *Loop) closeRing() {
 	u := l.uring
 	for until := time.Now().Add(time.Second); u.leaving > 0 && time.Now().Before(until); l.complete() {
-		u.wait(10*time.Millisecond, false)
+		u.wait(10 * time.Millisecond)
 	}
 	u.close()
 	l.uring = nil

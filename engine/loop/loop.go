@@ -43,7 +43,6 @@ type Loop struct {
 	stopping  bool
 	wheel     wheel
 	mail      mailbox
-	brisk     bool    // see awake
 	current   *Conn   // whose core is being told something
 	ready     []*Conn // has work that needs no event
 	spare     []*Conn // the other half of ready
@@ -165,17 +164,6 @@ func count(p *uint64) { atomic.StoreUint64(p, *p+1) }
 
 func (l *Loop) clock() { l.now = wire.Time(time.Since(l.epoch)) }
 
-// brisk is how short a turn is, with its sleep, behind which the loop is expected to be woken soon again.
-const brisk = time.Millisecond
-
-// awake ends what a turn did before its events. Who is woken all the time keeps its place among the goroutines while it sleeps: to give it away and to get it back costs
-// more than the sleep, and the runtime's monitor, which takes it away, wakes every 20 µs for that. When nothing comes the monitor interrupts such a sleep, within 20 ms.
-func (l *Loop) awake() {
-	before := l.now
-	l.clock()
-	l.brisk = l.now.Sub(before) < brisk
-}
-
 // turn does everything that is due, then looks for events and handles them.
 func (l *Loop) turn() {
 	if l.uring != nil { // what a core that panicked left
@@ -192,7 +180,7 @@ func (l *Loop) turn() {
 		return
 	}
 	n := l.wait()
-	l.awake()
+	l.clock()
 	for i := range n {
 		l.dispatch(&l.events[i])
 	}
@@ -222,7 +210,7 @@ func (l *Loop) wait() int {
 		return 0
 	}
 	count(&l.stats.Waits)
-	n, errno = waitBlocking(l.epoll, l.events[:], l.patience(), l.brisk)
+	n, errno = waitBlocking(l.epoll, l.events[:], l.patience())
 	if errno != 0 { // EINTR: an idle tick
 		return 0
 	}

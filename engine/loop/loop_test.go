@@ -251,19 +251,6 @@ func TestAnIdleLoopSleeps(t *testing.T) {
 	}
 }
 
-// TestABriskLoopComesToRest: who is woken all the time does not let go of the processor in its sleep, but does so when nothing more comes, and is not interrupted then.
-func TestABriskLoopComesToRest(t *testing.T) {
-	l := start(t)
-	woken := make(chan uint64, 1)
-	_, mine := meet(t, l, &plain{woken: func(wire.Conn) { woken <- l.stats.Turns }})
-	var before uint64
-	until(t, "two turns within a millisecond", func() (yes bool) { on(t, l, func() { yes = l.brisk }); return yes })
-	on(t, l, func() { before = l.stats.Turns; mine.WakeAt(l.Now().Add(500 * time.Millisecond)) })
-	if turns := <-woken - before; turns > 15 {
-		t.Errorf("%d turns while nothing came for half a second", turns)
-	}
-}
-
 func TestClosedLoopTakesNoMail(t *testing.T) {
 	l, err := Open(Options{Driver: driver})
 	if err != nil {

@@ -197,20 +197,15 @@ func (r *ring) look() {
 	}
 }
 
-// wait submits and waits for a completion, at most that long (negative: for ever), and lets other goroutines have the processor meanwhile, unless
-// it is brisk.
-func (r *ring) wait(most time.Duration, brisk bool) {
+// wait submits and waits for a completion, at most that long (negative: for ever), and lets other goroutines have the processor meanwhile.
+func (r *ring) wait(most time.Duration) {
 	atomic.StoreUint32(r.sqTail, r.tail)
 	r.waiting = waitArg{maskSize: 8}
 	if most >= 0 {
 		r.patience = unix.NsecToTimespec(int64(most))
 		r.waiting.patience = uint64(uintptr(unsafe.Pointer(&r.patience)))
 	}
-	enter := syscall.Syscall6
-	if brisk {
-		enter = syscall.RawSyscall6
-	}
-	_, _, _ = enter(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unseen()), 1, enterGetEvents|enterExtArg,
+	_, _, _ = syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unseen()), 1, enterGetEvents|enterExtArg,
 		uintptr(unsafe.Pointer(&r.waiting)), unsafe.Sizeof(r.waiting)) // EINTR is an idle tick, ETIME the end of the patience
 }
 

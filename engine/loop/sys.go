@@ -138,12 +138,8 @@ func poll(ep int32, events []unix.EpollEvent) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// waitBlocking waits for events and lets other goroutines have the processor meanwhile, unless it is brisk.
-func waitBlocking(ep int32, events []unix.EpollEvent, milliseconds int, brisk bool) (int, syscall.Errno) {
-	wait := syscall.Syscall6
-	if brisk {
-		wait = syscall.RawSyscall6
-	}
-	n, _, e := wait(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(milliseconds), 0, 0)
+// waitBlocking waits for events and lets other goroutines have the processor meanwhile.
+func waitBlocking(ep int32, events []unix.EpollEvent, milliseconds int) (int, syscall.Errno) {
+	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(milliseconds), 0, 0)
 	return int(n), e
 }

@@ -97,7 +97,7 @@ func (c *Conn) watch() {
 // turnRing is the second half of a turn: it looks for what the ring and epoll have, and handles it.
 func (l *Loop) turnRing() {
 	l.waitRing()
-	l.awake()
+	l.clock()
 	l.complete()
 	if !l.uring.ready {
 		return
@@ -138,7 +138,7 @@ func (l *Loop) waitRing() {
 	if ms := l.patience(); ms >= 0 {
 		patience = time.Duration(ms) * time.Millisecond
 	}
-	u.wait(patience, l.brisk)
+	u.wait(patience)
 	u.takeOff()
 }
 
