@@ -189,6 +189,17 @@ func (p *pair) Activate(ctx context.Context, o appliance.Origin, peer bool) erro
 	return p.recorded(ctx, o, "pair_make_active", who, err)
 }
 
+// ActivateAlone lets this node own the floating addresses without its witness: the peer is off, as the operator has made sure.
+func (p *pair) ActivateAlone(ctx context.Context, o appliance.Origin) error {
+	node, err := p.running("make active")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, switchTime)
+	defer cancel()
+	return p.recorded(ctx, o, "pair_make_active", "this node, the other one being off", node.MakeActive(ctx, true))
+}
+
 // RestartHeartbeat opens the paths of the heartbeat anew, on both nodes.
 func (p *pair) RestartHeartbeat(ctx context.Context, o appliance.Origin) error {
 	node, err := p.running("restart the heartbeat")

@@ -47,6 +47,8 @@ type PairMaker interface {
 type PairSwitch interface {
 	// Activate lets this node, or the peer, own the floating addresses: a planned switch.
 	Activate(ctx context.Context, o appliance.Origin, peer bool) error
+	// ActivateAlone lets this node own them without its witness: the peer is off, as the operator has made sure.
+	ActivateAlone(ctx context.Context, o appliance.Origin) error
 	// RestartHeartbeat restarts it on both nodes.
 	RestartHeartbeat(ctx context.Context, o appliance.Origin) error
 	// RotateKey begins a change of the heartbeat's key.

@@ -319,3 +319,15 @@ func TestNodesOfTheSameNameAreToldApart(t *testing.T) {
 	_, _, body = r.get(r.client, pairPath+"/active?node=peer")
 	r.has(body, "Make 192.168.0.12 Active?", "lb1 is Passive then")
 }
+
+func TestPairMakesANodeActiveWhoseOtherIsOff(t *testing.T) {
+	r, f := beside(t, cutStatus())
+	_, _, body := r.get(r.client, pairPath)
+	r.has(body, `href="/lbadmin/pair/active?off=true"`)
+	_, _, body = r.get(r.client, pairPath+"/active?off=true")
+	r.has(body, "Is lb2 off?", "pull its plug", "lb2 is off: make lb1 Active")
+	r.post(r.client, pairPath+"/active", "off", "true")
+	if got := f.was(); len(got) == 0 || !strings.Contains(got[len(got)-1], "activate alone") {
+		t.Errorf("asked %v", got)
+	}
+}

@@ -89,6 +89,10 @@ func (f *pairOf) Activate(_ context.Context, o appliance.Origin, peer bool) erro
 	return f.ask(o, map[bool]string{true: "activate peer", false: "activate self"}[peer])
 }
 
+func (f *pairOf) ActivateAlone(_ context.Context, o appliance.Origin) error {
+	return f.ask(o, "activate alone")
+}
+
 func (f *pairOf) RestartHeartbeat(_ context.Context, o appliance.Origin) error {
 	return f.ask(o, "restart")
 }

@@ -200,6 +200,9 @@ func askActive(p *page) error {
 	if err != nil {
 		return err
 	}
+	if p.QueryParam("off") != "" {
+		return p.askAlone(s)
+	}
 	peer := p.QueryParam("node") == "peer"
 	to, from := s.Self, s.Peer
 	if peer {
@@ -208,6 +211,19 @@ func askActive(p *page) error {
 	v := view.Confirm{
 		Text: "Make " + to.Name + " Active?", Path: pairPath + "/active", Button: "Make " + to.Name + " Active", Back: pairPath, Hidden: []view.Hidden{{Name: "node", Value: nodeWord(peer)}},
 		Facts: append(p.switchFacts(s, peer), to.Name+" takes the floating addresses at once; new connections are not refused.", from.Name+" is Passive then. Nothing switches back by itself unless automatic failback is on."), Warning: switchWarning(s, peer),
+	}
+	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Make Active", pairPath), v))
+}
+
+// askAlone says what must be made sure of before this node takes the addresses without its witness.
+func (p *page) askAlone(s appliance.PairStatus) error {
+	v := view.Confirm{
+		Text: "Is " + s.Peer.Name + " off?", Path: pairPath + "/active", Button: s.Peer.Name + " is off: make " + s.Self.Name + " Active", Back: pairPath, Hidden: []view.Hidden{{Name: "off", Value: "true"}},
+		Facts: []string{
+			s.Self.Name + " takes the floating addresses without an answer of its witness, and serves.",
+			"When " + s.Peer.Name + " comes back it hears that the addresses have an owner, and stays Passive.",
+		},
+		Warning: "Look at " + s.Peer.Name + " first, and pull its plug. If it is only cut off and serves somewhere, both nodes own the addresses until they hear each other.",
 	}
 	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Make Active", pairPath), v))
 }
@@ -279,6 +295,9 @@ func makeActive(p *page) error {
 	}
 	ctx, cancel := p.lasting()
 	defer cancel()
+	if p.FormValue("off") == "true" {
+		return p.afterwards(pairPath, pair.ActivateAlone(ctx, p.origin), "%s is Active.", s.Self.Name)
+	}
 	peer, name := p.FormValue("node") == "peer", s.Self.Name
 	if peer {
 		name = s.Peer.Name

@@ -24,6 +24,7 @@ Parted.keeps: Name of the node that keeps the services and their addresses.
 Parted.untold: Why the other node does not know it yet; absent: it knows.
 Parted.sentence: All of it in one sentence.
 ActiveNode.node: self, the node that is asked, or peer, the other one.
+ActiveNode.peer_is_off: With self: the other node is off, as you have made sure; this one takes the addresses without asking its witness.
 PairWish.address: Address and port of the other appliance's SSH.
 PairWish.host_key: The fingerprint of its SSH host key as it was confirmed; without it nothing is sent there, and the answer tells it.
 PairWish.password: The password of the user loadbalancer there; it serves once and is not kept.

@@ -32,7 +32,8 @@ type Parted struct {
 
 // ActiveNode says which of the two nodes shall own the floating addresses.
 type ActiveNode struct {
-	Node string `json:"node"`
+	Node      string `json:"node"`
+	PeerIsOff bool   `json:"peer_is_off,omitempty"`
 }
 
 func (a *API) pairRoutes() []route {
@@ -169,7 +170,15 @@ func makeActive(c *call) error {
 	}
 	ctx, cancel := c.lasting()
 	defer cancel()
-	if err := pair.Activate(ctx, c.origin, want.Node == "peer"); err != nil {
+	switch {
+	case want.PeerIsOff && want.Node == "peer":
+		return appliance.Refuse("peer_is_off", "A node that is off cannot be the Active one.")
+	case want.PeerIsOff:
+		err = pair.ActivateAlone(ctx, c.origin)
+	default:
+		err = pair.Activate(ctx, c.origin, want.Node == "peer")
+	}
+	if err != nil {
 		return err
 	}
 	return showPair(c)

@@ -23,7 +23,7 @@ func pairCommands() []command {
 			why[0],
 		}, Example: []string{"pair add 192.168.0.12", "pair add 192.168.0.12 --host-key SHA256:kGRs… --password-stdin"}, do: addPair},
 		{Name: "pair break", Summary: "end the pair; the Active node keeps the services and their addresses", Flags: why, Example: []string{"pair break"}, do: breakPair},
-		{Name: "pair active", Args: []string{"NODE"}, Summary: "make a node the Active one: self or peer", Flags: why, Example: []string{"pair active peer --why 'patch day'"}, do: makeActive},
+		{Name: "pair active", Args: []string{"NODE"}, Summary: "make a node the Active one: self or peer", Flags: append([]option{{Name: "peer-is-off", Help: "with self: the other node is off, as you have made sure; this one takes the addresses without asking its witness"}}, why...), Example: []string{"pair active peer --why 'patch day'"}, do: makeActive},
 		{Name: "pair primary", Summary: "end the pair of a Secondary whose Primary is gone; it can be the Primary of the next one", Flags: why, Example: []string{"pair primary"}, do: pairAction("/pair/primary")},
 		{Name: "pair restart-heartbeat", Summary: "restart the heartbeat on both nodes", Flags: why, Example: []string{"pair restart-heartbeat"}, do: pairAction("/pair/restart-heartbeat")},
 		{Name: "pair rotate-key", Summary: "change the heartbeat's key", Flags: why, Example: []string{"pair rotate-key"}, do: pairAction("/pair/rotate-key")},

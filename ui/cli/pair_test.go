@@ -72,6 +72,11 @@ func (f *pairing) Activate(_ context.Context, _ appliance.Origin, peer bool) err
 	return nil
 }
 
+func (f *pairing) ActivateAlone(context.Context, appliance.Origin) error {
+	f.status.Sentence = "lb1 is Active, alone."
+	return nil
+}
+
 // RestartHeartbeat leaves the peer silent.
 func (f *pairing) RestartHeartbeat(context.Context, appliance.Origin) error {
 	f.status.Paths = []appliance.PathStatus{f.status.Paths[0]}

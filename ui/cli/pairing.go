@@ -130,7 +130,11 @@ func makeActive(s *session) error {
 	if s.args[0] != "self" && s.args[0] != "peer" {
 		return s.misused("pair active takes self or peer, not %q", s.args[0])
 	}
-	return s.acted("/pair/active", map[string]any{"node": s.args[0]})
+	wish := map[string]any{"node": s.args[0]}
+	if s.flagged("peer-is-off") {
+		wish["peer_is_off"] = true
+	}
+	return s.acted("/pair/active", wish)
 }
 
 func drillPair(s *session) error {
