@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"evenkeel/appliance"
 )
@@ -20,6 +21,21 @@ const (
 	dialTime = 5 * time.Second
 	signTime = 30 * time.Second // for the whole sign-in: a password may have to wait for its turn
 )
+
+// unacknowledged is how long the other machine may leave bytes without a sign that they have come. Without a limit, what was under way when the network was cut would
+// be sent again at ever longer intervals, and arrive half a minute behind the network's return.
+const unacknowledged = 2 * time.Second
+
+// impatient ends connections to a machine that is not there any more.
+func impatient(_, _ string, c syscall.RawConn) error {
+	var err error
+	if failed := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged.Milliseconds()))
+	}); failed != nil {
+		return failed
+	}
+	return err
+}
 
 // Dial opens a TCP connection; tests give others than the network's.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)

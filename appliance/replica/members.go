@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Members, error) {
 		m.o.Now = time.Now
 	}
 	if m.o.Dial == nil {
-		m.o.Dial = new(net.Dialer).DialContext
+		m.o.Dial = (&net.Dialer{Control: impatient}).DialContext
 	}
 	if m.o.Own == nil {
 		m.o.Own = func() []netip.Addr { return nil }

@@ -24,7 +24,7 @@ const (
 	lookEvery  = 5 * time.Second // without a change: the other node is asked whether it still has the same
 	againAfter = 10 * time.Second
 	firstPause = 100 * time.Millisecond // before a lost connection is made anew; it doubles
-	mostPause  = 5 * time.Second
+	mostPause  = time.Second
 	sendTime   = 3 * time.Minute // for one bundle, with its apply on the other node
 	askTime    = 20 * time.Second
 	mostAnswer = 1 << 20
