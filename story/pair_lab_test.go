@@ -39,23 +39,38 @@ func (f fault) shortened() fault {
 
 // TestPairLivesThroughFaults tries every fault on one pair, over and over: what holds at any time is asserted, and what takes time is a figure of the report.
 func TestPairLivesThroughFaults(t *testing.T) {
-	c := lay(t).pairUp()
 	var rows []faultRow
+	t.Run("ours", func(t *testing.T) { rows = lay(t).pairUp().all() })
+	t.Run("many addresses", func(t *testing.T) { rows = append(rows, lay(t).pairUp().crowded()) })
+	if !wholeLaboratory() {
+		return
+	}
+	runs := laboratory(fault{full: 20})
+	for _, advert := range []string{"1", "0.1"} {
+		t.Run("keepalived "+advert, func(t *testing.T) { rows = append(rows, lay(t).rivals(advert, runs)...) })
+	}
+	if os.Getenv("EVENKEEL_FAULT") == "" {
+		report(t, rows)
+	}
+}
+
+// all tries everything.
+func (c *couple) all() (rows []faultRow) {
+	c.t.Helper()
+	chosen := regexp.MustCompile(os.Getenv("EVENKEEL_FAULT"))
 	for _, f := range faults() {
 		runs := laboratory(f)
-		if runs == 0 || !regexp.MustCompile(os.Getenv("EVENKEEL_FAULT")).MatchString(f.name) {
+		if runs == 0 || !chosen.MatchString(f.name) {
 			continue
 		}
 		if wholeLaboratory() {
-			pause(t, rest)
+			pause(c.t, rest)
 		}
 		one := c.trials(f.shortened(), runs)
-		t.Log(one)
+		c.t.Log(one)
 		rows = append(rows, one)
 	}
-	if wholeLaboratory() && os.Getenv("EVENKEEL_FAULT") == "" {
-		report(t, rows)
-	}
+	return rows
 }
 
 // rest is how long a pair needs to forget that its heartbeats had gaps, which make it more patient.

@@ -20,6 +20,7 @@ Written by `+"`task test:ha`"+` on %s: kernel %s, %d processors, keepalived %s.
 Client, switch, gateway and both nodes are network namespaces of one machine. The client makes a connection of its own, and a request, a thousand times a second; the outage is the
 longest time between two that were answered. "Changes" and "two owners" are read from the frames that left the nodes; "neighbours" is for how long after a change frames of the client still
 went to the former owner. Each figure is the worst of all trials but p50 and p99.
+For keepalived a defect is that both nodes had the address on their interface before the fault was healed; its web server is a program of its own, which goes on when keepalived dies.
 A trial during which the machine itself stood still for more than %v, as seen by a thread of higher priority than the nodes' heartbeats, is not counted (but looked at for two owners).
 
 | fault | trials | p50 ms | p99 ms | worst ms | changes | two owners ms | neighbours ms | refused | trials with a defect | trials not counted |
