@@ -59,7 +59,11 @@ func randomEdit(t *testing.T, c *client, r *rand.Rand, i int) {
 // TestPairSettingsAreWholeThroughCuts edits at speed while the network between the nodes is cut now and then, and while the passive node dies now and then: whenever it
 // is asked it has a revision that was made, and behind the last it runs the same.
 func TestPairSettingsAreWholeThroughCuts(t *testing.T) {
-	const edits, seed = 100, 20261121
+	const seed = 20261121
+	edits := 100
+	if wholeLaboratory() {
+		edits = 1000
+	}
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 4))
 	c := lay(t).pairUp()
