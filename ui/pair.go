@@ -2,7 +2,6 @@ package ui
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"evenkeel/appliance"
+	"evenkeel/ui/api"
 	"evenkeel/ui/form"
 	"evenkeel/ui/view"
 )
@@ -20,49 +20,8 @@ const (
 	timelinePath = pairPath + "/timeline"
 )
 
-// PairView is what the pages ask of the pair.
-type PairView interface {
-	// Status is what is observed now; Paired is false for an appliance that is alone.
-	Status() appliance.PairStatus
-	// Timeline lists what both nodes decided, the newest first.
-	Timeline() []appliance.PairEvent
-	// OwnKey is the fingerprint of this node's SSH host key, which the other node's operator compares; empty: it has none yet.
-	OwnKey() string
-	// PeerKey asks another appliance for the fingerprint of its SSH host key. Nothing secret is sent. Errors: unavailable.
-	PeerKey(ctx context.Context, at netip.AddrPort) (string, error)
-	// Differences is what would change here if this node ran what the peer runs. Errors: not_found without a pair, unavailable when the peer does not answer.
-	Differences(ctx context.Context) (appliance.Plan, error)
-}
-
-// PairMaker makes and breaks the pair, and records in the audit what it did and what it refused. Fields of a refusal are those of PairWish. Each step is
-// reported when it begins and again, with the same code, when it is done.
-type PairMaker interface {
-	Pair(ctx context.Context, o appliance.Origin, w appliance.PairWish, report func(appliance.PairStep)) error
-	Break(ctx context.Context, o appliance.Origin, report func(appliance.PairStep)) (appliance.PairBroken, error)
-	// MakePrimary ends the pair of a Secondary whose Primary is gone, so that it is alone, with the services, and can be the Primary of the next pair.
-	MakePrimary(ctx context.Context, o appliance.Origin) error
-}
-
-// PairSwitch moves what a pair has, records that in the audit, and returns when it is done.
-type PairSwitch interface {
-	// Activate lets this node, or the peer, own the floating addresses: a planned switch.
-	Activate(ctx context.Context, o appliance.Origin, peer bool) error
-	// ActivateAlone lets this node own them without its witness: the peer is off, as the operator has made sure.
-	ActivateAlone(ctx context.Context, o appliance.Origin) error
-	// RestartHeartbeat restarts it on both nodes.
-	RestartHeartbeat(ctx context.Context, o appliance.Origin) error
-	// RotateKey begins a change of the heartbeat's key.
-	RotateKey(ctx context.Context, o appliance.Origin) error
-	// Drill switches to the peer and back, and measures both.
-	Drill(ctx context.Context, o appliance.Origin) (appliance.PairDrill, error)
-}
-
-// Pair is the pair that this node can be in. Its observations are read every second by each open page: they must not wait.
-type Pair interface {
-	PairView
-	PairMaker
-	PairSwitch
-}
+// Pair is the pair that this node can be in: pages and API ask the same of it. Its observations are read every second by each open page: they must not wait.
+type Pair = api.Pair
 
 // pairStatus is what is observed; without a pair that could be made, why.
 func (u *UI) pairStatus() appliance.PairStatus {
