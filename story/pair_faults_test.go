@@ -83,6 +83,12 @@ func cuts() []fault {
 			}, heal: healed,
 		},
 		{
+			name: "service network cut, carrier stays", moves: moves, full: 20, short: 1, lasts: time.Second,
+			inject: func(r *round) {
+				r.spoil(fmt.Sprintf(`iifname "v-%[1]s" drop; oifname "v-%[1]s" drop;`, r.owner.letter))
+			}, heal: healed,
+		},
+		{
 			name: "heartbeat's own wire cut", moves: stays, full: 20, short: 1, lasts: 600 * time.Millisecond,
 			inject: func(r *round) { r.port("h-"+r.owner.letter, false) }, heal: func(r *round) { r.port("h-"+r.owner.letter, true) },
 		},

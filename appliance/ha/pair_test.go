@@ -42,7 +42,8 @@ type street struct {
 	leases   map[string]time.Duration
 	changes  []string // of the owner
 	overlaps []string
-	gateway  bool // it answers
+	gateway  bool   // it answers
+	severed  string // but not this node
 }
 
 // kernel is the machine of one node on the street.
@@ -112,7 +113,7 @@ func (k *kernel) AskWitness(a netip.Addr) {
 	}
 	k.street.mu.Lock()
 	defer k.street.mu.Unlock()
-	if k.street.gateway {
+	if k.street.gateway && k.street.severed != k.name {
 		select {
 		case k.events <- appliance.KernelEvent{Kind: appliance.WitnessAnswered, At: bootTime(), Address: a}:
 		default:

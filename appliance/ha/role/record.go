@@ -92,7 +92,7 @@ var catalogue = map[Code]string{
 	RenewGaveUp:      "The kernel refused to renew the lease again (is the right CAP_NET_ADMIN missing?): this node gives the floating addresses up.",
 	DropRefused:      "The kernel refused to end the lease; it ends by itself in {lasted}.",
 	AddressesRefused: "The floating addresses could not be put on their interfaces, so this node does not take them.",
-	HealthGone:       "This node is not healthy: an interface of a service has no link, or the engine does not serve.",
+	HealthGone:       "This node is not healthy: an interface of a service has no link, the network behind it does not answer, or the engine does not serve.",
 	HealthBack:       "This node is healthy again.",
 	StaysUnhealthy:   "The peer is silent, but this node is not healthy itself, so it stays passive.",
 	GaveUnhealthy:    "This node is not healthy and its peer is: the floating addresses go to the peer.",
