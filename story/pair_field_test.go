@@ -30,6 +30,7 @@ type field struct {
 	t                      *testing.T
 	sw, client, a, b, gate string // namespaces
 	rules                  int
+	diskless               bool // nodes have no file systems of their own
 }
 
 // lay makes a laboratory, which goes with the test.

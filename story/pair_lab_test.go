@@ -60,7 +60,7 @@ func (c *couple) all() (rows []faultRow) {
 	chosen := regexp.MustCompile(os.Getenv("EVENKEEL_FAULT"))
 	for _, f := range faults() {
 		runs := laboratory(f)
-		if runs == 0 || !chosen.MatchString(f.name) {
+		if runs == 0 || f.disks && c.diskless || !chosen.MatchString(f.name) {
 			continue
 		}
 		if wholeLaboratory() {

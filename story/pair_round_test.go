@@ -22,6 +22,7 @@ type fault struct {
 	check  func(*round, tally) []string // what else must hold; nil: nothing
 	probes string                       // who is asked; empty: the web service
 
+	disks   bool // it needs file systems of the nodes' own
 	freezes bool // it stops a node, which says so in its timeline
 
 	full, short int // how often it is tried, in the whole laboratory and among the other tests
