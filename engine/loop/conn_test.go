@@ -426,7 +426,7 @@ func TestAFullAcceptorPausesItsListenerUntilResumed(t *testing.T) {
 	addr, n := listen(t, l, d)
 	a := dial(t, addr)
 	dial(t, addr)
-	until(t, "the first accepted", func() bool { return l.Stats().Accepted == 1 })
+	until(t, "the second refused", func() bool { full := false; on(t, l, func() { full = n.full }); return full })
 	a.Close()
 	until(t, "the first gone", func() bool { open := 1; on(t, l, func() { open = d.open }); return open == 0 })
 	before := l.Stats()
