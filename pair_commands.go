@@ -23,7 +23,7 @@ func (p *pair) Status() appliance.PairStatus {
 	s := h.node.Status()
 	s.Self.Name = p.a.hostname()
 	s.Settings = p.settingsStatus(s.Self.State)
-	s.Table = p.table.status()
+	s.Table = p.tableStatus(h.node)
 	s.Floating = p.floating(s.Self.State == appliance.Active || s.Self.State == appliance.HandingOn)
 	return s
 }

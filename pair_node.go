@@ -191,7 +191,7 @@ func (p *pair) heartbeat() appliance.Heartbeat {
 // facts are what heartbeats carry of this node.
 func (p *pair) facts() ha.Facts {
 	running := p.a.control.Running()
-	f := ha.Facts{Revision: running.Revision.Number, Hash: running.Revision.Hash, Healthy: p.a.engine.Driver() != "", Version: Version}
+	f := ha.Facts{Revision: running.Revision.Number, Hash: running.Revision.Hash, Digest: p.digest(), Healthy: p.a.engine.Driver() != "", Version: Version}
 	if m, paired := p.members.Current(); paired && m.Self.Role == appliance.Primary {
 		f.Priority = 1
 	}
