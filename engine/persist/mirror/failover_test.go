@@ -60,12 +60,12 @@ func wire(t *testing.T, from, to *node) (cutOff func()) {
 }
 
 // TestTwentyFailoversKeepTheClients lets 20,000 new clients a second come through twenty changes of the owner, dead nodes and planned switches in turn. A dead node comes
-// back with nothing.
+// back with nothing. What the peer has acknowledged is there afterwards, however busy the machine; how much of the rest is a figure.
 func TestTwentyFailoversKeepTheClients(t *testing.T) {
 	const failovers, old = 20, 100 * time.Millisecond
 	a, b := newNode(time.Hour, 1<<20, "WEB"), newNode(time.Second, 1<<20, "WEB")
 	var c clients
-	var due, lost, young, youngLost int
+	var due, lost, acknowledged, young, youngLost int
 	var longest time.Duration
 	gone := map[int]bool{} // went with an earlier owner: the client is new when it comes again
 	for i := range failovers {
@@ -85,6 +85,7 @@ func TestTwentyFailoversKeepTheClients(t *testing.T) {
 			cutOff()
 			c.rest()
 		}
+		proven := time.Unix(0, a.proven.Load())
 		for k, at := range c.made {
 			if gone[k] {
 				continue
@@ -94,6 +95,7 @@ func TestTwentyFailoversKeepTheClients(t *testing.T) {
 			if !ok {
 				gone[k] = true
 			}
+			acknowledged += count(!ok && at.Before(proven))
 			switch {
 			case at.After(fault):
 			case kill && fault.Sub(at) <= old:
@@ -114,8 +116,8 @@ func TestTwentyFailoversKeepTheClients(t *testing.T) {
 	cutOff()
 	same(t, a, b)
 	t.Logf("%d clients, %d failovers: %d of %d entries older than %v lost, %d of %d younger ones; equal at most %v behind the last client", len(c.made), failovers, lost, due, old, youngLost, young, longest)
-	if lost*10_000 > due {
-		t.Errorf("%d of %d entries older than %v are lost", lost, due, old)
+	if acknowledged > 0 {
+		t.Errorf("%d entries are lost that the peer had acknowledged", acknowledged)
 	}
 }
 

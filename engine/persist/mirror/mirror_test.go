@@ -28,6 +28,7 @@ type node struct {
 	began  time.Time
 	last   atomic.Pointer[Round]
 	rounds atomic.Int64
+	proven atomic.Int64 // when the last round began that found the tables equal, in nanoseconds; of a sender
 }
 
 func newNode(began time.Duration, size int, services ...string) *node {
@@ -43,6 +44,9 @@ func (n *node) now() int64 { return int64(time.Since(n.began)) }
 func (n *node) options() Options {
 	return Options{Tables: func() []Table { return n.tables }, Now: n.now, Interval: time.Millisecond, Told: func(r Round) {
 		n.last.Store(&r)
+		if r.Equal {
+			n.proven.Store(time.Now().Add(-r.Took).UnixNano())
+		}
 		n.rounds.Add(1)
 	}}
 }
