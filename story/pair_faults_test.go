@@ -55,8 +55,16 @@ func frozen(d time.Duration, o outcome, full, short int) fault {
 }
 
 func makePeerActive(r *round) {
-	if code, body := r.owner.api(http.MethodPost, "pair/active", `{"node":"peer"}`); code != http.StatusOK {
-		r.t.Errorf("make active: %d %s", code, body)
+	for tries := 5; ; tries-- { // a machine that stood still calls a switch off, and says so
+		code, body := r.owner.api(http.MethodPost, "pair/active", `{"node":"peer"}`)
+		if code == http.StatusOK {
+			return
+		}
+		if code != http.StatusConflict || tries == 0 {
+			r.t.Errorf("make active: %d %s", code, body)
+			return
+		}
+		pause(r.t, 500*time.Millisecond)
 	}
 }
 

@@ -164,8 +164,9 @@ func (s *Server) session(ctx context.Context, c *conn, d *Door, key string, chan
 				s.refuseRequest(ctx, c, d, r)
 			}
 		}()
-		s.work(ctx, c, d, key, channel)
-		_ = channel.CloseWrite()
+		line := &stream{Channel: channel}
+		s.work(ctx, c, d, key, line)
+		line.end()
 		_, _ = channel.SendRequest("exit-status", false, []byte{0, 0, 0, 0})
 		_ = channel.Close()
 		select {
@@ -179,13 +180,13 @@ func (s *Server) session(ctx context.Context, c *conn, d *Door, key string, chan
 }
 
 // work runs the subsystem; a defect in it ends this connection and nothing else.
-func (s *Server) work(ctx context.Context, c *conn, d *Door, key string, channel ssh.Channel) {
+func (s *Server) work(ctx context.Context, c *conn, d *Door, key string, line *stream) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.Error("a subsystem broke", "subsystem", d.Subsystem, "from", c.from, "panic", p)
 		}
 	}()
-	err := d.Serve(ctx, Session{ReadWriteCloser: channel, From: c.from, User: d.User, Key: key})
+	err := d.Serve(ctx, Session{ReadWriteCloser: line, From: c.from, User: d.User, Key: key})
 	var network net.Error
 	if err != nil && ctx.Err() == nil && !errors.As(err, &network) {
 		s.log.Warn("subsystem ended", "subsystem", d.Subsystem, "from", c.from, "error", err)
