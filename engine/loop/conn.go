@@ -149,6 +149,9 @@ func (c *Conn) Quiet() bool {
 		return false
 	case c.flags&isArmed != 0:
 		return c.flags&isSlow == 0 && !c.loop.uring.has(c.token(ofReceive))
+	case c.flags&isSlow != 0: // it was spliced or moved bulk: epoll may not have told yet what came behind that
+		n, err := unix.IoctlGetInt(int(c.fd), unix.TIOCINQ)
+		return err == nil && n == 0
 	}
 	return true
 }
