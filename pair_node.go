@@ -12,6 +12,7 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/appliance/ha"
+	"evenkeel/appliance/ha/role"
 	"evenkeel/appliance/host"
 )
 
@@ -21,7 +22,7 @@ func (p *pair) together(ctx context.Context, m appliance.Membership) error {
 	defer cancel()
 	founder, g := p.founding.Swap(false), p.early
 	if p.early = nil; g == nil {
-		g = p.guard(ctx, host.PairOptions{Floating: p.ground.addresses(), Owned: firstLease(founder)})
+		g = p.guard(ctx, host.PairOptions{Floating: p.ground.addresses(), Owned: p.firstLease(founder)})
 	}
 	floating := g.floating
 	node, err := p.newNode(m, founder, g)
@@ -99,12 +100,12 @@ func (p *pair) guard(ctx context.Context, o host.PairOptions) *guarded {
 	return &guarded{floating: floating}
 }
 
-// firstLease is how long the addresses of a node that was alone live without a renewal when the pair begins; zero for another.
-func firstLease(founder bool) time.Duration {
-	if founder {
-		return 2 * appliance.Lease
+// firstLease is how long the addresses of a node that was alone live without a renewal when the pair begins, as the role machine counts on; zero for another.
+func (p *pair) firstLease(founder bool) time.Duration {
+	if !founder {
+		return 0
 	}
-	return 0
+	return role.FirstLease(role.Config{Interval: p.heartbeat().OrDefault().Interval.D()})
 }
 
 // unguard gives the addresses back: to this machine if it is in no pair any more, to the process that takes over, and else to nobody.

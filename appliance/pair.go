@@ -18,14 +18,6 @@ const (
 // Valid tells whether r is one of the roles.
 func (r PairRole) Valid() bool { return r == Primary || r == Secondary }
 
-// Other returns the role of the peer.
-func (r PairRole) Other() PairRole {
-	if r == Primary {
-		return Secondary
-	}
-	return Primary
-}
-
 // Activity is what the pair finds by itself: who owns the floating addresses.
 type Activity string
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"evenkeel/appliance"
 )
@@ -58,7 +59,7 @@ func (a *API) pairRoutes() []route {
 
 func (a *API) clusteredPair() ClusteredPair {
 	if a.Pair == nil {
-		return ClusteredPair{PairStatus: wholeStatus(appliance.PairStatus{Self: appliance.NodeStatus{State: appliance.Alone}, Sentence: appliance.NoPairHere})}
+		return ClusteredPair{PairStatus: wholeStatus(appliance.PairStatus{At: time.Now(), Self: appliance.NodeStatus{State: appliance.Alone, Healthy: true, Version: a.Version}, Sentence: appliance.NoPairHere})}
 	}
 	return ClusteredPair{wholeStatus(a.Pair.Status()), a.Pair.OwnKey()}
 }
