@@ -102,7 +102,7 @@ func (m *Members) doneAt(ctx context.Context, peer appliance.Node, name string) 
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	f, err := sftp.NewClient(c)
+	f, err := begin(c, func() (*sftp.Client, error) { return sftp.NewClient(c) })
 	if err != nil {
 		return notTaken(peer, err)
 	}

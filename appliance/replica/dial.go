@@ -134,6 +134,38 @@ func connect(ctx context.Context, dial Dial, at netip.AddrPort, config *ssh.Clie
 	return ssh.NewClient(conn, channels, requests), nil
 }
 
+// lastWords is how long after the end of a connection an answer may still be on its way to who asked.
+const lastWords = time.Second
+
+// begin opens something on a connection and does not outlive it: the library waits without end for a channel that it asked for while the connection was ending.
+func begin[T any](c *ssh.Client, open func() (T, error)) (T, error) {
+	type opened struct {
+		what T
+		err  error
+	}
+	answer, over := make(chan opened, 1), make(chan struct{})
+	go func() {
+		what, err := open()
+		answer <- opened{what, err}
+	}()
+	go func() {
+		_ = c.Wait()
+		close(over)
+	}()
+	select {
+	case o := <-answer:
+		return o.what, o.err
+	case <-over:
+	}
+	select {
+	case o := <-answer:
+		return o.what, o.err
+	case <-time.After(lastWords):
+		var nothing T
+		return nothing, net.ErrClosed
+	}
+}
+
 func unreachable(at netip.AddrPort, err error) error {
 	e := &appliance.Error{
 		Kind: appliance.Unavailable, Op: "connect to the other node", Err: err, Message: fmt.Sprintf("%s does not answer as an appliance does.", at),

@@ -220,7 +220,7 @@ func (s *Sender) dial(ctx context.Context, m appliance.Membership) (*line, error
 	}
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	f, err := sftp.NewClient(c)
+	f, err := begin(c, func() (*sftp.Client, error) { return sftp.NewClient(c) })
 	if err != nil {
 		c.Close()
 		return nil, lost(m.Peer, err)

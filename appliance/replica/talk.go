@@ -14,7 +14,7 @@ type talk struct {
 }
 
 func openTalk(c *ssh.Client) (*talk, error) {
-	s, err := c.NewSession()
+	s, err := begin(c, c.NewSession)
 	if err != nil {
 		return nil, err
 	}

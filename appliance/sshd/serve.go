@@ -113,6 +113,9 @@ func (s *Server) channels(ctx context.Context, c *conn, d *Door, key string, cha
 		if had {
 			<-done
 		}
+		for asked := range channels { // whoever asks until the connection is gone must not hold up its end
+			_ = asked.Reject(ssh.ResourceShortage, "")
+		}
 	}
 	defer finished()
 	defer c.Close() // first, so that the session's reads end

@@ -261,7 +261,7 @@ func TestSessionServesAfterRefusals(t *testing.T) {
 func TestAskingWithoutEndIsEnded(t *testing.T) {
 	e := open(t)
 	c := e.inside("door", ssh.Password("right"))
-	for range mostRefusals + 1 {
+	for range mostRefusals { // the last one is still answered; the client's library may wait without end for a channel that it asks for while the connection ends
 		if _, _, err := c.OpenChannel("direct-tcpip", nil); err == nil {
 			t.Fatal("given")
 		}
