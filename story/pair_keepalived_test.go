@@ -85,20 +85,26 @@ func rivalFaults() []rivalFault {
 	}
 }
 
+// row is the name of its line in the report.
+func (r rivalFault) row(advert string) string {
+	return fmt.Sprintf("keepalived, advert %s s: %s", advert, r.name)
+}
+
 // rivals measures keepalived with that time between its adverts.
-func (f *field) rivals(advert string, runs int) (rows []faultRow) {
+func (f *field) rivals(advert string, list []rivalFault) {
 	f.t.Helper()
 	pair := map[string]*keepalived{"a": f.keepalived("a", advert, 150), "b": f.keepalived("b", advert, 100)}
-	for _, fault := range rivalFaults() {
-		row := faultRow{fault: fmt.Sprintf("keepalived, advert %s s: %s", advert, fault.name)}
-		for range runs {
+	for _, fault := range list {
+		row := newRow(fault.row(advert))
+		for range laboratory(rivalTrials) {
 			row.add(f.rival(pair, fault))
 		}
-		f.t.Log(row)
-		rows = append(rows, row)
+		record(f.t, row)
 	}
-	return rows
 }
+
+// rivalTrials is how often a fault of keepalived is tried.
+var rivalTrials = fault{full: 20}
 
 // rival lives through a fault of keepalived once.
 func (f *field) rival(pair map[string]*keepalived, fault rivalFault) (out tally) {

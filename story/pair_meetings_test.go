@@ -32,8 +32,7 @@ func meetings() []fault {
 			name: "killed in the middle of a takeover", moves: chaos, full: 50, short: 2,
 			inject: func(r *round) {
 				r.owner.cmd.kill()
-				seeded := rand.New(rand.NewPCG(1, uint64(r.number)))
-				pause(r.t, 140*time.Millisecond+time.Duration(seeded.IntN(120))*time.Millisecond)
+				pause(r.t, 140*time.Millisecond+time.Duration(r.draw.IntN(120))*time.Millisecond)
 				r.other.cmd.kill()
 				r.owner.launch()
 				r.other.launch()
@@ -85,7 +84,7 @@ func attacks() []fault {
 			r.keep["stop"], r.keep["sent"] = stop, sent
 			frame := r.eavesdrop()
 			go func() {
-				if err := inside(r.client, func() { sent <- flood(frame, stop) }); err != nil {
+				if err := inside(r.client, func() { sent <- flood(frame, stop, r.draw) }); err != nil {
 					sent <- 0
 				}
 			}()
@@ -138,7 +137,7 @@ func (r *round) eavesdrop() (frame []byte) {
 }
 
 // flood sends a heartbeat over and over, every second one with a bit that is another, and tells how many. It runs in the attacker's namespace.
-func flood(frame []byte, stop <-chan struct{}) (sent int) {
+func flood(frame []byte, stop <-chan struct{}, draw *rand.Rand) (sent int) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil || len(frame) < 60 {
 		return 0
@@ -160,7 +159,7 @@ func flood(frame []byte, stop <-chan struct{}) (sent int) {
 		for range every {
 			other := append([]byte(nil), frame...)
 			if sent%2 == 0 {
-				other[42+rand.IntN(len(other)-42)] ^= 1 << rand.IntN(8)
+				other[42+draw.IntN(len(other)-42)] ^= 1 << draw.IntN(8)
 			}
 			if unix.Sendto(fd, other, 0, to) == nil {
 				sent++

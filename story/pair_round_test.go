@@ -3,6 +3,7 @@ package story
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ type round struct {
 	*couple
 	owner, other *node
 	at           time.Time // of the fault
-	number       int       // of the trial
+	draw         *rand.Rand
 	keep         map[string]any
 }
 
@@ -88,7 +89,7 @@ func (c *couple) calm() (owner, other *node) {
 // try lives through a fault once.
 func (c *couple) try(f fault, number int) (out tally) {
 	c.t.Helper()
-	r := &round{couple: c, number: number, keep: map[string]any{}}
+	r := &round{couple: c, draw: rand.New(rand.NewPCG(seed(), uint64(number))), keep: map[string]any{}}
 	r.owner, r.other = c.calm()
 	target := f.probes
 	if target == "" {
@@ -100,7 +101,7 @@ func (c *couple) try(f fault, number int) (out tally) {
 	case <-time.After(30 * time.Second):
 		c.t.Fatalf("%s: no answer before the fault", f.name)
 	}
-	pause(c.t, 50*time.Millisecond)
+	pause(c.t, 50*time.Millisecond+time.Duration(r.draw.Int64N(int64(20*time.Millisecond)))) // at any moment between two heartbeats
 	r.at = time.Now()
 	f.inject(r)
 	c.until(f, r)

@@ -122,9 +122,9 @@ func (c *couple) spread(count int) (last string) {
 }
 
 // crowded tries the death of an owner of five hundred addresses more.
-func (c *couple) crowded() faultRow {
+func (c *couple) crowded() {
 	c.t.Helper()
-	f := deaths()[0]
-	f.name, f.probes, f.full, f.short = f.name+", 500 addresses", c.spread(500), 20, 1
-	return c.trials(f, laboratory(f))
+	f := manyAddresses()
+	f.probes = c.spread(500)
+	record(c.t, c.trials(f, laboratory(f)))
 }
