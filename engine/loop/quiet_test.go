@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"io"
 	"testing"
 
 	"evenkeel/engine/wire"
@@ -78,6 +79,34 @@ func TestWhatTheRingHasBroughtIsNotQuiet(t *testing.T) {
 	on(t, l, func() {
 		if others[0] || !others[1] {
 			t.Errorf("quiet: the second while the first is served %v, the first afterwards %v", others[0], others[1])
+		}
+	})
+}
+
+// TestWhatComesBehindASpliceIsNotQuiet: what has come since the loop last asked the kernel counts too on a connection that was spliced.
+func TestWhatComesBehindASpliceIsNotQuiet(t *testing.T) {
+	const moved = 100_000
+	l := start(t)
+	var to wire.Conn
+	done := make(chan bool, 1)
+	core := &plain{spliced: func(wire.Conn, int64, bool) { done <- true }}
+	client, server, from, other := pair(t, l, core)
+	on(t, l, func() {
+		to = other
+		from.SpliceTo(to, moved)
+	})
+	go func() { _, _ = client.Write(noise(moved)) }()
+	if _, err := io.ReadFull(server, make([]byte, moved)); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	until(t, "quiet behind the splice", func() (yes bool) { on(t, l, func() { yes = from.Quiet() }); return yes })
+	on(t, l, func() {
+		if _, err := client.Write([]byte("evil")); err != nil {
+			t.Error(err)
+		}
+		if from.Quiet() {
+			t.Error("quiet, with four bytes in the kernel")
 		}
 	})
 }

@@ -70,9 +70,9 @@ func (c *Conn) arm() {
 // demote moves c back to epoll, as soon as the ring has let go of it.
 func (c *Conn) demote() {
 	if c.flags&(isArmed|isSlow) == isArmed {
-		c.flags |= isSlow
 		c.cancel(ofReceive)
 	}
+	c.flags |= isSlow
 	if c.flags&isLate != 0 {
 		c.register()
 	}
