@@ -22,6 +22,8 @@ func exampleOf(r route) any {
 		return document{"label": "archive answers", "body": "#!/bin/sh\nexec /usr/bin/timeout 2 /bin/true\n"}
 	case reflect.TypeFor[appliance.Settings]():
 		return appliance.Settings{ApplyAtOnce: true}
+	case reflect.TypeFor[appliance.Local]():
+		return appliance.Local{Hostname: "lb1", TrafficLog: appliance.TrafficLog{Remote: "192.168.0.9:514", Transport: appliance.SyslogUDP}}
 	case reflect.TypeFor[appliance.CertificateUpload]():
 		return appliance.CertificateUpload{Label: "pacs", Certificate: "-----BEGIN CERTIFICATE-----\n…", Key: "-----BEGIN PRIVATE KEY-----\n…"}
 	case reflect.TypeFor[appliance.CertificateWish]():

@@ -25,6 +25,7 @@ func (a *API) logRoutes() []route {
 			{"service", "string", "Only the virtual service with this id."},
 			{"contains", "string", "Only lines with this text."},
 			{"limit", "integer", "At most so many, 1 to 10000; 100 when absent."},
+			{"newest", "boolean", "true: only the newest part of what is kept is looked at, which may be asked for every second."},
 		},
 		Gives: Lines{}, Status: 200, do: showLogs,
 	}}
@@ -32,6 +33,10 @@ func (a *API) logRoutes() []route {
 
 func showLogs(c *call) error {
 	limit, err := c.number("limit", 100, 1, 10_000)
+	if err != nil {
+		return err
+	}
+	newest, err := c.truth("newest")
 	if err != nil {
 		return err
 	}
@@ -46,7 +51,7 @@ func showLogs(c *call) error {
 	}
 	out := Lines{Lines: []string{}, Whole: true}
 	if c.api.Traffic != nil {
-		lines, whole, err := c.api.Traffic.Last(label, c.query.Get("contains"), int(limit), true)
+		lines, whole, err := c.api.Traffic.Last(label, c.query.Get("contains"), int(limit), !newest)
 		if err != nil {
 			return err
 		}

@@ -162,7 +162,7 @@ func (a *API) table() []route {
 		{"Virtual services", a.serviceRoutes()},
 		{"Real servers", a.serverRoutes()},
 		{"Certificates", slices.Concat(a.certificateRoutes(), a.signingRoutes(), a.authorityRoutes())},
-		{"Scripts and settings", a.scriptRoutes()},
+		{"Scripts and settings", slices.Concat(a.scriptRoutes(), a.localRoutes())},
 		{"Running", a.runningRoutes()},
 		{"Logs and statistics", slices.Concat(a.logRoutes(), a.statisticsRoutes(), a.healthRoutes())},
 		{"Clients", slices.Concat(a.rememberedRoutes(), a.explainRoutes())},

@@ -83,7 +83,8 @@ func (e *usageError) Error() string { return e.text }
 type session struct {
 	ctx     context.Context
 	stdin   io.Reader
-	out     bytes.Buffer // written at once when the command ends
+	out     bytes.Buffer // written at once when the command ends, or by flush
+	stdout  io.Writer
 	command *command
 	flags   map[string][]string
 	args    []string
@@ -91,7 +92,7 @@ type session struct {
 }
 
 func (s *session) run(ctx context.Context, o Options) error {
-	s.ctx, s.stdin = ctx, o.Stdin
+	s.ctx, s.stdin, s.stdout = ctx, o.Stdin, o.Stdout
 	args := behindCommand(o.Args)
 	words, wantsHelp := leading(args)
 	chosen, used := find(words)
@@ -116,6 +117,15 @@ func (s *session) run(ctx context.Context, o Options) error {
 	}
 	s.client = dial(filepath.Join(dir, SocketName))
 	return chosen.do(s)
+}
+
+// flush writes what a command that goes on has to say so far.
+func (s *session) flush() error {
+	_, err := s.out.WriteTo(s.stdout)
+	if err != nil {
+		return &appliance.Error{Kind: appliance.Unavailable, Message: fmt.Sprintf("The answer cannot be written: %v.", err)}
+	}
+	return nil
 }
 
 // behindCommand moves --json and --data, which may stand before the command, behind it.

@@ -106,6 +106,10 @@ func (e *engine) CloseConnection(_ context.Context, id string) error {
 
 // start runs an appliance on dir until the test ends.
 func start(ctx context.Context, dir string) (stop func() error, err error) {
+	return startWith(ctx, dir, &journal{})
+}
+
+func startWith(ctx context.Context, dir string, written *journal) (stop func() error, err error) {
 	db, err := store.Open(ctx, store.Options{Dir: dir})
 	if err != nil {
 		return nil, err
@@ -121,7 +125,7 @@ func start(ctx context.Context, dir string) (stop func() error, err error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	a := api.New(api.Options{Pair: &pairing{}, Statistics: memory{}, History: memory{}, Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
+	a := api.New(api.Options{Traffic: written, Pair: &pairing{}, Statistics: memory{}, History: memory{}, Certificates: vault, Control: c, Engine: moving, Store: db, Door: door, Version: "1.2.3"})
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- api.Socket(ctx, dir, a.ConsoleHandler(), nil) }()

@@ -39,7 +39,7 @@ func (c *command) takes() string {
 }
 
 func commands() []command {
-	return slices.Concat(lookingCommands(), serviceCommands(), serverCommands(), ruleCommands(), runningCommands(), logCommands(), rememberedCommands(), connectionCommands(), explainCommands(), healthCommands(), pairCommands(), historyCommands(), accountCommands(), certificateCommands(), fileCommands())
+	return slices.Concat(lookingCommands(), serviceCommands(), serverCommands(), ruleCommands(), runningCommands(), logCommands(), statisticsCommands(), rememberedCommands(), connectionCommands(), explainCommands(), healthCommands(), pairCommands(), historyCommands(), accountCommands(), certificateCommands(), fileCommands(), localCommands())
 }
 
 func lookingCommands() []command {

@@ -51,6 +51,8 @@ func typeOf(object string) reflect.Type {
 		return reflect.TypeFor[appliance.Settings]()
 	case "heartbeat":
 		return reflect.TypeFor[appliance.Heartbeat]()
+	case "local":
+		return reflect.TypeFor[appliance.Local]()
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (s *session) fieldsOf(c *command) (map[string]any, error) {
 }
 
 func TestFieldFlagsReachEveryFieldOfTheCatalogue(t *testing.T) {
-	for _, object := range []string{"virtual_service", "real_server", "settings", "heartbeat"} {
+	for _, object := range []string{"virtual_service", "real_server", "settings", "heartbeat", "local"} {
 		paths := strings.Join(settable(object), " ") + " "
 		for _, f := range appliance.Fields() {
 			if f.Object == object && f.Path != "real_servers" && f.Path != "rules" && !strings.Contains(paths, f.Path+" ") {
