@@ -92,7 +92,7 @@ func (t *Table) Take(rows []Row) {
 	}
 }
 
-// Replace makes rows that Whole gave on the other machine all that a shard holds. Rows of another shard are left out, and what the table has no room for.
+// Replace makes rows that Whole, or Changes from the beginning, gave on the other machine all that a shard holds. Rows of another shard are left out.
 func (t *Table) Replace(shard int, rows []Row) {
 	t.Trim(shard, noEntry)
 	s := t.settings.Load()

@@ -119,6 +119,38 @@ func TestCopyOfClientsAloneNeedsNoWholeShard(t *testing.T) {
 	}
 }
 
+// TestCopyLetsNothingGoThatIsToStay: what a full table has of an earlier life does not push out what it is told now, whichever of them is the older by the clock.
+func TestCopyLetsNothingGoThatIsToStay(t *testing.T) {
+	const size = 1000
+	p := newPair(Settings{Size: size, Timeout: time.Hour, MaskIPv4: 32, MaskIPv6: 128})
+	for n := range size {
+		p.own.Put(clientKey(p.own, n), "s", int64(n+1))
+		p.peer.Put(clientKey(p.peer, size+n), "s", int64(size+n+1))
+	}
+	var sums [Shards]Sum
+	for n := range Shards {
+		rows, _ := p.own.Whole(n)
+		p.peer.Replace(n, rows)
+		sums[n] = p.peer.Sum(n)
+	}
+	for n := range Shards {
+		if own := p.own.Sum(n); sums[n] != own || p.peer.Sum(n) != own {
+			t.Errorf("shard %d is %v here; there it was %v, and is %v behind the last one", n, own, sums[n], p.peer.Sum(n))
+		}
+	}
+	p.peer.Put(clientKey(p.peer, 9999), "s", int64(time.Minute))
+	if n := p.peer.Len(); n != size {
+		t.Errorf("%d entries", n)
+	}
+	var flood []Row
+	for n := range 10 * size {
+		flood = append(flood, Row{Key: clientKey(p.peer, n), Server: "s", Last: int64(time.Minute) + int64(n)})
+	}
+	if p.peer.Take(flood); p.peer.Len() != 2*size {
+		t.Errorf("%d entries behind more rows than any table of this size has", p.peer.Len())
+	}
+}
+
 func TestChangesAreBounded(t *testing.T) {
 	p := newPair(Settings{Size: 1 << 20, Timeout: time.Hour, MaskIPv4: 32, MaskIPv6: 128})
 	for n := range 40 * mostChanges {

@@ -18,7 +18,8 @@ type Settings struct {
 	MaskIPv6 int           // 1 to 128
 }
 
-// Table maps clients to servers for one service. It never holds more than Settings.Size entries: the one that was used longest ago goes first.
+// Table maps clients to servers for one service. It never holds more than Settings.Size entries: the one that was used longest ago goes first. One that is a copy of another
+// machine's table is told what goes (Trim, Replace), and holds at most twice as many until it was.
 // Times are nanoseconds of one monotonic clock, which may begin anywhere.
 type Table struct {
 	settings atomic.Pointer[Settings]
@@ -81,14 +82,19 @@ func (t *Table) Put(k Key, server string, now int64) {
 	t.put(row{k, t.servers.number(server), now, now}, t.settings.Load(), false)
 }
 
-// put makes or changes an entry; exact says that one which leads to this server already takes over since when.
+// put makes or changes an entry; exact says that it is a copy: one which leads to this server already takes over since when, and none goes for it while the table that it
+// is copied from is to say which do. Were the copy to choose, it might choose otherwise, behind a comparison that has found both equal.
 func (t *Table) put(r row, s *Settings, exact bool) {
 	sh := &t.shards[r.key.shard()]
 	if t.change(sh, r, exact) {
 		return
 	}
+	most := int64(s.Size)
+	if exact {
+		most *= 2
+	}
 	// A place is reserved before the entry is made, so that the bound holds at every moment.
-	for t.count.Add(1) > int64(s.Size) {
+	for t.count.Add(1) > most {
 		t.count.Add(-1)
 		if !t.evict() {
 			return // every place is reserved by somebody who is about to fill it

@@ -30,13 +30,26 @@ type sender struct {
 // progress is how far the copy of one table has come.
 type progress struct {
 	table  *persist.Table
-	shards [persist.Shards]struct {
-		after int64 // rows used until then went over
-		sum   persist.Sum
-		whole bool      // it is to be sent as a whole
-		again time.Time // not before
+	shards [persist.Shards]reach
+	scrub  int // the next shard whose content is counted again
+}
+
+// reach is how far the copy of one shard has come.
+type reach struct {
+	begun bool  // the other side has had it from this connection
+	after int64 // rows used until then went over
+	sum   persist.Sum
+	whole bool      // it is to be sent as a whole
+	again time.Time // not before
+}
+
+// kind is the frame for its changes. The first ones are all there is, and replace what the other side has: rows put behind entries of an earlier connection would be used later
+// than those, by whatever clock.
+func (r *reach) kind() byte {
+	if r.begun {
+		return frameRows
 	}
-	scrub int // the next shard whose content is counted again
+	return frameWhole
 }
 
 // Send copies the tables to the other side until the context ends (nil) or the connection fails. It closes conn.
@@ -191,10 +204,13 @@ func (s *sender) shard(number, n int, p *progress) error {
 	}
 	if len(rows) > 0 {
 		at.after = rows[len(rows)-1].Last
-		if err := s.send(frameRows, number, n, rows); err != nil {
+	}
+	if kind := at.kind(); kind == frameWhole || len(rows) > 0 {
+		if err := s.send(kind, number, n, rows); err != nil {
 			return err
 		}
 	}
+	at.begun = true
 	s.entries += max(sum.Entries, 0)
 	at.sum = sum
 	s.out.frame(frameSum)
@@ -210,7 +226,7 @@ func (s *sender) shard(number, n int, p *progress) error {
 func (s *sender) whole(number, n int, p *progress) error {
 	at := &p.shards[n]
 	rows, newest := p.table.Whole(n)
-	at.after, at.whole, at.again = newest, false, time.Now().Add(repairEvery)
+	at.begun, at.after, at.whole, at.again = true, newest, false, time.Now().Add(repairEvery)
 	return s.send(frameWhole, number, n, rows)
 }
 
