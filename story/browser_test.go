@@ -14,12 +14,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browser opens Chromium with an empty profile. Every step of a story must be done within the returned context's five minutes.
+// browser opens Chromium with an empty profile. Every step of a story must be done within the returned context's twenty minutes.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	need(t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath("chromium"), chromedp.WSURLReadTimeout(2*time.Minute), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("ignore-certificate-errors", true)) // the appliance's own certificate
@@ -30,7 +30,7 @@ func browser(t *testing.T) context.Context {
 	if err := chromedp.Do(tab, chromedp.EmulateViewport(1440, 900)); err != nil { // the browser lives as long as the context of its first call
 		t.Fatal(err)
 	}
-	within, done := context.WithTimeout(tab, 5*time.Minute)
+	within, done := context.WithTimeout(tab, 20*time.Minute)
 	t.Cleanup(done)
 	return within
 }
@@ -41,7 +41,7 @@ type act = chromedp.Action[chromedp.Void]
 // step does the actions; an error names the step and shows the page.
 func step(t *testing.T, b context.Context, what string, actions ...act) {
 	t.Helper()
-	limited, done := context.WithTimeout(b, 40*time.Second)
+	limited, done := context.WithTimeout(b, 3*time.Minute)
 	defer done()
 	if err := chromedp.Do(limited, actions...); err != nil {
 		file := filepath.Join(os.TempDir(), "evenkeel-story-failed.png")
@@ -69,10 +69,19 @@ func holds(expression string) act {
 	}
 }
 
+// opens clicks on what leads to another page, and waits until that one has come as a whole: what is looked for behind it is not found on the page before, and what is done
+// next does not meet a page that is still on its way.
+func opens(selector string) act {
+	return func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		return chromedp.Void{}, chromedp.Do(ctx, holds(`document.readyState === "complete" && (document.left = true)`), chromedp.Click(selector),
+			holds(`!document.left && document.readyState === "complete"`))
+	}
+}
+
 func signInAs(t *testing.T, b context.Context, d demoLine) {
 	t.Helper()
 	step(t, b, "sign in", chromedp.Navigate(d.WebUI), chromedp.SendKeys("#name", d.User), chromedp.SendKeys("#password", d.Password),
-		chromedp.Click("#sign-in"), chromedp.WaitVisible("#overview"))
+		opens("#sign-in"), chromedp.WaitVisible("#overview"))
 }
 
 // typed puts a value over what stands in a field.
@@ -90,17 +99,17 @@ func TestBrowserFromSetupCodeToTraffic(t *testing.T) {
 		t.Errorf("the file setup-code holds %q, %v; printed was %q", kept, err, code)
 	}
 	base := "https://" + web + "/lbadmin/"
-	step(t, b, "a wrong code is refused", chromedp.Navigate(base), chromedp.WaitVisible("#code"), chromedp.SendKeys("#code", "AAAA-AAAA-AAAA"), chromedp.Click("#setup-next"),
+	step(t, b, "a wrong code is refused", chromedp.Navigate(base), chromedp.WaitVisible("#code"), chromedp.SendKeys("#code", "AAAA-AAAA-AAAA"), opens("#setup-next"),
 		sees("#code-error", "not the setup code"))
-	step(t, b, "the code is accepted", typed("#code", code), chromedp.Click("#setup-next"), chromedp.WaitVisible("#new"))
-	step(t, b, "a common password is refused", chromedp.SendKeys("#new", "password1234"), chromedp.SendKeys("#again", "password1234"), chromedp.Click("#setup-done"),
+	step(t, b, "the code is accepted", typed("#code", code), opens("#setup-next"), chromedp.WaitVisible("#new"))
+	step(t, b, "a common password is refused", chromedp.SendKeys("#new", "password1234"), chromedp.SendKeys("#again", "password1234"), opens("#setup-done"),
 		chromedp.WaitVisible("#new-error"))
-	step(t, b, "the password is set", typed("#new", "four unrelated words here"), typed("#again", "four unrelated words here"), chromedp.Click("#setup-done"),
+	step(t, b, "the password is set", typed("#new", "four unrelated words here"), typed("#again", "four unrelated words here"), opens("#setup-done"),
 		sees("main", "Setup Wizard"))
 	if _, err := os.Stat(filepath.Join(dir, "setup-code")); !os.IsNotExist(err) {
 		t.Errorf("the setup code outlived its use: %v", err)
 	}
-	step(t, b, "loopback servers are allowed", chromedp.Navigate(base+"advanced"), chromedp.Click("#f-allow_loopback"), chromedp.Click("#save"), sees("main", "Apply"))
+	step(t, b, "loopback servers are allowed", chromedp.Navigate(base+"advanced"), chromedp.Click("#f-allow_loopback"), opens("#save"), sees("#commit", "Apply"))
 
 	servers := []string{freeAddress(t), freeAddress(t)}
 	for i, a := range servers {
@@ -109,16 +118,16 @@ func TestBrowserFromSetupCodeToTraffic(t *testing.T) {
 	address := freeAddress(t)
 	_, number, _ := net.SplitHostPort(address)
 	step(t, b, "a typo is told at its field and typing is kept", chromedp.Navigate(base+"layer7/new"), typed("#f-label", "WEB"), typed("#f-address", "127.0.0.1888"), typed("#f-ports", number),
-		chromedp.Click("#save"), sees(`[id="e-address"]`, "address"), holds(`document.querySelector("#f-label").value === "WEB"`))
+		opens("#save"), sees(`[id="e-address"]`, "address"), holds(`document.querySelector("#f-label").value === "WEB"`))
 	step(t, b, "the servers answer", typed("#f-address", "127.0.0.1"), chromedp.SetValue("#protocol", "http"),
 		row(0, "Web1", servers[0]), chromedp.Click("#add-row"), row(1, "Web2", servers[1]), chromedp.Click("#check-now"),
 		sees("#answer-0", "opened"), sees("#answer-1", "opened"))
-	step(t, b, "saved, and not yet running", chromedp.Click("#save"), sees("#commit", "WEB added"))
+	step(t, b, "saved, and not yet running", opens("#save"), sees("#commit", "WEB added"))
 	if c, err := net.Dial("tcp", address); err == nil {
 		c.Close()
 		t.Error("the service listens before it was applied")
 	}
-	step(t, b, "applied", chromedp.Click("#commit-apply"), chromedp.WaitNotPresent("#commit"), chromedp.Navigate(base), sees("#overview", "WEB"), sees("#overview .st", "Up"))
+	step(t, b, "applied", opens("#commit-apply"), chromedp.WaitNotPresent("#commit"), chromedp.Navigate(base), sees("#overview", "WEB"), sees("#overview .st", "Up"))
 	if got := whoAnswers(t, address, 10); got["Web1"] == 0 || got["Web2"] == 0 {
 		t.Errorf("ten clients were served by %v", got)
 	}

@@ -27,16 +27,16 @@ func needBrowser(t *testing.T) {
 // becomes waits until an expression is true in the page.
 func becomes(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	within, cancel := context.WithTimeout(ctx, 20*time.Second)
+	within, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if _, err := chromedp.Run(within, chromedp.Poll[bool](expression)); err != nil {
+	if _, err := chromedp.Run(within, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(0))); err != nil {
 		t.Fatalf("%s: %v", expression, err)
 	}
 }
 
 func steps(t *testing.T, ctx context.Context, list ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	within, cancel := context.WithTimeout(ctx, 20*time.Second)
+	within, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := chromedp.Do(within, list...); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestTheScriptInABrowser(t *testing.T) {
 	needBrowser(t)
 	r := newRig(t, rigOptions{setUp: true})
 	paint(r)
-	browser := newBrowser(t, r, 90*time.Second)
+	browser := newBrowser(t, r, 15*time.Minute)
 	row := func(label string) string { return `document.getElementById("rs-` + r.id("HL7", label) + `")` }
 
 	// Values change by themselves; a row that somebody types in waits.

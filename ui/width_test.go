@@ -103,7 +103,7 @@ func TestNothingIsCutAtAnyWidth(t *testing.T) {
 	past.service, past.server = service, "First_"+strings.Repeat("x", 58)
 	strain(t, r)
 	past.id = r.id(service)
-	browser := newBrowser(t, r, 90*time.Second)
+	browser := newBrowser(t, r, 15*time.Minute)
 	server := serverPath(r.id(service), r.id(service, "First_"+strings.Repeat("x", 58)))
 	kept := r.ui.Certificates
 	for _, path := range []string{
@@ -130,7 +130,7 @@ func TestAShortAddressStandsOnOneLine(t *testing.T) {
 	needBrowser(t)
 	r := newRig(t, rigOptions{setUp: true})
 	paint(r)
-	browser := newBrowser(t, r, time.Minute)
+	browser := newBrowser(t, r, 15*time.Minute)
 	for _, path := range []string{"/lbadmin/history", "/lbadmin/reports/audit"} {
 		steps(t, browser, chromedp.Navigate(r.base+path), chromedp.WaitReady("td.where"))
 		for _, width := range []int64{360, 761, 900, 1181, 1440, 1920} {

@@ -7,12 +7,15 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"evenkeel/engine/wire/wiretest"
 )
 
-// storescp runs DCMTK's storage server on a free port and returns its address.
+// storescp runs DCMTK's storage server on a reserved port and returns its address.
 func storescp(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("storescp")
@@ -22,33 +25,32 @@ func storescp(t *testing.T, args ...string) string {
 		}
 		t.Skip("needs storescp of the package dcmtk")
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	_ = free.Close()
-	_, port, _ := net.SplitHostPort(address)
+	port := strconv.Itoa(int(wiretest.Port(t, 1)))
 	ctx, cancel := context.WithCancel(context.Background())
 	server := exec.CommandContext(ctx, path, append(args, port)...)
 	server.Dir = t.TempDir()
+	said := &bytes.Buffer{}
+	server.Stdout, server.Stderr = said, said
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		cancel()
 		_ = server.Wait()
+		if t.Failed() {
+			t.Logf("storescp said: %s", said)
+		}
 	})
-	return address
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // reach connects as soon as the server listens.
 func reach(t *testing.T, address string) net.Conn {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			t.Cleanup(func() { _ = conn.Close() })
 			return conn
 		}
