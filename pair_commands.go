@@ -17,11 +17,12 @@ import (
 // Status is what is observed of the pair now.
 func (p *pair) Status() appliance.PairStatus {
 	h := p.half.Load()
-	if h == nil {
+	m, paired := p.members.Current()
+	if h == nil || !paired { // a node whose pair was broken a moment ago is about to end
 		return p.alone()
 	}
 	s := h.node.Status()
-	s.Self.Name = p.a.hostname()
+	s.Self.Name, s.Peer.Name = m.Self.Name, m.Peer.Name
 	s.Settings = p.settingsStatus(s.Self.State)
 	s.Table = p.tableStatus(h.node)
 	s.Floating = p.floating(s.Self.State == appliance.Active || s.Self.State == appliance.HandingOn)
@@ -35,7 +36,7 @@ func (p *pair) alone() appliance.PairStatus {
 		ID: p.members.ID(), Name: p.a.hostname(), State: appliance.Alone, Revision: running.Revision.Number, Hash: running.Revision.Hash, Healthy: true, Version: Version,
 	}, Sentence: "This appliance is in no pair: when it fails, its services fail."}
 	if m, paired := p.members.Current(); paired {
-		s.Paired, s.Self.Role, s.Self.Address, s.Self.State = true, m.Self.Role, m.Self.Address, appliance.Starting
+		s.Paired, s.Self.Name, s.Self.Role, s.Self.Address, s.Self.State = true, m.Self.Name, m.Self.Role, m.Self.Address, appliance.Starting
 		s.Peer = appliance.NodeStatus{ID: m.Peer.ID, Name: m.Peer.Name, Role: m.Peer.Role, Address: m.Peer.Address}
 		s.Sentence = "The heartbeat of the pair is about to start."
 	}

@@ -212,6 +212,9 @@ func (p *pair) tellFacts(ctx context.Context, node *ha.Node) error {
 			p.a.options.log.Error("heartbeats tell old facts", "component", "main", "error", err)
 		}
 		node.SetSettings(p.heartbeat())
+		if m, paired := p.members.Current(); paired {
+			node.Name(m.Self.Name, m.Peer.Name)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

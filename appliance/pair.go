@@ -57,6 +57,21 @@ type Membership struct {
 	Witness HeartbeatKey   `json:"witness,omitzero"` // shared with the witness node, if there is one; no heartbeat key, and not changed with them; zero: of a pair made before there were any
 }
 
+// Distinct returns the membership with names that tell the two nodes apart: behind names that are the same, and instead of one that is missing, stand the addresses.
+// Machines that nobody named are often all called the same.
+func (m Membership) Distinct() Membership {
+	same := m.Self.Name == m.Peer.Name
+	for _, n := range []*Node{&m.Self, &m.Peer} {
+		switch {
+		case n.Name == "":
+			n.Name = n.Address.String()
+		case same:
+			n.Name += " (" + n.Address.String() + ")"
+		}
+	}
+	return m
+}
+
 // HeartbeatKey authenticates heartbeats (HMAC-SHA-256).
 type HeartbeatKey struct {
 	ID     uint8  `json:"id"`

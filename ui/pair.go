@@ -28,24 +28,7 @@ func (u *UI) pairStatus() appliance.PairStatus {
 	if u.Pair == nil {
 		return appliance.PairStatus{At: u.Now(), Self: appliance.NodeStatus{State: appliance.Alone}, Sentence: appliance.NoPairHere}
 	}
-	return distinct(u.Pair.Status())
-}
-
-// distinct tells two nodes of the same name apart by their addresses, and names a node that has no name.
-func distinct(s appliance.PairStatus) appliance.PairStatus {
-	if !s.Paired {
-		return s
-	}
-	same := s.Self.Name == s.Peer.Name
-	for _, n := range []*appliance.NodeStatus{&s.Self, &s.Peer} {
-		switch {
-		case n.Name == "" && n.Address.IsValid():
-			n.Name = n.Address.String()
-		case same && n.Address.IsValid():
-			n.Name += " (" + n.Address.String() + ")"
-		}
-	}
-	return s
+	return u.Pair.Status()
 }
 
 // pairChip is the pair in a few words, for the header of every page.

@@ -308,18 +308,6 @@ func TestHeaderAndPairFollowByTheStream(t *testing.T) {
 	}
 }
 
-func TestNodesOfTheSameNameAreToldApart(t *testing.T) {
-	s := pairedStatus()
-	s.Self.Name, s.Peer.Name = "vm", "vm"
-	r, f := beside(t, s)
-	_, _, body := r.get(r.client, pairPath+"/active?node=peer")
-	r.has(body, "Make vm (192.168.0.12) Active?", "vm (192.168.0.11) is Passive then")
-	s.Self.Name, s.Peer.Name = "lb1", ""
-	f.show(s)
-	_, _, body = r.get(r.client, pairPath+"/active?node=peer")
-	r.has(body, "Make 192.168.0.12 Active?", "lb1 is Passive then")
-}
-
 func TestPairMakesANodeActiveWhoseOtherIsOff(t *testing.T) {
 	r, f := beside(t, cutStatus())
 	_, _, body := r.get(r.client, pairPath)

@@ -65,13 +65,13 @@ func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64) {
 		return
 	}
 	record := role.Record{Code: role.Code(of.Code.String()), Lasted: of.Lasted, Taken: of.Taken, Count: int(of.Count), Hardware: of.Hardware}
-	l.write(l.n.o.Membership.Peer.Name, record, of.Age)
+	l.write(l.n.named().peer, record, of.Age)
 }
 
 // tell notes a decision of this node, for both timelines.
 func (l *loop) tell(r role.Record) {
 	l.decisions.add(&r)
-	l.write(l.n.o.Membership.Self.Name, r, 0)
+	l.write(l.n.named().self, r, 0)
 	if planned := r.Code == role.Given; planned || r.Code == role.TookOver || r.Code == role.Elected {
 		l.last = &lastTakeover{at: r.At, planned: planned, record: r}
 	}

@@ -34,6 +34,7 @@ type Node struct {
 	facts    atomic.Pointer[facts]
 	settings atomic.Pointer[appliance.Heartbeat]
 	seen     atomic.Pointer[snapshot]
+	called   atomic.Pointer[names]
 	counters atomic.Pointer[beat.Counters] // of the reader
 	refused  beat.Counters                 // of datagrams that came for a witness's answer
 
@@ -79,6 +80,7 @@ func New(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.SetSettings(o.Settings)
+	n.Name(o.Membership.Self.Name, o.Membership.Peer.Name)
 	n.seen.Store(&snapshot{})
 	return n, nil
 }

@@ -85,6 +85,7 @@ func (n *Node) Status() appliance.PairStatus {
 		Self: nodeStatus(m.Self, n.Activity(), f.Revision, f.Hash, f.Healthy, f.Version),
 		Peer: nodeStatus(m.Peer, s.peer.State, s.peer.Revision, hexOf(s.peer.Hash), role.Says(s.peer.Says).Has(role.Healthy), s.peer.Release.String()),
 	}
+	out.Self.Name, out.Peer.Name = n.named().self, n.named().peer
 	out.Peer.Heard = wallTime(s.heardAt)
 	out.Witness = n.witnessStatus(s)
 	out.Limits = n.limits(s, &out)
@@ -181,7 +182,7 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 
 // sentence says what the pair does and why.
 func (n *Node) sentence(s *snapshot) string {
-	self, peer := n.o.Membership.Self.Name, n.o.Membership.Peer.Name
+	self, peer := n.named().self, n.named().peer
 	silent := "was never heard"
 	if s.heardAt != 0 {
 		silent = "has been silent for " + lasting(s.at-s.heardAt)

@@ -22,7 +22,8 @@ const (
 type bundle struct {
 	Version  string           `json:"version"` // of the sender's program
 	Cluster  string           `json:"cluster"`
-	From     string           `json:"from"` // ids of nodes
+	Name     string           `json:"name,omitempty"` // what the sender is called
+	From     string           `json:"from"`           // ids of nodes
 	To       string           `json:"to"`
 	Sequence uint64           `json:"sequence"`
 	Shared   appliance.Shared `json:"shared"`

@@ -135,12 +135,15 @@ func readSecret[T any](ctx context.Context, s Secrets, name string) (*T, error) 
 	return out, nil
 }
 
-// Current returns the membership; ok is false for a node that is in no pair. What it points to must not be changed.
+// Current returns the membership, with the names that the nodes have now, told apart; ok is false for a node that is in no pair. What it points to must not be changed.
 func (m *Members) Current() (of appliance.Membership, ok bool) {
-	if c := m.current.Load(); c != nil {
-		return *c, true
+	c := m.current.Load()
+	if c == nil {
+		return appliance.Membership{}, false
 	}
-	return appliance.Membership{}, false
+	of = *c
+	of.Self.Name = m.own()
+	return of.Distinct(), true
 }
 
 // ID returns the id of this node.

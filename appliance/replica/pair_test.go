@@ -83,7 +83,7 @@ func (r *rig) endpoint() {
 	must(r.t, err)
 	r.members, err = Open(r.t.Context(), Options{
 		Secrets: r.store, Version: "0.1.0", HostKey: authorized(signer.PublicKey()), SSHPort: r.at.Port(),
-		Name: func() string { return r.name }, Services: func() int { return locked(r, &r.services) },
+		Name: func() string { return locked(r, &r.name) }, Services: func() int { return locked(r, &r.services) },
 		Floating: func() []netip.Addr { return locked(r, &r.floating) }, Own: func() []netip.Addr { return locked(r, &r.own) },
 		Active: r.active.Load, Leave: func(context.Context, appliance.Origin) error {
 			r.mu.Lock()

@@ -263,7 +263,7 @@ func (m *Members) asPrimary(c *ssh.Client, w appliance.PairWish) (appliance.Node
 }
 
 func (m *Members) node(role appliance.PairRole, address netip.Addr) appliance.Node {
-	return appliance.Node{ID: m.self.id, Name: clean(m.o.Name()), Role: role, Address: address, SSHPort: m.o.SSHPort, HostKey: m.o.HostKey, Key: m.self.public(), Networks: networks(m.o.Networks())}
+	return appliance.Node{ID: m.self.id, Name: m.own(), Role: role, Address: address, SSHPort: m.o.SSHPort, HostKey: m.o.HostKey, Key: m.self.public(), Networks: networks(m.o.Networks())}
 }
 
 func randomHex(n int) string {

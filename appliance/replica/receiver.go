@@ -61,7 +61,9 @@ type Receiver struct {
 type state struct {
 	Format   int                   `json:"format"`
 	Version  string                `json:"version"`
-	Sequence uint64                `json:"sequence"` // of the last bundle that was taken from who asks
+	Name     string                `json:"name,omitempty"`  // what the node is called; empty: of a version whose nodes do not tell
+	Knows    string                `json:"knows,omitempty"` // what it calls who asks
+	Sequence uint64                `json:"sequence"`        // of the last bundle that was taken from who asks
 	Shared   appliance.SharedState `json:"shared"`
 }
 
@@ -121,7 +123,7 @@ func (r *Receiver) state(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := state{Format: Format, Version: r.o.Version}
+	s := state{Format: Format, Version: r.o.Version, Name: r.o.Members.own(), Knows: r.o.Members.known()}
 	if s.Shared, err = r.o.Settings.SharedState(ctx); err != nil {
 		return nil, err
 	}
@@ -172,6 +174,11 @@ func (r *Receiver) take(ctx context.Context, from netip.Addr, key string, raw []
 		o := appliance.Origin{Operator: "system", From: from, Via: "pair", Why: fmt.Sprintf("from %s", m.Peer.Name)}
 		a.Taken, err = r.o.Settings.Receive(ctx, o, source(m), b.Sequence, b.Shared)
 		a.Kept = err == nil || a.Taken.State.Saved.Number > 0
+	}
+	if a.Kept {
+		if failed := r.o.Members.NamePeer(ctx, b.Name); failed != nil {
+			r.log.Error("the peer's new name is not kept", "error", failed)
+		}
 	}
 	for _, e := range appliance.ErrorsOf(err) {
 		if len(a.Refused) < mostRefusals {

@@ -78,7 +78,7 @@ func checkNode(n appliance.Node) error {
 	_, badHost := parseKey(n.HostKey)
 	_, badKey := parseKey(n.Key)
 	a := n.Address
-	if badHost != nil || badKey != nil || n.HostKey == n.Key || !isHex(n.ID, 8) || n.SSHPort == 0 || clean(n.Name) != n.Name || len(n.Name) > 255 ||
+	if badHost != nil || badKey != nil || n.HostKey == n.Key || !isHex(n.ID, 8) || n.SSHPort == 0 || clean(n.Name) != n.Name || len(n.Name) > longestName ||
 		!a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" || a.Is4In6() {
 		return &appliance.Error{Kind: appliance.Invalid, Op: "make a pair", Message: "What the node that asks says of itself makes no sense."}
 	}

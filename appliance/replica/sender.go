@@ -63,6 +63,7 @@ type seen struct {
 	at      time.Time // zero: it was never asked
 	own     appliance.SharedState
 	theirs  appliance.SharedState
+	called  string // this node, when it was asked
 	version string
 	failed  error // the last try, nil: it went well
 	refused error // why it does not take what this node has; nil: it does
@@ -181,7 +182,8 @@ func (s *Sender) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n := s.known(); s.line != nil && n.failed == nil && n.own.Same(own) && n.theirs.Same(own) && s.o.Now().Sub(n.at) < lookEvery {
+	called := s.o.Members.own()
+	if n := s.known(); s.line != nil && n.failed == nil && n.called == called && n.own.Same(own) && n.theirs.Same(own) && s.o.Now().Sub(n.at) < lookEvery {
 		return nil // something else was written
 	}
 	if s.line == nil {
@@ -193,10 +195,13 @@ func (s *Sender) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.o.Members.NamePeer(ctx, theirs.Name); err != nil {
+		return err
+	}
 	before := s.known()
-	if own.Same(theirs.Shared) {
+	if own.Same(theirs.Shared) && (theirs.Knows == "" || theirs.Knows == called) {
 		s.note(func(n *seen) {
-			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, version: theirs.Version}
+			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, called: called, version: theirs.Version}
 		})
 		if before.refused != nil {
 			s.o.Clear(codeRefused)
@@ -285,7 +290,7 @@ func (s *Sender) send(ctx context.Context, m appliance.Membership, theirs state)
 	if err != nil {
 		return err
 	}
-	b := bundle{Version: s.o.Version, Cluster: m.Cluster, From: m.Self.ID, To: m.Peer.ID, Sequence: theirs.Sequence + 1, Shared: shared}
+	b := bundle{Version: s.o.Version, Cluster: m.Cluster, Name: s.o.Members.own(), From: m.Self.ID, To: m.Peer.ID, Sequence: theirs.Sequence + 1, Shared: shared}
 	raw, err := b.sign(s.o.Members.self.key)
 	if err != nil {
 		return err
