@@ -69,8 +69,8 @@ func (a *instance) openPair(ctx context.Context) (*pair, error) {
 	}
 	p.members, err = replica.Open(ctx, replica.Options{
 		Secrets: a.store, Version: Version, HostKey: hostKey, SSHPort: uint16(number),
-		Name: a.hostname, Services: p.services, Floating: p.serviceAddresses, Own: p.ownAddresses, Networks: p.ownNetworks, Active: p.active,
-		Leave: a.control.Leave, Verify: p.verify, Changed: p.rejoin, Log: a.options.log,
+		Name: a.hostname, Services: p.services, Floating: p.serviceAddresses, Own: p.ownAddresses, Networks: p.ownNetworks, Active: p.active, Lost: p.lost,
+		Leave: a.control.Leave, Alert: a.control.Raise, Clear: a.control.Clear, Verify: p.verify, Changed: p.rejoin, Log: a.options.log,
 	})
 	if err != nil {
 		return nil, err

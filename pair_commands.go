@@ -147,6 +147,15 @@ func (p *pair) MakePrimary(ctx context.Context, o appliance.Origin) error {
 	return err
 }
 
+// lost tells whether the peer is not heard, by the node that runs.
+func (p *pair) lost() bool {
+	h := p.half.Load()
+	return h != nil && h.node.Activity() != appliance.Starting && time.Since(h.node.Status().Peer.Heard) > lostFor
+}
+
+// lostFor is how long a peer must have been silent to be asked whether there still is a pair.
+const lostFor = 3 * time.Second
+
 // goneFor is how long a peer must have been silent to count as gone for good.
 const goneFor = 10 * time.Second
 

@@ -46,7 +46,8 @@ func (m *Members) Break(ctx context.Context, o appliance.Origin, report func(app
 		}
 	}
 	steps.next("tell", "Telling "+current.Peer.Name+" that the pair ends")
-	if out.Told = m.tellEnd(ctx, current.Peer, !keeps); out.Told != nil {
+	if err := m.tellEnd(ctx, current.Peer, !keeps); err != nil && !saidParted(err) {
+		out.Told = err
 		m.log.Warn("the other node does not know that the pair is broken", "error", out.Told)
 	}
 	steps.next("forget", "Destroying the keys of the pair")
@@ -145,7 +146,8 @@ func (m *Members) forget(ctx context.Context, o appliance.Origin, leaves bool) e
 	if leaves {
 		gone = append(gone, sharedSecrets()...)
 	}
-	list := append(slices.Clone(m.former), former{current.Peer.Key, current.Peer.Name, m.o.Now().UTC()})
+	m.o.Clear(codeUnknown)
+	list := append(slices.Clone(m.former), former{current.Peer.Key, current.Peer.Name, m.o.Now().UTC(), !leaves})
 	list = list[max(0, len(list)-mostFormer):]
 	err := m.write(ctx, map[string]any{secretFormer: list}, gone, m.entry(o, "pair_break", current.Peer.Name, nil))
 	if err == nil {

@@ -30,15 +30,18 @@ type Options struct {
 	Own      func() []netip.Addr   // the addresses of this machine; nil: not known
 	Networks func() []netip.Prefix // its own addresses with their networks, without floating ones; nil: heartbeats have one path
 	Active   func() bool           // this node owns the floating addresses
+	Lost     func() bool           // the peer is not heard; nil: nobody asks a peer that is not heard whether there still is a pair
 	// Leave gives up the services, because after the pair they belong to the other node.
 	Leave func(context.Context, appliance.Origin) error
 	// Verify checks the password of loadbalancer; it slows guesses down and records them.
 	Verify func(ctx context.Context, from netip.Addr, password string) error
 
-	Changed func()           // is called after the membership changed; it must not wait for a connection of the peer. nil: nobody wants to know
-	Dial    Dial             // nil: the network's
-	Log     *slog.Logger     // nil: nothing is logged
-	Now     func() time.Time // nil: time.Now
+	Alert   func(appliance.Alert) // nil: nobody is told
+	Clear   func(code string)     // nil: likewise
+	Changed func()                // is called after the membership changed; it must not wait for a connection of the peer. nil: nobody wants to know
+	Dial    Dial                  // nil: the network's
+	Log     *slog.Logger          // nil: nothing is logged
+	Now     func() time.Time      // nil: time.Now
 }
 
 // Members keeps who the peer is. It makes and breaks pairs, and says whose password and whose key open the SSH endpoint. It is safe for concurrent use.
@@ -47,6 +50,8 @@ type Members struct {
 	self identity
 	log  *slog.Logger
 	turn chan struct{} // holds a token while a pair is made or broken from here
+
+	asked time.Time // when a peer that is lost was asked last; only Run's
 
 	current atomic.Pointer[appliance.Membership] // nil: no pair
 
@@ -67,6 +72,7 @@ type former struct {
 	Key    string    `json:"key"`
 	Name   string    `json:"name"`
 	Broken time.Time `json:"broken"`
+	Kept   bool      `json:"kept,omitempty"` // this node has kept the services
 }
 
 const mostFormer = 8
@@ -89,6 +95,12 @@ func Open(ctx context.Context, o Options) (*Members, error) {
 	}
 	if m.o.Networks == nil {
 		m.o.Networks = func() []netip.Prefix { return nil }
+	}
+	if m.o.Alert == nil {
+		m.o.Alert = func(appliance.Alert) {}
+	}
+	if m.o.Clear == nil {
+		m.o.Clear = func(string) {}
 	}
 	if m.o.Changed == nil {
 		m.o.Changed = func() {}
@@ -219,9 +231,7 @@ func (m *Members) enterByKey(ctx context.Context, from netip.Addr, key string) (
 	}
 	for _, f := range m.former {
 		if f.Key == key {
-			return false, &appliance.Error{
-				Kind: appliance.Conflict, Op: "sign in", Message: "The pair was broken on " + m.o.Name() + ", on " + f.Broken.UTC().Format("2 January 2006 at 15:04 UTC") + ".",
-			}
+			return false, f.refusal(m.own())
 		}
 	}
 	return false, &appliance.Error{Kind: appliance.NotFound, Op: "sign in", Message: "This node is in no pair with the one that has this key."}
@@ -326,8 +336,7 @@ func (m *Members) finish(ctx context.Context, o appliance.Origin) error {
 	}
 	c, err := m.dialPeer(ctx, peer)
 	if err != nil {
-		kind := appliance.KindOf(err)
-		if errors.Is(err, errSaidNo) && (kind == appliance.NotFound || kind == appliance.Conflict) {
+		if saidParted(err) {
 			return errors.Join(err, m.drop(ctx))
 		}
 		return err
@@ -349,7 +358,7 @@ const (
 	finishMost  = 30 * time.Second
 )
 
-// Run finishes a pair that a cut or a restart left unfinished. It returns nil when the context ends.
+// Run finishes a pair that a cut or a restart left unfinished, and ends one that the other node broke while this one was away. It returns nil when the context ends.
 func (m *Members) Run(ctx context.Context) error {
 	pause := finishFirst
 	t := time.NewTimer(0)
@@ -362,6 +371,7 @@ func (m *Members) Run(ctx context.Context) error {
 		}
 		if _, open := m.Unfinished(); !open {
 			pause = finishFirst
+			m.askLost(ctx)
 		} else if done, err := m.begin(); err == nil {
 			if err := m.finish(ctx, appliance.Origin{Operator: "system", Via: "pair"}); err != nil {
 				m.log.Warn("the pair is not finished", "error", err)

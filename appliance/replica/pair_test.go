@@ -561,9 +561,9 @@ func TestBreakWithoutThePeerIsToldToItWhenItComes(t *testing.T) {
 	wantAlone(t, b)
 	m, _ := a.members.Current()
 	_, err = a.members.dialPeer(t.Context(), m.Peer)
-	wantKind(t, err, appliance.Conflict, "The pair was broken on lb2")
-	if _, err := a.members.Break(t.Context(), anna(), nil); err != nil {
-		t.Fatal(err)
+	wantKind(t, err, appliance.Stale, "The pair was broken on lb2")
+	if done, err := a.members.Break(t.Context(), anna(), nil); err != nil || done.Told != nil || done.Keeps != "lb2" {
+		t.Fatalf("%+v, %v", done, err)
 	}
 	wantAlone(t, a, b)
 	b.dial = new(net.Dialer).DialContext

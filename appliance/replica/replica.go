@@ -163,7 +163,7 @@ func refusalOf(err error) *refusal {
 func (r *refusal) err(op string) error {
 	kind := r.Kind
 	switch kind {
-	case appliance.Invalid, appliance.NotFound, appliance.Conflict, appliance.Denied, appliance.Unsupported, appliance.Unavailable:
+	case appliance.Invalid, appliance.NotFound, appliance.Conflict, appliance.Stale, appliance.Denied, appliance.Unsupported, appliance.Unavailable:
 	default:
 		kind = appliance.Unavailable
 	}
