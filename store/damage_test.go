@@ -194,7 +194,7 @@ func waitForSnapshot(t *testing.T, dir string, than int) int {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
 		if list, err := listSnapshots(dir); err == nil && len(list) > 0 && list[len(list)-1].number > than {
 			return list[len(list)-1].number
 		}

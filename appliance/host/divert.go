@@ -159,7 +159,9 @@ func divertRule(family int) *netlink.Rule {
 }
 
 func divertRules(family int) ([]netlink.Rule, error) {
-	return netlink.RuleListFiltered(family, &netlink.Rule{Table: divertTable}, netlink.RT_FILTER_TABLE)
+	return dump(func() ([]netlink.Rule, error) {
+		return netlink.RuleListFiltered(family, &netlink.Rule{Table: divertTable}, netlink.RT_FILTER_TABLE)
+	})
 }
 
 // mark makes the table of nftables in one transaction, unless it is there.

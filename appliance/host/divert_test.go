@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"testing"
@@ -54,8 +55,19 @@ func others(t *testing.T) {
 	must(t, netlink.RuleAdd(r))
 }
 
-func divertComesAndGoesAlone(t *testing.T) {
+// settled is wired when the kernel has made the routes of its addresses too, of IPv6 a while after them.
+func settled(t *testing.T) {
+	t.Helper()
 	wired(t)
+	awaitUntil(t, "the routes of IPv6", func() bool {
+		out, err := exec.Command("ip", "-6", "route", "show", "table", "local").Output()
+		must(t, err)
+		return bytes.Contains(out, []byte("local fe80::")) && bytes.Contains(out, []byte("local fd00:1::10 "))
+	})
+}
+
+func divertComesAndGoesAlone(t *testing.T) {
+	settled(t)
 	others(t)
 	h := newHost(t)
 	must(t, h.Divert(t.Context(), false))
@@ -91,7 +103,7 @@ func divertWithoutTheRight(t *testing.T) {
 }
 
 func divertStaysWhileInUse(t *testing.T) {
-	wired(t)
+	settled(t)
 	h := newHost(t)
 	must(t, h.Divert(t.Context(), true))
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -114,7 +126,7 @@ func divertStaysWhileInUse(t *testing.T) {
 }
 
 func divertIsMended(t *testing.T) {
-	wired(t)
+	settled(t)
 	h := newHost(t)
 	must(t, h.Divert(t.Context(), true))
 	whole := rulesOf(t)

@@ -148,7 +148,7 @@ func (n *neighbour) give(t *testing.T, text string) {
 // awaitCarrier waits until both ends can talk.
 func (n *neighbour) awaitCarrier(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -171,7 +171,7 @@ func onEth0(t *testing.T) []string {
 	t.Helper()
 	l, err := netlink.LinkByName("eth0")
 	must(t, err)
-	list, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	list, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 	must(t, err)
 	var out []string
 	for _, a := range list {
@@ -223,7 +223,7 @@ func addressIsPutOnAndTakenOff(t *testing.T) {
 // net6 returns vip6 as eth0 has it.
 func net6(t *testing.T) (netlink.Addr, error) {
 	t.Helper()
-	list, err := netlink.AddrList(nil, netlink.FAMILY_V6)
+	list, err := dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V6) })
 	for _, a := range list {
 		if a.IP.Equal(vip6.AsSlice()) {
 			return a, err
@@ -424,7 +424,7 @@ func announces(t *testing.T) {
 		ear, err := open(far, wireOf(a))
 		must(t, err)
 		defer func() { _ = ear.Close() }()
-		must(t, ear.SetReadDeadline(time.Now().Add(10*time.Second)))
+		must(t, ear.SetReadDeadline(time.Now().Add(time.Minute)))
 		ears = append(ears, ear)
 	}
 	must(t, netns.Set(here))

@@ -90,7 +90,7 @@ func hardwareOf(a *netlink.LinkAttrs) []byte {
 func dump[T any](list func() ([]T, error)) ([]T, error) {
 	for try := 0; ; try++ {
 		out, err := list()
-		if err == nil || try == 5 || !errors.Is(err, netlink.ErrDumpInterrupted) {
+		if err == nil || try == 20 || !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return out, err
 		}
 	}

@@ -15,8 +15,8 @@ import (
 func converse(t *testing.T, server func(net.Conn), client func(net.Conn) error) error {
 	t.Helper()
 	near, far := net.Pipe()
-	_ = near.SetDeadline(time.Now().Add(10 * time.Second))
-	_ = far.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = near.SetDeadline(time.Now().Add(time.Minute))
+	_ = far.SetDeadline(time.Now().Add(time.Minute))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -223,7 +223,7 @@ func pair(t *testing.T, l *Loop, core *plain) (client, server *net.TCPConn, a, b
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	_ = s.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = s.SetDeadline(time.Now().Add(time.Minute))
 	return client, s.(*net.TCPConn), a, b
 }
 

@@ -6,12 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	"evenkeel/appliance"
 	"evenkeel/engine/wire"
+	"evenkeel/engine/wire/wiretest"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +42,7 @@ func run(t *testing.T, l *Loop) {
 
 func on(t *testing.T, l *Loop, f func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := l.Call(ctx, f); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func on(t *testing.T, l *Loop, f func()) {
 // until waits for a condition that somebody else brings about.
 func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !met(); runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); !met(); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}
@@ -62,12 +62,7 @@ func until(t *testing.T, what string, met func() bool) {
 // free returns an address that nobody listens on.
 func free(t *testing.T) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), wiretest.Port(t, 1))
 }
 
 // door is an Acceptor for tests.
@@ -147,7 +142,7 @@ func dial(t *testing.T, to netip.AddrPort) *net.TCPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { c.Close() })
 	return c.(*net.TCPConn)
 }

@@ -114,7 +114,7 @@ func TestSentencesNameIPv6Servers(t *testing.T) {
 		{syscall.ECONNREFUSED, "Connection refused on port 104. The machine answers, the service does not."},
 		{syscall.EHOSTUNREACH, "No route to fd00::40. The machine may be off, or a router on the way does not know it."},
 		{syscall.EACCES, "A firewall on this appliance forbids connections to [fd00::40]:104."},
-		{syscall.ETIMEDOUT, "No answer from fd00::40 within 2s. The machine may be off or a firewall drops the packets."},
+		{syscall.ETIMEDOUT, "No answer from fd00::40 within 30s. The machine may be off or a firewall drops the packets."},
 	} {
 		dialled := ""
 		m := New(Options{Dial: func(_ context.Context, _, address string) (net.Conn, error) {

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -123,8 +122,8 @@ func TestGRPCAgainstOtherServers(t *testing.T) {
 		want  string
 	}{
 		"closes":          {answers(""), "The server closed the connection before an answer in gRPC came."},
-		"silent":          {untilEOF, "Port # opened, but an answer in gRPC did not come within 200ms."},
-		"silent later":    {frames(func(f *http2.Framer) { _ = f.WriteSettings() }), "Port # opened, but an answer in gRPC did not come within 200ms."},
+		"silent":          {untilEOF, "Port # opened, but an answer in gRPC did not come within 1s."},
+		"silent later":    {frames(func(f *http2.Framer) { _ = f.WriteSettings() }), "Port # opened, but an answer in gRPC did not come within 1s."},
 		"HTTP/1.1":        {answers("HTTP/1.1 400 Bad Request\r\n\r\n<b>"), `The answer on port # is not HTTP/2: "HTTP/1.1 400 Bad Request\r\n\r\n<b>".`},
 		"garbled":         {answers("x"), `The answer on port # is not HTTP/2: "x".`},
 		"garbled later":   {answersUnasked("\x00\x00\x00\x04\x00\x00\x00\x00\x00\xff\xff\xff\x00\x00\x00\x00\x00\x01"), "The answer on port # is broken HTTP/2: http2: frame too large*."},
@@ -135,7 +134,7 @@ func TestGRPCAgainstOtherServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			to := peer(t, listen(t, "127.0.0.1:0"), c.serve)
 			m := check(appliance.MonitorGRPC)
-			m.Timeout = appliance.Duration(200 * time.Millisecond)
+			m.Timeout = within(c.want)
 			p, _ := try(t, to, m)
 			expect(t, p, false, c.want)
 		})

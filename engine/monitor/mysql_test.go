@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"evenkeel/appliance"
 )
@@ -75,15 +74,15 @@ func TestMySQL(t *testing.T) {
 		"HTTP":              {"", []byte("HTTP/1.1 400 Bad Request\r\n\r\n"), nil, false, `The answer on port # is not MySQL: "HTTP/1.1 400 Bad Request\r\n\r\n".`, ""},
 		"endless":           {"", append([]byte{0xff, 0xff, 0xff, 0}, strings.Repeat("x", 1<<18)...), nil, false, `The answer on port # is not MySQL: "*…".`, ""},
 		"empty packets":     {"", []byte(strings.Repeat("\x00", 1<<16)), nil, false, `The answer on port # is not MySQL: "*…".`, ""},
-		"silent":            {"", nil, nil, false, "Port # opened, but the greeting of MySQL did not come within 200ms.", ""},
-		"silent afterwards": {"", greets("8"), nil, false, "Port # opened, but an answer to the sign-in did not come within 200ms.", signIn("evenkeel")},
-		"half a greeting":   {"", greets("8")[:20], nil, false, "Port # opened, but the greeting of MySQL did not come within 200ms.", ""},
+		"silent":            {"", nil, nil, false, "Port # opened, but the greeting of MySQL did not come within 1s.", ""},
+		"silent afterwards": {"", greets("8"), nil, false, "Port # opened, but an answer to the sign-in did not come within 1s.", signIn("evenkeel")},
+		"half a greeting":   {"", greets("8")[:20], nil, false, "Port # opened, but the greeting of MySQL did not come within 1s.", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := make(chan string, 1)
 			to := peer(t, listen(t, "127.0.0.1:0"), database(told, c.greeting, c.says...))
 			m := check(appliance.MonitorMySQL)
-			m.Timeout, m.MySQL.User = appliance.Duration(200*time.Millisecond), c.user
+			m.Timeout, m.MySQL.User = within(c.want), c.user
 			p, _ := try(t, to, m)
 			expect(t, p, c.good, c.want)
 			if got := <-told; got != c.told {

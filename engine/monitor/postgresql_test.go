@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"evenkeel/appliance"
 )
@@ -47,7 +46,7 @@ func TestPostgreSQL(t *testing.T) {
 		"lets in":                {"", pgSays('R', "\x00\x00\x00\x00") + pgSays('S', "server_version\x0015\x00") + pgSays('K', "12345678") + pgSays('Z', "I"), true, "PostgreSQL let the check sign in, in # ms.", nobody + "X\x00\x00\x00\x04"},
 		"trusts an unknown role": {"", pgSays('R', "\x00\x00\x00\x00") + pgErr("28000", "no role"), true, `PostgreSQL answers in # ms. It refuses the account of the check: "no role" (28000).`, nobody},
 		"full afterwards":        {"", pgSays('R', "\x00\x00\x00\x00") + pgErr("53300", "slots are reserved"), false, `PostgreSQL refuses to serve: "slots are reserved" (53300).`, nobody},
-		"never ready":            {"", pgSays('R', "\x00\x00\x00\x00"), false, "Port # opened, but an answer of PostgreSQL did not come within 200ms.", nobody},
+		"never ready":            {"", pgSays('R', "\x00\x00\x00\x00"), false, "Port # opened, but an answer of PostgreSQL did not come within 1s.", nobody},
 		"after a notice":         {"", pgSays('N', "Mhello\x00\x00") + pgSays('v', "\x00\x00\x00\x00\x00\x00\x00\x00") + pgSays('R', "\x00\x00\x00\x03"), true, "PostgreSQL answers in # ms and asks for a password.", nobody},
 		"unknown role":           {"", pgErr("28000", `role "evenkeel" does not exist`), true, `PostgreSQL answers in # ms. It refuses the account of the check: "role \"evenkeel\" does not exist" (28000).`, nobody},
 		"starting":               {"", pgErr("57P03", "the database system is starting up"), false, `PostgreSQL refuses to serve: "the database system is starting up" (57P03).`, nobody},
@@ -58,14 +57,14 @@ func TestPostgreSQL(t *testing.T) {
 		"too long":               {"", "E\x7f\xff\xff\xff" + strings.Repeat("x", 1<<18), false, `The answer on port # is not PostgreSQL: "*…".`, nobody},
 		"too short":              {"", "R\x00\x00\x00\x03", false, `The answer on port # is not PostgreSQL: "R\x00\x00\x00\x03".`, nobody},
 		"endless":                {"", strings.Repeat(pgSays('N', "Mhello\x00\x00"), 1<<14), false, "PostgreSQL sends messages without end.", nobody},
-		"silent":                 {"", "", false, "Port # opened, but an answer of PostgreSQL did not come within 200ms.", nobody},
-		"half":                   {"", pgErr("28000", "x")[:9], false, "Port # opened, but an answer of PostgreSQL did not come within 200ms.", nobody},
+		"silent":                 {"", "", false, "Port # opened, but an answer of PostgreSQL did not come within 1s.", nobody},
+		"half":                   {"", pgErr("28000", "x")[:9], false, "Port # opened, but an answer of PostgreSQL did not come within 1s.", nobody},
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := make(chan string, 1)
 			to := peer(t, listen(t, "127.0.0.1:0"), session(told, c.says))
 			m := check(appliance.MonitorPostgreSQL)
-			m.Timeout, m.PostgreSQL.User = appliance.Duration(200*time.Millisecond), c.user
+			m.Timeout, m.PostgreSQL.User = within(c.want), c.user
 			p, _ := try(t, to, m)
 			expect(t, p, c.good, c.want)
 			if got := <-told; got != c.told {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"evenkeel/appliance"
 )
@@ -41,13 +40,13 @@ func TestRedis(t *testing.T) {
 		"garbled":          {answers("HTTP/1.1 400 Bad Request\r\n\r\n"), false, `The answer on port # is not Redis: "HTTP/1.1 400 Bad Request".`},
 		"closes":           {answers(""), false, "The server closed the connection before an answer to PING came."},
 		"half a line":      {answers("+PON"), false, "The server closed the connection before an answer to PING came."},
-		"silent":           {untilEOF, false, "Port # opened, but an answer to PING did not come within 500ms."},
+		"silent":           {untilEOF, false, "Port # opened, but an answer to PING did not come within 1s."},
 		"endless":          {answersUnasked("+" + strings.Repeat("x", 1<<20)), false, `The answer on port # is not Redis: "+` + strings.Repeat("x", maxQuoted-1) + `…".`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := peer(t, listen(t, "127.0.0.1:0"), c.serve)
 			m := check(appliance.MonitorRedis)
-			m.Timeout = appliance.Duration(500 * time.Millisecond)
+			m.Timeout = within(c.want)
 			p, _ := try(t, to, m)
 			expect(t, p, c.good, c.want)
 		})

@@ -29,7 +29,7 @@ func runLog(t *testing.T, l *Log) (end func()) {
 
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
@@ -161,7 +161,7 @@ func TestStuckWriterCostsLinesNotTime(t *testing.T) {
 	for n.ring.dropped.Load() < 100 {
 		n.Write("WEB", ended, r)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if n := l.Dropped(); n < 100 {
