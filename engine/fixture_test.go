@@ -108,7 +108,7 @@ func start(t *testing.T, o Options) *rig {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			buf := make([]byte, 1<<20)
 			t.Errorf("Run does not end\n%s", buf[:runtime.Stack(buf, true)])
 		}
@@ -118,7 +118,7 @@ func start(t *testing.T, o Options) *rig {
 }
 
 func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -140,7 +140,7 @@ func config(list ...appliance.VirtualService) appliance.Config {
 // until waits for what somebody else brings about.
 func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !met(); runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); !met(); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}
@@ -267,7 +267,7 @@ func dialFrom(t *testing.T, from, to string) *net.TCPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 	t.Cleanup(func() { c.Close() })
 	return c.(*net.TCPConn)
 }

@@ -30,7 +30,7 @@ func run(t *testing.T, input []byte, name string, args ...string) ([]byte, error
 		}
 		t.Skip(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, name, args...)
 	c.Stdin = bytes.NewReader(input)

@@ -84,7 +84,7 @@ func TestWebSocketOverHTTP1(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+			_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 			end := func() { _ = c.(*net.TCPConn).CloseWrite() }
 			if secure {
 				inside := tls.Client(c, &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"})
@@ -119,7 +119,7 @@ func tunnel(t *testing.T, to string) *duplex {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 	_, _ = io.WriteString(c, http2.ClientPreface)
 	d := &duplex{conn: c, framer: http2.NewFramer(c, c), window: make(chan int, 1000)}
 	_ = d.framer.WriteSettings()
@@ -136,7 +136,7 @@ func tunnel(t *testing.T, to string) *duplex {
 	t.Cleanup(func() { c.Close(); d.body.Close(); <-done })
 	select {
 	case d.status = <-head:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no answer")
 	}
 	return d
@@ -188,7 +188,7 @@ func (d *duplex) Write(b []byte) (n int, err error) {
 		for left == 0 {
 			select {
 			case left = <-d.window:
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				return n, fmt.Errorf("the window stays shut at %d", n)
 			}
 		}
