@@ -14,7 +14,7 @@ import (
 	"evenkeel/appliance/ha/role"
 )
 
-// TestFloodCostsLittle sends at 100,000 datagrams a second, as from the peer's own address: what has the wrong magic is dropped before it costs the node anything,
+// TestFloodCostsLittle sends at up to 100,000 datagrams a second, as from the peer's own address: what has the wrong magic is dropped before it costs the node anything,
 // and what has a wrong code costs at most 40 % of a core; the node keeps its lease.
 func TestFloodCostsLittle(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -41,13 +41,14 @@ func TestFloodCostsLittle(t *testing.T) {
 			b := beat.Seal(make([]byte, beat.Most), &beat.Beat{Kind: beat.Heartbeat, Cluster: 0xc1, Node: 0xb, Boot: 1 << 40, Nonce: 1, Sequence: 1}, ring)
 			b[tt.at] ^= 1
 			before, begin, sent := c.left.usage(), time.Now(), 0
-			for time.Since(begin) < time.Second {
-				for float64(sent) < time.Since(begin).Seconds()*100_000 {
-					if _, err := s.WriteToUDPAddrPort(b, c.left.paths[0].Local); err != nil {
-						t.Fatal(err)
-					}
-					sent++
+			for past := time.Duration(0); past < time.Second; past = time.Since(begin) { // a machine that is too busy for them sends fewer
+				if float64(sent) >= past.Seconds()*100_000 {
+					continue
 				}
+				if _, err := s.WriteToUDPAddrPort(b, c.left.paths[0].Local); err != nil {
+					t.Fatal(err)
+				}
+				sent++
 			}
 			cost := (c.left.usage() - before) / time.Duration(sent)
 			t.Logf("%d datagrams, %v of the loop's thread for each", sent, cost)

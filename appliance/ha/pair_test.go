@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what comes at once on a machine that is not busy.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // until waits for something that is looked for again and again.
 func until(t *testing.T, what string, there func() bool) {
