@@ -310,9 +310,9 @@ func TestH2spec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "go", "tool", "-modfile=../.ci/tools.mod", "h2spec", "-h", "127.0.0.1", "-p", port, "--strict", "-o", "3").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "tool", "-modfile=../.ci/tools.mod", "h2spec", "-h", "127.0.0.1", "-p", port, "--strict", "-o", "10").CombinedOutput()
 	if err != nil && !bytes.Contains(out, []byte("tests,")) && os.Getenv("EVENKEEL_TEST_REQUIRE") != "all" {
 		t.Skipf("h2spec cannot be built: %v %s", err, out)
 	}

@@ -41,7 +41,7 @@ func TestFloodCostsLittle(t *testing.T) {
 			b := beat.Seal(make([]byte, beat.Most), &beat.Beat{Kind: beat.Heartbeat, Cluster: 0xc1, Node: 0xb, Boot: 1 << 40, Nonce: 1, Sequence: 1}, ring)
 			b[tt.at] ^= 1
 			before, begin, sent := c.left.usage(), time.Now(), 0
-			for past := time.Duration(0); past < time.Second; past = time.Since(begin) { // a machine that is too busy for them sends fewer
+			for past := time.Duration(0); past < time.Second || sent < 50_000 && past < time.Minute; past = time.Since(begin) {
 				if float64(sent) >= past.Seconds()*100_000 {
 					continue
 				}
@@ -58,7 +58,7 @@ func TestFloodCostsLittle(t *testing.T) {
 			if n := c.left.Status().Rejected["forged"]; tt.count != (n > 0) {
 				t.Errorf("counted %v", c.left.Status().Rejected)
 			}
-			if n := c.street.owners(); n != 1 && c.left.seen.Load().late < 50*time.Millisecond {
+			if n := c.street.owners(); n != 1 && !c.stood() {
 				t.Errorf("the lease was lost %d times", n-1)
 			}
 		})
@@ -113,7 +113,7 @@ func TestHostileDatagramsDisturbNothing(t *testing.T) {
 		t.Errorf("%v: short ones are dropped by the kernel, and forged ones are no clones", r)
 	}
 	c.agree(t, appliance.Active)
-	if n := c.street.owners(); n != owners {
+	if n := c.street.owners(); n != owners && !c.stood() {
 		t.Errorf("%d changes of the owner", n-owners)
 	}
 	one := make([]byte, 1)

@@ -120,7 +120,7 @@ func handshakes(t *testing.T, address string, ca *tlstest.Authority, n int) (all
 					return
 				}
 				took := time.Since(began)
-				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(time.Minute))
 				_, err = io.WriteString(c, "GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 				if answer, bad := io.ReadAll(c); err != nil || bad != nil || len(answer) < 12 || string(answer[9:12]) != "200" {
 					t.Errorf("a healthy client got %.40q, %v, %v", answer, err, bad)

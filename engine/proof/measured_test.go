@@ -87,7 +87,7 @@ func askOften(address string, n int) (took pace, err error) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	for range n {
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		began := time.Now()
 		if _, err := io.WriteString(c, "GET /small HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			return took, err

@@ -123,7 +123,7 @@ func converse(t *testing.T, address string, s stream, which int) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	go func() {
 		for rest := s.sent; len(rest) > 0; {
 			n := min(len(rest), 1+which*97%1500)
@@ -155,7 +155,7 @@ func (r reader) replay(t *testing.T, connections [][]byte) []seen {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		go func() {
 			_, _ = c.Write(append(slices.Clone(b), "GET "+last+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"...))
 		}()

@@ -206,7 +206,7 @@ func TestWhileAllServersAreDownTheFallbackServesAndClientsOfTCPAreClosed(t *test
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		if b, err := io.ReadAll(c); err != nil || len(b) != 0 {
 			t.Errorf("a client of TCP Mode got %q, %v", b, err)
 		}
