@@ -3,6 +3,7 @@ package story
 import (
 	endian "encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,28 +13,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sighting is a frame in which a node spoke for the floating address: as the source of IP, or as the sender of ARP or neighbour discovery. Or one in which the client spoke to it.
+// sighting is a frame in which a node spoke for the floating address: as the source of IP, or as the sender of ARP or neighbour discovery. Or one in which a neighbour spoke to it.
 type sighting struct {
 	at   time.Time
-	node byte // 'a' or 'b'; 'c': the client
+	node byte // 'a' or 'b'; a neighbour: 'c' the client, 'g' the gateway, 'h' the other host
 	arp  bool
-	to   [6]byte // the hardware address that the client's frame went to
+	way  [6]byte // the hardware address that a neighbour's frame went to, or that a node's came from
 }
 
-// watch captures on the ports of both nodes what they say for an address, and on the client's what is said to it.
+// watch captures on the ports of both nodes what they say for an address, and on those of the neighbours what is said to it.
 type watch struct {
 	f    *field
 	fds  []int
 	done chan []sighting
+	stop chan struct{}
 }
 
 // watch begins to capture, at the switch: what a node sends, whatever becomes of it later.
 func (f *field) watch(address string) *watch {
 	f.t.Helper()
-	w := &watch{f: f, done: make(chan []sighting, 3)}
+	ports := []string{"v-a", "v-b", "v-client", "v-gate", "v-host"}
+	w := &watch{f: f, done: make(chan []sighting, len(ports)), stop: make(chan struct{})}
 	within(f.t, f.sw, func() {
-		for _, port := range []string{"v-a", "v-b", "v-client"} {
+		for _, port := range ports {
 			fd, err := tap(port)
+			if err == nil && (port == "v-gate" || port == "v-host") {
+				err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, onlyKnocks())
+			}
 			if err != nil {
 				f.t.Errorf("capture on %s: %v", port, err)
 				return
@@ -42,8 +48,11 @@ func (f *field) watch(address string) *watch {
 			go func() { w.done <- listenTo(fd, port[2], netip.MustParseAddr(address)) }()
 		}
 	})
-	if len(w.fds) != 3 {
+	if len(w.fds) != len(ports) {
 		f.t.FailNow()
+	}
+	for _, ns := range []string{f.gate, f.host} {
+		go func() { _ = inside(ns, func() { knock(netip.MustParseAddr(address), w.stop) }) }()
 	}
 	return w
 }
@@ -97,14 +106,14 @@ func listenTo(fd int, node byte, address netip.Addr) (out []sighting) {
 		if !ok || link.Pkttype == unix.PACKET_OUTGOING {
 			continue // to the node
 		}
-		if node == 'c' {
+		if node >= 'c' {
 			if speaksTo(frame[:n], address) {
-				out = append(out, sighting{at: stamp(control[:oob]), node: node, to: [6]byte(frame)})
+				out = append(out, sighting{at: stamp(control[:oob]), node: node, way: [6]byte(frame)})
 			}
 			continue
 		}
 		if arp, speaks := speaksFor(frame[:n], address); speaks {
-			out = append(out, sighting{at: stamp(control[:oob]), node: node, arp: arp})
+			out = append(out, sighting{at: stamp(control[:oob]), node: node, arp: arp, way: [6]byte(frame[6:])})
 		}
 	}
 }
@@ -116,6 +125,52 @@ func stamp(control []byte) time.Time {
 		return time.Now()
 	}
 	return time.Unix(int64(endian.NativeEndian.Uint64(list[0].Data)), int64(endian.NativeEndian.Uint64(list[0].Data[8:])))
+}
+
+// knocking is the port, of UDP, on which neighbours knock at the address so that they need to know where it is.
+const knocking = 9
+
+// knock sends a datagram to an address a hundred times a second.
+func knock(address netip.Addr, stop <-chan struct{}) {
+	family, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: knocking, Addr: address.As16()})
+	if address.Is4() {
+		family, to = unix.AF_INET, &unix.SockaddrInet4{Port: knocking, Addr: address.As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		_ = unix.Sendto(fd, []byte("?"), 0, to)
+		select {
+		case <-stop:
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// onlyKnocks is a filter of frames.
+func onlyKnocks() *unix.SockFprog {
+	const half, octet, equal, give = unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	program := []unix.SockFilter{
+		{Code: half, K: 12},
+		{Code: equal, K: unix.ETH_P_IP, Jf: 4},
+		{Code: octet, K: 23},
+		{Code: equal, K: unix.IPPROTO_UDP, Jf: 8},
+		{Code: half, K: 36},
+		{Code: equal, K: knocking, Jt: 5, Jf: 6},
+		{Code: equal, K: unix.ETH_P_IPV6, Jf: 5},
+		{Code: octet, K: 20},
+		{Code: equal, K: unix.IPPROTO_UDP, Jf: 3},
+		{Code: half, K: 56},
+		{Code: equal, K: knocking, Jf: 1},
+		{Code: give, K: 128},
+		{Code: give, K: 0},
+	}
+	return &unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 }
 
 // speaksFor tells whether a frame claims an address.
@@ -141,20 +196,21 @@ func speaksFor(frame []byte, address netip.Addr) (arp, yes bool) {
 
 // speaksTo tells whether a frame is one of IP for an address.
 func speaksTo(frame []byte, address netip.Addr) bool {
-	if len(frame) < 54 {
+	if len(frame) < 42 {
 		return false
 	}
 	switch endian.BigEndian.Uint16(frame[12:]) {
 	case unix.ETH_P_IP:
 		return address.Is4() && slices.Equal(frame[30:34], address.AsSlice())
 	case unix.ETH_P_IPV6:
-		return address.Is6() && frame[20] == unix.IPPROTO_TCP && slices.Equal(frame[38:54], address.AsSlice())
+		return address.Is6() && len(frame) >= 54 && frame[20] != unix.IPPROTO_ICMPV6 && slices.Equal(frame[38:54], address.AsSlice())
 	}
 	return false
 }
 
 // end returns what was seen, in the order of time.
 func (w *watch) end() []sighting {
+	close(w.stop)
 	for _, fd := range w.fds {
 		unix.Close(fd)
 	}
@@ -171,7 +227,7 @@ type verdict struct {
 	changes int           // of owner
 	overlap time.Duration // how long both spoke for the address, all together
 	frames  int           // of the one while the other was the owner
-	wrong   time.Duration // for how long after a change the client's neighbour table still had the old owner, at worst
+	wrong   time.Duration // for how long after a change a neighbour's table still had the old owner, at worst
 }
 
 // continuous is the longest pause in which nobody loses the addresses and gets them back: a lease and its end take longer.
@@ -181,12 +237,13 @@ const continuous = 200 * time.Millisecond
 func judge(list []sighting) (v verdict) {
 	var last [2]time.Time
 	var owner byte
-	var since time.Time // of the owner's first frame
-	var former [6]byte  // where the client's frames went before that
-	var way [6]byte     // and go now
+	var since time.Time              // of the owner's first frame
+	var right [6]byte                // where it came from
+	var former, way map[byte][6]byte // where each neighbour's frames went before that, and go now
+	way = map[byte][6]byte{}
 	for _, s := range list {
-		if s.node == 'c' {
-			if way = s.to; !since.IsZero() && s.to == former {
+		if s.node >= 'c' {
+			if way[s.node] = s.way; !since.IsZero() && s.way == former[s.node] && s.way != right {
 				v.wrong = max(v.wrong, s.at.Sub(since))
 			}
 			continue
@@ -194,7 +251,7 @@ func judge(list []sighting) (v verdict) {
 		i, o := s.node-'a', 'b'-s.node
 		if owner != 0 && s.node != owner {
 			v.changes++
-			since, former = s.at, way
+			since, right, former = s.at, s.way, maps.Clone(way)
 			if !last[i].IsZero() && s.at.Sub(last[i]) < continuous {
 				v.frames++
 				v.overlap += s.at.Sub(last[o])
@@ -216,9 +273,11 @@ func TestJudgeSeesTwoOwners(t *testing.T) {
 			at := t0.Add(time.Duration(i) * 10 * time.Millisecond)
 			switch c {
 			case 'a', 'b':
-				out = append(out, sighting{at: at, node: byte(c)})
+				out = append(out, sighting{at: at, node: byte(c), way: [6]byte{2, byte(c) - 'a' + 'A'}})
 			case 'A', 'B': // the client, to that one
-				out = append(out, sighting{at: at, node: 'c', to: [6]byte{2, byte(c)}})
+				out = append(out, sighting{at: at, node: 'c', way: [6]byte{2, byte(c)}})
+			case 'Y', 'Z': // the gateway
+				out = append(out, sighting{at: at, node: 'g', way: [6]byte{2, byte(c) - 'Y' + 'A'}})
 			}
 		}
 		return out
@@ -233,6 +292,8 @@ func TestJudgeSeesTwoOwners(t *testing.T) {
 		"aa" + gone + "bbabb":            {changes: 3, frames: 1, overlap: 10 * time.Millisecond},
 		"aAaA..AbBbBbBbB":                {changes: 1},
 		"aAaAaAAbAAbAbBb":                {changes: 1, wrong: 40 * time.Millisecond},
+		"aAaYaAbBbYbBbZb":                {changes: 1, wrong: 30 * time.Millisecond},
+		"aAaYbBbZb" + gone + "aBaZaAaYa": {changes: 2, wrong: 30 * time.Millisecond},
 	} {
 		if got := judge(list(text)); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)

@@ -9,7 +9,7 @@ import (
 
 // faults are the rows of the table, each with what must hold. Those that make a pair more patient for a while, because its heartbeats had gaps, come last.
 func faults() []fault {
-	return slices.Concat(deaths(), cuts(), meetings(), attacks(), freezes(), losses(), needs())
+	return slices.Concat(deaths(), cuts(), meetings(), attacks(), freezes(), losses(), jitters(), needs())
 }
 
 // deaths are faults of a node.

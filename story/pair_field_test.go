@@ -2,8 +2,10 @@ package story
 
 import (
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -13,6 +15,7 @@ const (
 	labA       = "10.77.0.11"
 	labB       = "10.77.0.12"
 	labClient  = "10.77.0.20"
+	labHost    = "10.77.0.21" // a further neighbour
 	labGateway = "10.77.0.1"
 	labService = "10.77.0.100"
 	labBeatA   = "10.78.0.11" // the second path, between the nodes alone
@@ -21,16 +24,18 @@ const (
 	labA6       = "fd77::11"
 	labB6       = "fd77::12"
 	labClient6  = "fd77::20"
+	labHost6    = "fd77::21"
 	labGateway6 = "fd77::1"
 	labService6 = "fd77::100"
 )
 
-// field is the laboratory: a switch with a client, two nodes and a gateway, and a second switch between the nodes. Everything that goes wrong goes wrong at the switches.
+// field is the laboratory: a switch with a client, two nodes, a gateway and one more host, and a second switch between the nodes. Everything that goes wrong goes wrong at the switches.
 type field struct {
-	t                      *testing.T
-	sw, client, a, b, gate string // namespaces
-	rules                  int
-	diskless               bool // nodes have no file systems of their own
+	t                            *testing.T
+	sw, client, a, b, gate, host string // namespaces
+	rules                        int
+	diskless                     bool   // nodes have no file systems of their own
+	program                      string // that the nodes run; empty: the binary
 }
 
 // lay makes a laboratory, which goes with the test.
@@ -38,9 +43,12 @@ func lay(t *testing.T) *field {
 	t.Helper()
 	needRoot(t)
 	need(t, "ip", "nft")
-	name := func(what string) string { return fmt.Sprintf("ek-%s-%d", what, os.Getpid()) }
-	f := &field{t: t, sw: name("sw"), client: name("cl"), a: name("a"), b: name("b"), gate: name("gw")}
-	for _, ns := range []string{f.sw, f.client, f.a, f.b, f.gate} {
+	runtime.GOMAXPROCS(max(32, runtime.GOMAXPROCS(0))) // a thread that waits in the kernel keeps one until the runtime notices: what is measured must not wait for that
+	name := func(what string) string {
+		return fmt.Sprintf("ek-%s-%d-%x", what, os.Getpid(), crc32.ChecksumIEEE([]byte(t.Name())))
+	}
+	f := &field{t: t, sw: name("sw"), client: name("cl"), a: name("a"), b: name("b"), gate: name("gw"), host: name("ho")}
+	for _, ns := range []string{f.sw, f.client, f.a, f.b, f.gate, f.host} {
 		must(t, "ip", "netns", "add", ns)
 		t.Cleanup(func() { must(t, "ip", "netns", "del", ns) })
 		must(t, "ip", "-n", ns, "link", "set", "lo", "up")
@@ -51,6 +59,7 @@ func lay(t *testing.T) *field {
 	}
 	f.plug(f.client, "eth0", "v-client", "br0", labClient, labClient6)
 	f.plug(f.gate, "eth0", "v-gate", "br0", labGateway, labGateway6)
+	f.plug(f.host, "eth0", "v-host", "br0", labHost, labHost6)
 	f.plug(f.a, "eth0", "v-a", "br0", labA, labA6)
 	f.plug(f.b, "eth0", "v-b", "br0", labB, labB6)
 	f.plug(f.a, "eth1", "h-a", "br1", labBeatA)

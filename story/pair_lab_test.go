@@ -62,9 +62,14 @@ var adverts = []string{"1", "0.1"}
 
 // TestPairLivesThroughFaults tries every fault on one pair, over and over: what holds at any time is asserted, and what takes time is a figure of the report.
 func TestPairLivesThroughFaults(t *testing.T) {
-	ours := slices.DeleteFunc(faults(), func(f fault) bool { return laboratory(f) == 0 || !chosen(f.name) })
-	if len(ours) > 0 {
-		t.Run("ours", func(t *testing.T) { lay(t).pairUp().all(ours) })
+	wanted := func(list []fault) []fault {
+		return slices.DeleteFunc(list, func(f fault) bool { return laboratory(f) == 0 || !chosen(f.name) })
+	}
+	if list := wanted(faults()); len(list) > 0 {
+		t.Run("ours", func(t *testing.T) { lay(t).pairUp().all(list) })
+	}
+	if list := wanted(clocks()); len(list) > 0 {
+		t.Run("clocks", func(t *testing.T) { lay(t).withClocks().pairUp().strangeClocks(list) })
 	}
 	if chosen(manyAddresses().name) {
 		t.Run("many addresses", func(t *testing.T) { lay(t).pairUp().crowded() })
@@ -82,7 +87,7 @@ func TestPairLivesThroughFaults(t *testing.T) {
 
 // rowNames are those of the report, in its order.
 func rowNames() (list []string) {
-	for _, f := range append(faults(), manyAddresses()) {
+	for _, f := range slices.Concat(faults(), clocks(), []fault{manyAddresses()}) {
 		list = append(list, f.name)
 	}
 	for _, advert := range adverts {
@@ -108,7 +113,7 @@ func (c *couple) all(list []fault) {
 }
 
 // rest is how long a pair needs to forget that its heartbeats had gaps, which make it more patient.
-const rest = 15 * time.Second
+const rest = 6 * time.Second
 
 // trials tries a fault so often. Among the other tests, which leave the nodes little time, what happened once too often is tried again, and must not happen again. A trial in which the machine stood still shows only whether there were two owners, and is tried again.
 func (c *couple) trials(f fault, runs int) faultRow {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +61,7 @@ func meetings() []fault {
 				return bad
 			},
 		},
+		peerIsOff(),
 		{
 			name: "the heartbeat's key is changed", moves: stays, full: 20, short: 1, lasts: time.Second,
 			inject: func(r *round) {
@@ -70,6 +72,41 @@ func meetings() []fault {
 			heal: func(r *round) {
 				eventually(r.t, 30*time.Second, "the key is changed on both", func() bool { return r.a.status().KeyChange == "" && r.b.status().KeyChange == "" })
 			},
+		},
+	}
+}
+
+// peerIsOff is the death of an owner while the witness is silent: the other node cannot know, until the operator says so.
+func peerIsOff() fault {
+	knows := func(r *round, verb ...string) {
+		for _, n := range []string{r.field.a, r.field.b} { // its packets still find the gateway, which does not answer questions
+			must(r.t, "ip", append(append([]string{"-n", n, "neigh"}, verb...), "dev", "eth0")...)
+		}
+	}
+	return fault{
+		name: "kill -9, the witness is silent, the operator takes over", moves: moves, full: 20, short: 1,
+		inject: func(r *round) {
+			hardware := strings.TrimSpace(must(r.t, "ip", r.on(r.gate, "cat", "/sys/class/net/eth0/address")[1:]...))
+			knows(r, "replace", labGateway, "lladdr", hardware, "nud", "permanent")
+			r.spoil(`iifname "v-gate" arp operation reply drop; iifname "v-gate" icmpv6 type nd-neighbor-advert drop;`)
+			pause(r.t, time.Second)
+			r.owner.cmd.kill()
+			pause(r.t, time.Second)
+			code, _, _ := r.other.lb("", "pair", "active", "self")
+			r.keep["refused"] = code != 0 && r.other.status().Self.State != appliance.Active
+			r.at = time.Now()
+			r.other.does("pair", "active", "self", "--peer-is-off")
+		},
+		heal: func(r *round) {
+			r.couple.heal()
+			knows(r, "del", labGateway)
+			r.owner.begin()
+		},
+		check: func(r *round, t tally) (bad []string) {
+			if !r.keep["refused"].(bool) {
+				bad = append(bad, "the addresses were taken before the operator said that the peer is off")
+			}
+			return bad
 		},
 	}
 }

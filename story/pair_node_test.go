@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -24,6 +25,7 @@ type node struct {
 	letter  string
 	address string
 	dir     string
+	clock   string // a file by which its clock is set, if its program can do that
 	cmd     *process
 }
 
@@ -35,6 +37,10 @@ func (f *field) evenkeel(letter string) *node {
 		n.address = labB
 	}
 	n.disk()
+	if f.program != "" {
+		n.clock = filepath.Join(temporary(f.t), "clock")
+		n.step(0)
+	}
 	if code, _, said := run(f.t, labPassword+"\n", "setup", "--data", n.dir, "--password-stdin"); code != 0 {
 		f.t.Fatal(said)
 	}
@@ -52,7 +58,7 @@ func (n *node) begin() {
 func (n *node) launch() {
 	n.f.t.Helper()
 	_ = os.Remove(filepath.Join(n.dir, "control.sock"))
-	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), binary, "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
+	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), "env", clockVariable+"="+n.clock, cmp.Or(n.f.program, binary), "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
 }
 
 func (n *node) serves() {

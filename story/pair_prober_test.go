@@ -33,12 +33,18 @@ const patience = 150 * time.Millisecond
 // probe begins to ask, from the client's namespace.
 func (f *field) probe(to string) *probing {
 	f.t.Helper()
+	return f.probeEvery(to, time.Millisecond)
+}
+
+// probeEvery asks as often as is said, where the laboratory has other things to do.
+func (f *field) probeEvery(to string, every time.Duration) *probing {
+	f.t.Helper()
 	p := &probing{stop: make(chan struct{}), done: make(chan []attempt, 1), served: make(chan struct{})}
 	ready := make(chan error, 1)
 	go func() {
 		ready <- inside(f.client, func() {
 			ready <- nil
-			p.done <- ask(netip.MustParseAddrPort(to), p.stop, sync.OnceFunc(func() { close(p.served) }))
+			p.done <- ask(netip.MustParseAddrPort(to), every, p.stop, sync.OnceFunc(func() { close(p.served) }))
 		})
 	}()
 	if err := <-ready; err != nil {
@@ -63,7 +69,7 @@ type inquiry struct {
 }
 
 // ask runs on a thread in the client's namespace.
-func ask(to netip.AddrPort, stop <-chan struct{}, served func()) (out []attempt) {
+func ask(to netip.AddrPort, every time.Duration, stop <-chan struct{}, served func()) (out []attempt) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil
@@ -95,8 +101,8 @@ func ask(to netip.AddrPort, stop <-chan struct{}, served func()) (out []attempt)
 		default:
 		}
 		if now := time.Now(); !now.Before(next) {
-			next = next.Add(time.Millisecond)
-			if now.Sub(next) > 50*time.Millisecond {
+			next = next.Add(every)
+			if now.Sub(next) > 50*time.Millisecond+every {
 				next = now // the machine was busy: what was missed is missed
 			}
 			begin(poll, to, open, now)

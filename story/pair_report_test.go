@@ -27,7 +27,8 @@ type faultRow struct {
 	Still   int           `json:"still"` // trials that do not count, because the machine stood still
 	Gaps    spans         `json:"gaps"`
 
-	since time.Time
+	since  time.Time
+	calmed time.Duration // of all trials together
 }
 
 // spans are written as tenths of a millisecond.
@@ -65,6 +66,7 @@ func (r *faultRow) add(t tally) {
 	if t.bad != nil {
 		r.Bad++
 	}
+	r.calmed += t.calmed
 	r.Trial = (time.Since(r.since) / time.Duration(len(r.Gaps)+r.Still)).Round(10 * time.Millisecond)
 }
 
@@ -78,8 +80,8 @@ func (r faultRow) at(percent int) time.Duration {
 }
 
 func (r faultRow) String() string {
-	return fmt.Sprintf("%-36s %3d trials of %v, outage p50 %v p99 %v worst %v, changes <= %d, both %v, neighbours wrong %v, refused %d",
-		r.Fault, len(r.Gaps), r.Trial, short(r.at(50)), short(r.at(99)), short(r.at(100)), r.Changes, r.Overlap, short(r.Wrong), r.Refused)
+	return fmt.Sprintf("%-36s %3d trials of %v (%v until all is well again), outage p50 %v p99 %v worst %v, changes <= %d, both %v, neighbours wrong %v, refused %d",
+		r.Fault, len(r.Gaps), r.Trial, (r.calmed / time.Duration(max(1, len(r.Gaps)))).Round(10*time.Millisecond), short(r.at(50)), short(r.at(99)), short(r.at(100)), r.Changes, r.Overlap, short(r.Wrong), r.Refused)
 }
 
 func short(d time.Duration) time.Duration { return d.Round(tenth) }

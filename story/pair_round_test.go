@@ -22,9 +22,10 @@ type fault struct {
 	lasts  time.Duration                // how long the fault stays; with a change of owner also until the other is active
 	check  func(*round, tally) []string // what else must hold; nil: nothing
 	probes string                       // who is asked; empty: the web service
+	every  time.Duration                // how often; zero: a thousand times a second
 
 	disks   bool // it needs file systems of the nodes' own
-	freezes bool // it stops a node, which says so in its timeline
+	freezes bool // it stops a node, which says so in its timeline, or sets the clock that the timeline goes by
 
 	full, short int // how often it is tried, in the whole laboratory and among the other tests
 }
@@ -44,6 +45,7 @@ type round struct {
 	*couple
 	owner, other *node
 	at           time.Time // of the fault
+	number       int       // of the trial
 	draw         *rand.Rand
 	keep         map[string]any
 }
@@ -57,7 +59,8 @@ type tally struct {
 	seen    []sighting
 	bad     []string
 
-	stood time.Duration // the machine itself
+	stood  time.Duration // the machine itself
+	calmed time.Duration // how long the healed pair took to say on both nodes that all is well
 }
 
 // activeLetter finds the owner, as both nodes tell it.
@@ -89,13 +92,13 @@ func (c *couple) calm() (owner, other *node) {
 // try lives through a fault once.
 func (c *couple) try(f fault, number int) (out tally) {
 	c.t.Helper()
-	r := &round{couple: c, draw: rand.New(rand.NewPCG(seed(), uint64(number))), keep: map[string]any{}}
+	r := &round{couple: c, number: number, draw: rand.New(rand.NewPCG(seed(), uint64(number))), keep: map[string]any{}}
 	r.owner, r.other = c.calm()
 	target := f.probes
 	if target == "" {
 		target = labService
 	}
-	w, p, still := c.watch(target), c.probe(labEndpoint(target)), newStill()
+	w, p, still := c.watch(target), c.probeEvery(labEndpoint(target), max(f.every, time.Millisecond)), newStill()
 	select {
 	case <-p.served:
 	case <-time.After(30 * time.Second):
@@ -109,7 +112,9 @@ func (c *couple) try(f fault, number int) (out tally) {
 	if f.heal != nil {
 		f.heal(r)
 	}
+	well := time.Now()
 	owner, other := c.calm()
+	out.calmed = time.Since(well)
 	pause(c.t, 250*time.Millisecond)
 	list := p.end()
 	out.stood = max(still.end(), c.slept(f, r))
