@@ -96,7 +96,7 @@ func Fields() []Field {
 		{vs, "http.x_forwarded_for", "X-Forwarded-For", "Tells the servers the client's address. Append: to what came in. Replace: what came in is removed."},
 		{vs, "http.keep_alive", "Keep-alive", "Which connections stay open between two requests."},
 		{vs, "http.error_page", "Error page", "HTML for the answers that this appliance gives by itself, such as 503 when no server can serve. {status} and {reason} stand for those of the answer. Empty: one plain sentence."},
-		{vs, "http.cache_size", "Cache", "MiB of memory for answers that the servers allow everybody to keep (Cache-Control or Expires); up to 256 KiB each. While one client's request for an address is under way, others for the same address wait for its answer. 0: none."},
+		{vs, "http.cache_size", "Cache", "MiB of memory for answers that the servers allow everybody to keep (Cache-Control or Expires); up to 256 KiB each. While one client's request for an address is under way, others for the same address wait for its answer, on each processor for itself. 0: none."},
 		{vs, "http.compress", "Compression", "Text, such as pages, scripts, JSON and XML, is sent in gzip, brotli or zstd to browsers that can read it. It saves bandwidth and costs processor time; what the servers have compressed themselves passes as it is."},
 		{vs, "http.reuse", "Connection reuse", "Which requests go to a server connection that was used before. Safe: the first request of a client only if it may be sent again, such as GET. Always: every request. Never: each client has connections of its own."},
 		{vs, "http.head_timeout", "Slow-header guard", "A request head must be complete within this time."},

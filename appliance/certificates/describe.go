@@ -78,7 +78,7 @@ func warnings(chain []*x509.Certificate, own bool, now time.Time) []string {
 		out = append(out, "No intermediate certificate came with it: clients that do not know “"+clip(leaf.Issuer.String())+"” refuse it, unless that is a root.")
 	}
 	for _, c := range chain[1:] {
-		if now.After(c.NotAfter) {
+		if now.After(c.NotAfter) && !selfIssued(c) {
 			out = append(out, "The intermediate certificate “"+clip(c.Subject.String())+"” expired on "+day(c.NotAfter)+".")
 		}
 	}

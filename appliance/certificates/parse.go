@@ -215,7 +215,8 @@ func matches(key crypto.Signer, public crypto.PublicKey) bool {
 	return ok && own.Equal(public)
 }
 
-// chainOf returns the certificate of the key and, in order, those of the upload that lead to its root; the root itself is left out, because clients have it.
+// chainOf returns the certificate of the key and, in order, those of the upload that lead to its root. The root itself is left out, because
+// clients have it, unless it issued the certificate: its issuer has to be known, and handshakes leave a root out.
 func (m *material) chainOf(key crypto.Signer) ([]*x509.Certificate, bool) {
 	var chain []*x509.Certificate
 	for _, c := range m.certificates {
@@ -228,7 +229,7 @@ func (m *material) chainOf(key crypto.Signer) ([]*x509.Certificate, bool) {
 	}
 	for len(chain) <= maxCertificates && !selfIssued(chain[len(chain)-1]) {
 		next := issuerOf(chain[len(chain)-1], m.certificates)
-		if next == nil || selfIssued(next) {
+		if next == nil || selfIssued(next) && len(chain) > 1 {
 			break
 		}
 		chain = append(chain, next)

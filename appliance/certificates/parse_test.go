@@ -44,6 +44,19 @@ func TestUploadIsReadInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestARootIsKeptWhenItIssuedTheCertificate: without its issuer nothing could be stapled.
+func TestARootIsKeptWhenItIssuedTheCertificate(t *testing.T) {
+	l := newLadder(t, "pacs.example.org")
+	plain := issue(t, "plain", &l.root, asServer("plain.example.org"))
+	p, err := readUpload(appliance.CertificateUpload{Certificate: l.root.pem() + plain.pem(), Key: plain.keyPEM(t)}, noon)
+	if err != nil || string(encodeChain(p.chain)) != plain.pem()+l.root.pem() {
+		t.Errorf("a chain of %d, %v", len(p.chain), err)
+	}
+	if said := warnings(p.chain, false, noon); len(said) != 0 {
+		t.Errorf("%q", said)
+	}
+}
+
 func TestUploadIsRefusedAtItsField(t *testing.T) {
 	l, other := newLadder(t, "pacs.example.org"), newLadder(t, "other.example.org")
 	key := l.leaf.keyPEM(t)

@@ -1,6 +1,7 @@
 package tlsterm
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,11 +14,11 @@ import (
 type Certificate struct {
 	current atomic.Pointer[tls.Certificate] // with the newest staple
 	leaf    *x509.Certificate
-	issuer  *x509.Certificate // the next of the chain, or nil
+	issuer  *x509.Certificate // the next of the chain, which may be the root, or nil
 	slow    bool              // signatures are made by workers
 }
 
-// Load reads a key pair. An error is of kind Invalid.
+// Load reads a key pair. A root at the end of its chain is not shown to clients, which have it. An error is of kind Invalid.
 func Load(pair appliance.KeyPair) (*Certificate, error) {
 	parsed, err := tls.X509KeyPair(pair.Chain, pair.Key)
 	if err != nil {
@@ -26,9 +27,18 @@ func Load(pair appliance.KeyPair) (*Certificate, error) {
 	c := &Certificate{leaf: parsed.Leaf, slow: slow(parsed.PrivateKey)}
 	if len(parsed.Certificate) > 1 {
 		c.issuer, _ = x509.ParseCertificate(parsed.Certificate[1])
+		parsed.Certificate = withoutRoot(parsed.Certificate)
 	}
 	c.current.Store(&parsed)
 	return c, nil
+}
+
+func withoutRoot(chain [][]byte) [][]byte {
+	last, err := x509.ParseCertificate(chain[len(chain)-1])
+	if err == nil && bytes.Equal(last.RawSubject, last.RawIssuer) {
+		return chain[:len(chain)-1]
+	}
+	return chain
 }
 
 // forHandshake returns what a handshake of conn shows; a slow key signs by way of the workers.

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
@@ -106,8 +109,26 @@ func (s *Stapler) ask(ctx context.Context) {
 }
 
 func outdated(answer []byte, c *Certificate) bool {
-	r, err := ocsp.ParseResponseForCert(answer, c.leaf, c.issuer)
+	r, err := c.judged(answer)
 	return err != nil || !r.NextUpdate.IsZero() && time.Now().After(r.NextUpdate)
+}
+
+// judged reads an answer and looks at who signed it: the issuer, whose own certificate may stand in it, or a responder that the issuer lets sign (RFC 6960, 4.2.2.2).
+func (c *Certificate) judged(answer []byte) (*ocsp.Response, error) {
+	r, err := ocsp.ParseResponseForCert(answer, c.leaf, nil) // with the certificate that stands in it, if one does, its signature is checked
+	if err != nil {
+		return nil, err
+	}
+	switch by := r.Certificate; {
+	case by == nil:
+		err = r.CheckSignatureFrom(c.issuer)
+	case by.Equal(c.issuer):
+	case !slices.Contains(by.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning):
+		err = errNoResponder
+	default:
+		err = c.issuer.CheckSignature(by.SignatureAlgorithm, by.RawTBSCertificate, by.Signature)
+	}
+	return r, err
 }
 
 // fetch returns a responder's answer that says good, and how long it may be until it is asked for again.
@@ -133,7 +154,7 @@ func (s *Stapler) fetch(ctx context.Context, c *Certificate) (answer []byte, aga
 	if answer, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
 		return nil, 0, err
 	}
-	r, err := ocsp.ParseResponseForCert(answer, c.leaf, c.issuer)
+	r, err := c.judged(answer)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -143,8 +164,8 @@ func (s *Stapler) fetch(ctx context.Context, c *Certificate) (answer []byte, aga
 	return answer, min(max(time.Until(r.NextUpdate)/2, stapleSoonest), stapleLatest), nil
 }
 
-type notGood struct{}
-
-func (notGood) Error() string { return "the responder does not say that the certificate is good" }
-
-var errNotGood error = notGood{}
+// Why an answer is not stapled.
+var (
+	errNotGood     = errors.New("the responder does not say that the certificate is good")
+	errNoResponder = errors.New("the answer is signed with a certificate that is none of a responder")
+)
