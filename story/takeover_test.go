@@ -80,7 +80,7 @@ func newApplianceRig(t *testing.T) applianceRig {
 // serve starts a process on the folder and waits until it serves there.
 func (r applianceRig) serve(t *testing.T, more ...string) *process {
 	t.Helper()
-	p := start(t, append([]string{"serve", "--data", r.dir, "--webui", r.webui, "--fallback", r.fallback, "--drain", "1m"}, more...)...)
+	p := start(t, append([]string{"serve", "--data", r.dir, "--webui", r.webui, "--fallback", r.fallback, "--drain", "10m"}, more...)...)
 	eventually(t, 30*time.Second, "the new process serves", func() bool {
 		select {
 		case <-p.ended:

@@ -214,6 +214,7 @@ func FuzzSession(f *testing.F) {
 	for i, c := range sessions[:8] { // large ones would be minimized for a minute
 		f.Add([]byte(c), []byte(answers[i%6]), uint64(i))
 	}
+	f.Add([]byte(sessions[7]), []byte(answers[5]), uint64(0)) // a WebSocket that the server takes
 	for i, c := range refusals() {
 		if len(c.input) < 1000 {
 			f.Add([]byte(c.input), []byte(ok2), uint64(i))
