@@ -82,7 +82,7 @@ func (a *instance) openPair(ctx context.Context) (*pair, error) {
 	p.receiver = replica.NewReceiver(replica.ReceiverOptions{Members: p.members, Settings: a.control, Version: Version, Restart: p.restartHere, Audit: a.store.Audit, Log: a.options.log})
 	p.doors = []sshd.Door{
 		{User: replica.PairingUser, Subsystem: replica.PairingSubsystem, Password: p.members.EnterByPassword, Serve: p.servePairing, Time: time.Minute},
-		{User: replica.SettingsUser, Subsystem: replica.SettingsSubsystem, Key: p.members.EnterByKey, Serve: p.serveSettings},
+		{User: replica.SettingsUser, Subsystem: replica.SettingsSubsystem, Key: p.members.EnterByKey, Serve: p.serveSettings, Newest: true},
 	}
 	return p, nil
 }

@@ -96,14 +96,14 @@ func (m *Members) RestartPeer(ctx context.Context) error {
 func (m *Members) doneAt(ctx context.Context, peer appliance.Node, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, doneTime)
 	defer cancel()
-	c, err := m.dialPeer(ctx, peer)
+	c, err := m.dialPeer(ctx, peer, signTime)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	f, err := begin(c, func() (*sftp.Client, error) { return sftp.NewClient(c) })
+	f, err := begin(c.Client, func() (*sftp.Client, error) { return sftp.NewClient(c.Client) })
 	if err != nil {
 		return notTaken(peer, err)
 	}

@@ -12,7 +12,6 @@ import (
 	"unicode"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/sys/unix"
 
 	"evenkeel/appliance"
 )
@@ -22,23 +21,14 @@ const (
 	signTime = 30 * time.Second // for the whole sign-in: a password may have to wait for its turn
 )
 
-// unacknowledged is how long the other machine may leave bytes without a sign that they have come. Without a limit, what was under way when the network was cut would
-// be sent again at ever longer intervals, and arrive half a minute behind the network's return.
-const unacknowledged = 2 * time.Second
-
-// impatient ends connections to a machine that is not there any more.
-func impatient(_, _ string, c syscall.RawConn) error {
-	var err error
-	if failed := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unacknowledged.Milliseconds()))
-	}); failed != nil {
-		return failed
-	}
-	return err
-}
-
 // Dial opens a TCP connection; tests give others than the network's.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// peerClient is a connection to another node, with what carries it.
+type peerClient struct {
+	*ssh.Client
+	raw net.Conn
+}
 
 // errSeen ends a handshake after the host key is known and before anything else is said.
 var errSeen = errors.New("seen")
@@ -48,15 +38,15 @@ func hostKey(ctx context.Context, dial Dial, at netip.AddrPort) (key ssh.PublicK
 	_, err = connect(ctx, dial, at, &ssh.ClientConfig{User: PairingUser, HostKeyCallback: func(_ string, _ net.Addr, k ssh.PublicKey) error {
 		key = k
 		return errSeen
-	}})
+	}}, signTime)
 	if key != nil {
 		return key, nil
 	}
 	return nil, err
 }
 
-// signIn connects and signs in. The host key must have that fingerprint, or nothing of the sign-in is sent.
-func signIn(ctx context.Context, dial Dial, at netip.AddrPort, user, fingerprint string, by ssh.AuthMethod) (*ssh.Client, ssh.PublicKey, error) {
+// signIn connects and signs in. The host key must have that fingerprint, or nothing of the sign-in is sent. The limit is for all that comes after the TCP connection.
+func signIn(ctx context.Context, dial Dial, at netip.AddrPort, user, fingerprint string, by ssh.AuthMethod, limit time.Duration) (*peerClient, ssh.PublicKey, error) {
 	said := ""
 	var seen ssh.PublicKey
 	c, err := connect(ctx, dial, at, &ssh.ClientConfig{
@@ -71,7 +61,7 @@ func signIn(ctx context.Context, dial Dial, at netip.AddrPort, user, fingerprint
 			}
 			return nil
 		},
-	})
+	}, limit)
 	switch {
 	case err == nil:
 		return c, seen, nil
@@ -109,7 +99,7 @@ func refusedSignIn(at netip.AddrPort, said string, err error) error {
 	return e
 }
 
-func connect(ctx context.Context, dial Dial, at netip.AddrPort, config *ssh.ClientConfig) (*ssh.Client, error) {
+func connect(ctx context.Context, dial Dial, at netip.AddrPort, config *ssh.ClientConfig, limit time.Duration) (*peerClient, error) {
 	dialing, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	raw, err := dial(dialing, "tcp", at.String())
@@ -119,7 +109,7 @@ func connect(ctx context.Context, dial Dial, at netip.AddrPort, config *ssh.Clie
 	config.HostKeyAlgorithms = []string{ssh.KeyAlgoED25519}
 	config.KeyExchanges = []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519}
 	config.ClientVersion = "SSH-2.0-Evenkeel"
-	_ = raw.SetDeadline(time.Now().Add(signTime)) // a connection that takes no deadline ends with ctx
+	_ = raw.SetDeadline(time.Now().Add(limit)) // a connection that takes no deadline ends with ctx
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	conn, channels, requests, err := ssh.NewClientConn(raw, at.String(), config)
 	if !stop() && err == nil {
@@ -131,11 +121,11 @@ func connect(ctx context.Context, dial Dial, at netip.AddrPort, config *ssh.Clie
 		return nil, unreachable(at, err)
 	}
 	_ = raw.SetDeadline(time.Time{})
-	return ssh.NewClient(conn, channels, requests), nil
+	return &peerClient{ssh.NewClient(conn, channels, requests), raw}, nil
 }
 
 // lastWords is how long after the end of a connection an answer may still be on its way to who asked.
-const lastWords = time.Second
+const lastWords = 200 * time.Millisecond
 
 // begin opens something on a connection and does not outlive it: the library waits without end for a channel that it asked for while the connection was ending.
 func begin[T any](c *ssh.Client, open func() (T, error)) (T, error) {

@@ -88,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Members, error) {
 		m.o.Now = time.Now
 	}
 	if m.o.Dial == nil {
-		m.o.Dial = (&net.Dialer{Control: impatient}).DialContext
+		m.o.Dial = racing((&net.Dialer{Control: impatient}).DialContext)
 	}
 	if m.o.Own == nil {
 		m.o.Own = func() []netip.Addr { return nil }
@@ -323,8 +323,8 @@ func (m *Members) signer() ssh.AuthMethod {
 }
 
 // dialPeer signs in at a node by the own key.
-func (m *Members) dialPeer(ctx context.Context, peer appliance.Node) (*ssh.Client, error) {
-	c, _, err := signIn(ctx, m.o.Dial, netip.AddrPortFrom(peer.Address, peer.SSHPort), SettingsUser, Fingerprint(peer.HostKey), m.signer())
+func (m *Members) dialPeer(ctx context.Context, peer appliance.Node, limit time.Duration) (*peerClient, error) {
+	c, _, err := signIn(ctx, m.o.Dial, netip.AddrPortFrom(peer.Address, peer.SSHPort), SettingsUser, Fingerprint(peer.HostKey), m.signer(), limit)
 	return c, err
 }
 
@@ -334,7 +334,7 @@ func (m *Members) finish(ctx context.Context, o appliance.Origin) error {
 	if !ok {
 		return nil
 	}
-	c, err := m.dialPeer(ctx, peer)
+	c, err := m.dialPeer(ctx, peer, signTime)
 	if err != nil {
 		if saidParted(err) {
 			return errors.Join(err, m.drop(ctx))

@@ -104,7 +104,7 @@ func (r *rig) endpoint() {
 		}, Time: time.Minute, Bytes: 1 << 20},
 		{User: SettingsUser, Subsystem: SettingsSubsystem, Key: r.members.EnterByKey, Serve: func(ctx context.Context, s sshd.Session) error {
 			return r.receiver.Serve(ctx, s, s.From.Addr(), s.Key)
-		}},
+		}, Newest: true},
 	}})
 	must(r.t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -226,11 +226,11 @@ func TestPairIsMadeStepByStepAndOutlivesARestart(t *testing.T) {
 	b.restart()
 	wantPair(t, a, b)
 	m, _ := a.members.Current()
-	c, err := a.members.dialPeer(t.Context(), m.Peer)
+	c, err := a.members.dialPeer(t.Context(), m.Peer, signTime)
 	must(t, err)
 	c.Close()
 	m, _ = b.members.Current()
-	c, err = b.members.dialPeer(t.Context(), m.Peer)
+	c, err = b.members.dialPeer(t.Context(), m.Peer, signTime)
 	must(t, err)
 	c.Close()
 }
@@ -560,7 +560,7 @@ func TestBreakWithoutThePeerIsToldToItWhenItComes(t *testing.T) {
 	}
 	wantAlone(t, b)
 	m, _ := a.members.Current()
-	_, err = a.members.dialPeer(t.Context(), m.Peer)
+	_, err = a.members.dialPeer(t.Context(), m.Peer, signTime)
 	wantKind(t, err, appliance.Stale, "The pair was broken on lb2")
 	if done, err := a.members.Break(t.Context(), anna(), nil); err != nil || done.Told != nil || done.Keeps != "lb2" {
 		t.Fatalf("%+v, %v", done, err)
@@ -578,7 +578,7 @@ func TestStrangersKeyIsRefused(t *testing.T) {
 	must(t, err)
 	signer, err := ssh.NewSignerFromKey(key)
 	must(t, err)
-	_, _, err = signIn(t.Context(), a.dial, b.at, SettingsUser, b.server.Fingerprint(), ssh.PublicKeys(signer))
+	_, _, err = signIn(t.Context(), a.dial, b.at, SettingsUser, b.server.Fingerprint(), ssh.PublicKeys(signer), signTime)
 	wantKind(t, err, appliance.NotFound, "in no pair with the one that has this key")
 }
 
@@ -588,9 +588,9 @@ func TestPairingHearsNoNonsense(t *testing.T) {
 		"\xff\xff\xff\xff", "\x00\x00\x00\x00", "\x00\x00\x00\x02{", "\x00\x00\x00\x04nope", "\x00\x00\x00\x04{}{}",
 		"\x00\x00\x00\x0c" + `{"format":1}`, "\x00\x00\x00\x02{}",
 	} {
-		c, _, err := signIn(t.Context(), b.dial, b.at, PairingUser, b.server.Fingerprint(), ssh.Password("correct horse"))
+		c, _, err := signIn(t.Context(), b.dial, b.at, PairingUser, b.server.Fingerprint(), ssh.Password("correct horse"), signTime)
 		must(t, err)
-		talk, err := openTalk(c)
+		talk, err := openTalk(c.Client)
 		must(t, err)
 		_, _ = io.WriteString(talk.in, say)
 		_ = talk.in.Close()

@@ -52,7 +52,7 @@ func (m *Members) askLost(ctx context.Context) {
 		return
 	}
 	defer done()
-	c, err := m.dialPeer(ctx, current.Peer)
+	c, err := m.dialPeer(ctx, current.Peer, signTime)
 	m.asked = m.o.Now()
 	if err == nil {
 		c.Close()

@@ -88,14 +88,14 @@ func (m *Members) pair(ctx context.Context, o appliance.Origin, w appliance.Pair
 		return appliance.Membership{}, err
 	}
 	steps.next("connect", fmt.Sprintf("Connecting to %s and comparing its host key with the one that was confirmed", w.Address))
-	c, key, err := signIn(ctx, m.o.Dial, w.Address, PairingUser, w.HostKey, ssh.Password(w.Password))
+	c, key, err := signIn(ctx, m.o.Dial, w.Address, PairingUser, w.HostKey, ssh.Password(w.Password), signTime)
 	if err != nil {
 		return appliance.Membership{}, err
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	membership, err := m.negotiate(ctx, c, key, w, &steps)
+	membership, err := m.negotiate(ctx, c.Client, key, w, &steps)
 	if err != nil {
 		return appliance.Membership{}, err
 	}

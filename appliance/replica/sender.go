@@ -1,20 +1,14 @@
 package replica
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"net"
 	"os"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/pkg/sftp"
-	"golang.org/x/crypto/ssh"
 
 	"evenkeel/appliance"
 )
@@ -51,7 +45,9 @@ type Sender struct {
 	log         *slog.Logger
 	first, most time.Duration // pauses before a lost connection is made anew
 
-	line *line // only Run's
+	line     *line         // only Run's
+	patience time.Duration // with a line that loses what is sent; only Run's
+	signing  time.Duration // how long the next sign-in may take; only Run's
 
 	mu   sync.Mutex // guards what follows
 	seen seen
@@ -77,7 +73,7 @@ const (
 
 // NewSender returns a sender that has asked nothing yet.
 func NewSender(o SenderOptions) *Sender {
-	s := &Sender{o: o, log: o.Log, first: firstPause, most: mostPause}
+	s := &Sender{o: o, log: o.Log, first: firstPause, most: mostPause, patience: stallFirst, signing: signFirst}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -92,18 +88,6 @@ func NewSender(o SenderOptions) *Sender {
 		s.o.Clear = func(string) {}
 	}
 	return s
-}
-
-// line is an open connection to the folder of the other node.
-type line struct {
-	client *ssh.Client
-	files  *sftp.Client
-	peer   appliance.Membership
-}
-
-func (l *line) close() {
-	l.files.Close()
-	l.client.Close()
 }
 
 // Run sends until the context ends, and returns nil.
@@ -133,13 +117,22 @@ func (s *Sender) Run(ctx context.Context) error {
 		if err == nil {
 			pause = s.first
 		} else {
-			s.hangUp()
-			s.note(func(n *seen) { n.failed = err })
+			if s.line == nil && cutOff(err) { // nothing was begun: to try again costs a packet
+				pause = s.first
+			}
 			next = pause
 			pause = min(2*pause, s.most)
+			s.hangUp()
+			s.note(func(n *seen) { n.failed = err })
 		}
 		t.Reset(next)
 	}
+}
+
+// cutOff tells whether the network did not carry a connection, and not the other node refuse it.
+func cutOff(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -159,7 +152,7 @@ func (s *Sender) hangUp() {
 }
 
 // turn asks what the other node has, and sends what it lacks.
-func (s *Sender) turn(ctx context.Context) error {
+func (s *Sender) turn(ctx context.Context) (done error) {
 	m, ok := s.o.Members.Current()
 	if !ok {
 		s.hangUp()
@@ -187,10 +180,19 @@ func (s *Sender) turn(ctx context.Context) error {
 		return nil // something else was written
 	}
 	if s.line == nil {
-		if s.line, err = s.dial(ctx, m); err != nil {
+		if s.line, err = s.reach(ctx, m); err != nil {
 			return err
 		}
 	}
+	stop := s.line.watch(s.patience)
+	defer func() {
+		switch {
+		case stop():
+			s.patience = min(2*s.patience, unacknowledged)
+		case done == nil:
+			s.patience = stallFirst
+		}
+	}()
 	theirs, err := s.line.state(ctx)
 	if err != nil {
 		return err
@@ -218,70 +220,25 @@ func (s *Sender) turn(ctx context.Context) error {
 	return s.send(ctx, m, theirs)
 }
 
-func (s *Sender) dial(ctx context.Context, m appliance.Membership) (*line, error) {
-	c, err := s.o.Members.dialPeer(ctx, m.Peer)
+// reach opens the folder of the other node. Its patience grows as long as it does not suffice.
+func (s *Sender) reach(ctx context.Context, m appliance.Membership) (*line, error) {
+	l, err := s.dial(ctx, m, s.signing)
+	switch {
+	case err == nil:
+		s.signing = signFirst
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.signing = min(2*s.signing, signTime)
+	}
+	return l, err
+}
+
+// dial opens the folder of the other node. The limit is for what comes after the TCP connection.
+func (s *Sender) dial(ctx context.Context, m appliance.Membership, limit time.Duration) (*line, error) {
+	c, err := s.o.Members.dialPeer(ctx, m.Peer, limit)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
-	f, err := begin(c, func() (*sftp.Client, error) { return sftp.NewClient(c) })
-	if err != nil {
-		c.Close()
-		return nil, lost(m.Peer, err)
-	}
-	return &line{client: c, files: f, peer: m}, nil
-}
-
-func lost(peer appliance.Node, err error) error {
-	return &appliance.Error{Kind: appliance.Unavailable, Op: "send settings", Message: fmt.Sprintf("The connection to %s was lost.", peer.Name), Err: err}
-}
-
-// guarded ends a call when its time is over or the context ends, by closing the connection.
-func (l *line) guarded(ctx context.Context, limit time.Duration, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { l.client.Close() })
-	defer stop()
-	return f()
-}
-
-// read reads one of the files of the other node.
-func (l *line) read(ctx context.Context, name string, most int64, into any) error {
-	var b []byte
-	err := l.guarded(ctx, askTime, func() error {
-		f, err := l.files.Open("/" + name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		b, err = io.ReadAll(io.LimitReader(f, most+1))
-		return err
-	})
-	if err != nil {
-		return lost(l.peer.Peer, err)
-	}
-	if int64(len(b)) > most {
-		return lost(l.peer.Peer, errors.New("an answer that is too long"))
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return lost(l.peer.Peer, err)
-	}
-	return nil
-}
-
-func (l *line) state(ctx context.Context) (state, error) {
-	var s state
-	if err := l.read(ctx, fileState, mostAnswer, &s); err != nil {
-		return s, err
-	}
-	if s.Format != Format {
-		return s, &appliance.Error{
-			Kind: appliance.Unsupported, Op: "send settings", Message: fmt.Sprintf("%s has version %s, which takes no settings of this version.", l.peer.Peer.Name, clean(s.Version)),
-			Hint: "Bring both nodes to the same version.",
-		}
-	}
-	return s, nil
+	return openFolder(ctx, c, m, limit)
 }
 
 // send brings everything that the other node lacks, and notes what it answers.
@@ -323,41 +280,6 @@ func (s *Sender) send(ctx context.Context, m appliance.Membership, theirs state)
 		})
 	}
 	return nil
-}
-
-// give uploads a bundle under a name that does not count, gives it the one that does, and reads what became of it.
-func (l *line) give(ctx context.Context, raw []byte, sequence uint64) (answer, error) {
-	name := "/" + strconv.FormatUint(sequence, 10) + partSuffix
-	err := l.guarded(ctx, sendTime, func() error {
-		f, err := l.files.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-		if err != nil {
-			return err
-		}
-		if _, err := f.ReadFromWithConcurrency(bytes.NewReader(raw), 16); err != nil {
-			f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-		err = l.files.Rename(name, "/"+wholeName)
-		var status *sftp.StatusError
-		if errors.As(err, &status) { // the answer says why
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return answer{}, lost(l.peer.Peer, err)
-	}
-	var a answer
-	if err := l.read(ctx, fileAnswer, mostAnswer, &a); err != nil {
-		return a, err
-	}
-	if a.Sequence != sequence && len(a.Refused) == 0 {
-		return a, lost(l.peer.Peer, errors.New("the answer is to another bundle"))
-	}
-	return a, nil
 }
 
 // err is why a bundle was refused, or kept and not applied; nil: neither.

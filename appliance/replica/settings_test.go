@@ -93,7 +93,7 @@ func newNode(t *testing.T, name string, dial Dial) *node {
 		Members: n.members, Settings: n.control, Version: "0.1.0", Active: n.active.Load, Watch: n.store.Watch,
 		Alert: func(a appliance.Alert) { n.alerts.Store(a.Code, a) }, Clear: func(code string) { n.alerts.Delete(code) },
 	})
-	n.sender.first, n.sender.most = time.Millisecond, 5*time.Millisecond
+	n.sender.first, n.sender.most = 5*time.Millisecond, 5*time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.sender.Run(ctx) }()
@@ -344,12 +344,12 @@ func TestThousandEditsWithCutsLeaveTheReceiverWhole(t *testing.T) {
 func folderOf(t *testing.T, n *node) (*ssh.Client, *sftp.Client) {
 	t.Helper()
 	m, _ := n.members.Current()
-	c, err := n.members.dialPeer(t.Context(), m.Peer)
+	c, err := n.members.dialPeer(t.Context(), m.Peer, signTime)
 	must(t, err)
-	f, err := sftp.NewClient(c)
+	f, err := sftp.NewClient(c.Client)
 	must(t, err)
 	t.Cleanup(func() { c.Close() })
-	return c, f
+	return c.Client, f
 }
 
 func upload(f *sftp.Client, name string, b []byte) error {

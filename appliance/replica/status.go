@@ -100,7 +100,7 @@ func (s *Sender) Differences(ctx context.Context) (appliance.Plan, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, differencesFor)
 	defer cancel()
-	l, err := s.dial(ctx, m)
+	l, err := s.dial(ctx, m, signTime)
 	if err != nil {
 		return appliance.Plan{}, err
 	}

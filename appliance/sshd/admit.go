@@ -16,6 +16,7 @@ type conn struct {
 	from     netip.AddrPort
 	stranger bool // guarded by the server's mutex
 	user     string
+	entered  uint64 // its number among those that signed in; guarded by the server's mutex
 	signedIn atomic.Bool
 	bytesIn  atomic.Int64
 	bytesOut atomic.Int64
@@ -54,8 +55,16 @@ func (s *Server) signIn(c *conn, d *Door) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inside[d.User] >= mostInDoor {
-		return false
+		if !d.Newest {
+			return false
+		}
+		old := s.oldest(d.User)
+		s.inside[d.User]--
+		old.user = "" // it leaves by itself, and was counted off now
+		old.Close()
 	}
+	s.entered++
+	c.entered = s.entered
 	s.inside[d.User]++
 	c.user = d.User
 	s.forgetStranger(c)
@@ -66,6 +75,17 @@ func (s *Server) signIn(c *conn, d *Door) bool {
 	c.signedIn.Store(true)
 	_ = c.SetDeadline(time.Now().Add(idleTime)) // a read is under way already, with the deadline of a stranger
 	return true
+}
+
+// oldest returns the connection that signed in first of those that are behind the door. The caller holds mu.
+func (s *Server) oldest(user string) *conn {
+	var first *conn
+	for c := range s.conns {
+		if c.user == user && (first == nil || c.entered < first.entered) {
+			first = c
+		}
+	}
+	return first
 }
 
 func (s *Server) leave(c *conn) {

@@ -51,6 +51,8 @@ type Door struct {
 	Serve func(context.Context, Session) error
 	Bytes int64         // that a connection may move in each direction; 0: 1 GiB
 	Time  time.Duration // that a connection may last; 0: without end, as long as it is not idle
+	// Newest says that where too many connections are behind the door, the oldest one makes room for the next: those that the network cut off are not known to be dead.
+	Newest bool
 }
 
 // Session is the open subsystem of a client that has signed in.
@@ -86,6 +88,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	strangers map[netip.Addr]int
 	inside    map[string]int // by user
+	entered   uint64         // how many signed in ever
 }
 
 // New returns a server that does nothing before Run.
