@@ -265,8 +265,16 @@ func (p *pair) Drill(ctx context.Context, o appliance.Origin) (appliance.PairDri
 			return out, err
 		}
 	}
-	out.Sentence = fmt.Sprintf("The floating addresses went to the other node and back; nobody had them for %d ms and for %d ms.", out.There.Took.Milliseconds(), out.Back.Took.Milliseconds())
+	out.Sentence = fmt.Sprintf("The floating addresses went to the other node and back; nobody had them for %s and for %s.", outage(out.There.Took), outage(out.Back.Took))
 	return out, nil
+}
+
+// outage is a measured time as people read it; none was zero.
+func outage(d time.Duration) string {
+	if d < time.Millisecond {
+		return "less than 1 ms"
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
 // handed finds the planned switch since a moment in the timeline: what the peer decided comes with its next heartbeats.

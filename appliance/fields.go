@@ -138,7 +138,7 @@ func Fields() []Field {
 		{"heartbeat", "interval", "Interval", "Time between two heartbeats on each path. 10ms suits every local network."},
 		{"heartbeat", "dead_time", "Dead time", "Silence after which the peer counts as gone. It grows by itself on a network that jitters, and is never below the lease of 150 ms."},
 		{"heartbeat", "witness", "Witness", "Who tells a dead peer from a cut wire: the default gateway, other addresses, or a third appliance in its witness mode. None: the probes for the floating addresses decide alone."},
-		{"heartbeat", "witness_addresses", "Witness addresses", "With other addresses or a witness node: who is asked, with commas between them. One answer is enough."},
+		{"heartbeat", "witness_addresses", "Witness addresses", "With other addresses or a witness node: who is asked, with commas between them. One answer is enough. A witness node is a third machine that runs evenkeel witness with a copy of witness.json from the data folder of a node."},
 		{"heartbeat", "automatic_failback", "Automatic failback", "The Primary takes the addresses back as soon as it is well again. Off: they stay where they are, since every switch disturbs."},
 		{"settings", "apply_at_once", "Apply at once", "A change is applied as soon as it is saved."},
 		{"local", "hostname", "Hostname", "The name of this appliance."},

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -65,10 +66,20 @@ func (s *socket) prepare(local netip.AddrPort, filter []bpf.RawInstruction) erro
 	} else {
 		address = &unix.SockaddrInet6{Port: int(local.Port()), Addr: local.Addr().As16(), ZoneId: zone(local.Addr())}
 	}
-	if err := unix.Bind(s.fd, address); err != nil {
+	switch err := unix.Bind(s.fd, address); {
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return &noAddressError{local.Addr()}
+	case err != nil:
 		return fmt.Errorf("bind %s: %w", local, err)
 	}
 	return nil
+}
+
+// noAddressError says that a path begins at an address that this machine does not have.
+type noAddressError struct{ address netip.Addr }
+
+func (e *noAddressError) Error() string {
+	return fmt.Sprintf("this machine does not have the address %s", e.address)
 }
 
 // zone is the interface of a link-local address.

@@ -2,7 +2,9 @@ package ha
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"evenkeel/appliance"
@@ -168,7 +170,7 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 	add(s.unfair, "The heartbeat has no real-time priority (CAP_SYS_NICE is missing): on a machine that is very busy, it may come late.")
 	add(s.late > 50*time.Millisecond, fmt.Sprintf("In the last hour the heartbeat came up to %d ms late, because this machine was too busy or stood still.", s.late.Milliseconds()))
 	for _, err := range s.closed {
-		add(true, fmt.Sprintf("A heartbeat path is closed: %v. It is opened when that ends.", err))
+		add(true, closedSentence(err, n.o.Membership.Self.Address))
 	}
 	add(s.running && len(s.paths) == 1, "There is one heartbeat path: if it is cut while both nodes are well, the witness decides.")
 	add(s.running && !s.config.Witness, "Nobody tells a dead peer from a cut wire: if the two nodes lose each other on every network, both may own the addresses until they meet again.")
@@ -178,6 +180,16 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 	add(st.Rejected["version"] > 0 && deaf, "Heartbeats of another version arrive, which this one does not understand: bring both nodes to the same version of the product.")
 	add(st.Rejected["key"] > 0 && deaf, "Heartbeats arrive that are sealed with a key this node does not hold: make the pair again.")
 	return out
+}
+
+// closedSentence says why a path is closed. A node without the address of the membership is probably no node: a disk that was copied, for one.
+func closedSentence(err error, own netip.Addr) string {
+	var none *noAddressError
+	if errors.As(err, &none) && none.address == own {
+		return fmt.Sprintf("This machine does not have the address %s, by which the other node finds it: its address was changed, or it is a copy of the node. "+
+			"Give it that address; or break the pair here, and make it again.", own)
+	}
+	return fmt.Sprintf("A heartbeat path is closed: %v. It is opened when that ends.", err)
 }
 
 // sentence says what the pair does and why.

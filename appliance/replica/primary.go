@@ -107,7 +107,8 @@ func (m *Members) pair(ctx context.Context, o appliance.Origin, w appliance.Pair
 	if err := m.finish(ctx, o); err != nil {
 		return appliance.Membership{}, err
 	}
-	steps.next("done", membership.Self.Name+" is the Primary, "+membership.Peer.Name+" the Secondary")
+	named := membership.Distinct()
+	steps.next("done", named.Self.Name+" is the Primary, "+named.Peer.Name+" the Secondary")
 	steps.end()
 	return membership, nil
 }
