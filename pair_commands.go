@@ -23,7 +23,7 @@ func (p *pair) Status() appliance.PairStatus {
 	}
 	s := h.node.Status()
 	s.Self.Name, s.Peer.Name = m.Self.Name, m.Peer.Name
-	s.Settings = p.settingsStatus(s.Self.State)
+	s.Settings = byHeartbeats(p.settingsStatus(s.Self.State), s)
 	s.Table = p.tableStatus(h.node)
 	s.Floating = p.floating(s.Self.State == appliance.Active || s.Self.State == appliance.HandingOn)
 	return s
@@ -53,6 +53,14 @@ func (p *pair) settingsStatus(state appliance.Activity) appliance.SyncStatus {
 		return p.settings.Status()
 	}
 	return p.receiver.Status()
+}
+
+// byHeartbeats is what a passive node says of its settings: what it was told to have may be older than what heartbeats tell that the active one runs.
+func byHeartbeats(told appliance.SyncStatus, s appliance.PairStatus) appliance.SyncStatus {
+	if told.InSync && s.Peer.State == appliance.Active && s.Peer.Hash != "" && s.Peer.Hash != s.Self.Hash {
+		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s runs revision %d, this node revision %d.", s.Peer.Name, s.Peer.Revision, s.Self.Revision)}
+	}
+	return told
 }
 
 // floating lists the services' addresses with who has them.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -48,6 +49,8 @@ type Receiver struct {
 	log  *slog.Logger
 	turn chan struct{}
 
+	format atomic.Int64 // Format; tests are of another version
+
 	mu      sync.Mutex // guards what follows
 	last    answer
 	cluster string                // of the pair that what follows is about
@@ -80,6 +83,7 @@ const mostRefusals = 20 // sentences of one answer
 // NewReceiver returns a receiver that has heard nothing yet.
 func NewReceiver(o ReceiverOptions) *Receiver {
 	r := &Receiver{o: o, log: o.Log, turn: make(chan struct{}, 1)}
+	r.format.Store(Format)
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -123,7 +127,7 @@ func (r *Receiver) state(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := state{Format: Format, Version: r.o.Version, Name: r.o.Members.own(), Knows: r.o.Members.known()}
+	s := state{Format: int(r.format.Load()), Version: r.o.Version, Name: r.o.Members.own(), Knows: r.o.Members.known()}
 	if s.Shared, err = r.o.Settings.SharedState(ctx); err != nil {
 		return nil, err
 	}

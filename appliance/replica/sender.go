@@ -195,6 +195,7 @@ func (s *Sender) turn(ctx context.Context) (done error) {
 	}()
 	theirs, err := s.line.state(ctx)
 	if err != nil {
+		s.tellUnlike(err)
 		return err
 	}
 	if err := s.o.Members.NamePeer(ctx, theirs.Name); err != nil {
@@ -205,7 +206,7 @@ func (s *Sender) turn(ctx context.Context) (done error) {
 		s.note(func(n *seen) {
 			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, called: called, version: theirs.Version}
 		})
-		if before.refused != nil {
+		if before.refused != nil || unlike(before.failed) {
 			s.o.Clear(codeRefused)
 		}
 		return nil
@@ -303,6 +304,21 @@ func texts(err error) string {
 		out += e.Text()
 	}
 	return out
+}
+
+// unlike tells whether the other node has a version that cannot work with this one.
+func unlike(err error) bool { return err != nil && appliance.KindOf(err) == appliance.Unsupported }
+
+// tellUnlike raises an alert when both nodes run, and their versions keep the settings apart.
+func (s *Sender) tellUnlike(err error) {
+	if !unlike(err) {
+		return
+	}
+	m, _ := s.o.Members.Current()
+	s.o.Alert(appliance.Alert{
+		Code: codeRefused, Severity: appliance.Critical, Sentence: m.Peer.Name + " does not have the settings of this node. " + texts(err),
+		Hint: "Bring both nodes to the same version. Until then it would serve with older settings after a takeover.",
+	})
 }
 
 func (s *Sender) known() seen {

@@ -28,6 +28,8 @@ func (s *Sender) Status() appliance.SyncStatus {
 	}
 	name := m.Peer.Name
 	switch {
+	case unlike(n.failed):
+		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s does not take the settings of this node. %s", name, texts(n.failed))}
 	case n.failed != nil:
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s cannot be reached for settings. %s", name, texts(n.failed))}
 	case n.at.IsZero():
