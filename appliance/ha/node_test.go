@@ -317,9 +317,14 @@ func TestPairWithoutFloatingAddressesFindsWhoIsActive(t *testing.T) {
 			break
 		}
 	}
-	if s := c.left.Status(); !slices.Contains(s.Limits, "This pair has no floating addresses: it shares settings and tables only.") || s.Witness.Configured {
-		t.Errorf("%q", s.Limits)
+	if s := c.left.Status(); !slices.Contains(s.Limits, "This pair has no floating addresses: it shares settings and tables only.") || s.Witness.Configured ||
+		strings.Contains(strings.Join(s.Limits, " "), "may own the addresses") || s.Witness.Sentence != "No witness is asked: no address moves between the nodes." {
+		t.Errorf("%q, %q", s.Limits, s.Witness.Sentence)
 	}
+	until(t, "both say that no address moves", func() bool {
+		const want = "left is active, right passive. No address moves between them: this pair shares its settings and its persistence table."
+		return c.left.Status().Sentence == want && c.right.Status().Sentence == want
+	})
 }
 
 func TestWhatCannotBeIsRefused(t *testing.T) {

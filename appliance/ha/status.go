@@ -144,6 +144,8 @@ func (n *Node) witnessStatus(s *snapshot) appliance.WitnessStatus {
 		appliance.WitnessGateway: "default gateway", appliance.WitnessAddresses: "asked addresses", appliance.WitnessNode: "witness node",
 	}[s.kind]
 	switch {
+	case n.o.Kernel == nil:
+		w.Sentence = "No witness is asked: no address moves between the nodes."
 	case s.kind == appliance.WitnessNone:
 		w.Sentence = "No witness is configured: the last looks for the floating addresses decide alone."
 	case s.kind == appliance.WitnessGateway && !s.gateway:
@@ -173,7 +175,7 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 		add(true, closedSentence(err, n.o.Membership.Self.Address))
 	}
 	add(s.running && len(s.paths) == 1, "There is one heartbeat path: if it is cut while both nodes are well, the witness decides.")
-	add(s.running && !s.config.Witness, "Nobody tells a dead peer from a cut wire: if the two nodes lose each other on every network, both may own the addresses until they meet again.")
+	add(s.running && !s.config.Witness && n.o.Kernel != nil, "Nobody tells a dead peer from a cut wire: if the two nodes lose each other on every network, both may own the addresses until they meet again.")
 	add(s.running && s.kind == appliance.WitnessGateway && s.gateway, "If both nodes reach the gateway and not each other on any network, both may own the addresses; only a witness node excludes that.")
 	add(s.cloned != 0 && s.at-s.cloned < 10*time.Minute, sentenceOf(role.Record{Code: cloneSeen}))
 	deaf := s.heardAt == 0 || s.at-s.heardAt > 3*time.Second
@@ -204,6 +206,8 @@ func (n *Node) sentence(s *snapshot) string {
 		return "The heartbeat of " + self + " is not running."
 	case s.table:
 		return fmt.Sprintf("%s sends no heartbeats that arrive here, but its table's connection is alive: UDP %d is blocked between the nodes. Nobody takes over while that is so.", peer, Port)
+	case s.activity == appliance.Active && s.contact && n.o.Kernel == nil:
+		return fmt.Sprintf("%s is active, %s passive. No address moves between them: this pair shares its settings and its persistence table.", self, peer)
 	case s.activity == appliance.Active && s.contact:
 		return fmt.Sprintf("%s is active and owns the floating addresses; %s is ready to take them.", self, peer)
 	case s.activity == appliance.Active:
@@ -216,6 +220,8 @@ func (n *Node) sentence(s *snapshot) string {
 		return fmt.Sprintf("%s hears neither %s nor its witness: it is probably cut off, and owns nothing. Look at its network.", self, peer)
 	case s.activity == appliance.Starting:
 		return fmt.Sprintf("%s has just started and listens for %s before it decides anything.", self, peer)
+	case s.contact && role.Says(s.peer.Says).Has(role.Owns) && n.o.Kernel == nil:
+		return fmt.Sprintf("%s is active, %s passive. No address moves between them: this pair shares its settings and its persistence table.", peer, self)
 	case s.contact && role.Says(s.peer.Says).Has(role.Owns):
 		return fmt.Sprintf("%s is active and owns the floating addresses; %s is passive and ready to take them.", peer, self)
 	case s.contact:
