@@ -171,7 +171,7 @@ func TestPassiveNodeIsReadOnlyAndSaysWhereChangesAreMade(t *testing.T) {
 	r.has(body, `href="/lbadmin/pair/active?node=self"`)
 	settings := r.control.Saved().Config.Cluster.Settings
 	_, _, body = r.get(r.client, passwordsPath)
-	r.has(body, "Read-only here", "!Add a user", "!Change the password</button>", "API tokens")
+	r.has(body, "Read-only here", "!Add a user", "!Change the password</button>", "API tokens", "a program needs a token of each node")
 	status, _, body := r.post(r.client, advancedPath, "base", appliance.Hash(&settings), "apply_at_once", "true")
 	if status != http.StatusUnprocessableEntity || !strings.Contains(body, "changed on lb1") {
 		t.Errorf("a forged change: %d", status)
