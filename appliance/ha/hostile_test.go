@@ -40,19 +40,25 @@ func TestFloodCostsLittle(t *testing.T) {
 			}
 			b := beat.Seal(make([]byte, beat.Most), &beat.Beat{Kind: beat.Heartbeat, Cluster: 0xc1, Node: 0xb, Boot: 1 << 40, Nonce: 1, Sequence: 1}, ring)
 			b[tt.at] ^= 1
-			before, begin, sent := c.left.usage(), time.Now(), 0
-			for past := time.Duration(0); past < time.Second || sent < 50_000 && past < time.Minute; past = time.Since(begin) {
-				if float64(sent) >= past.Seconds()*100_000 {
-					continue
+			flood := func() (sent int, cost time.Duration) {
+				before, begin := c.left.usage(), time.Now()
+				for past := time.Duration(0); past < time.Second; past = time.Since(begin) {
+					if float64(sent) >= past.Seconds()*100_000 {
+						continue
+					}
+					if _, err := s.WriteToUDPAddrPort(b, c.left.paths[0].Local); err != nil {
+						t.Fatal(err)
+					}
+					sent++
 				}
-				if _, err := s.WriteToUDPAddrPort(b, c.left.paths[0].Local); err != nil {
-					t.Fatal(err)
-				}
-				sent++
+				return sent, (c.left.usage() - before) / time.Duration(sent)
 			}
-			cost := (c.left.usage() - before) / time.Duration(sent)
+			sent, cost := flood()
+			for try := 0; try < 20 && sent < 50_000; try++ { // a machine that is too busy to send so many: what comes alone costs the loop a turn
+				sent, cost = flood()
+			}
 			t.Logf("%d datagrams, %v of the loop's thread for each", sent, cost)
-			if cost > slower*tt.most {
+			if sent >= 50_000 && cost > slower*tt.most {
 				t.Errorf("a datagram costs %v, more than %v", cost, slower*tt.most)
 			}
 			if n := c.left.Status().Rejected["forged"]; tt.count != (n > 0) {

@@ -285,8 +285,10 @@ func (c *couple) agree(t *testing.T, left appliance.Activity) {
 
 // stood tells whether the machine was so busy, or stood so long, that a node may rightly have lost its lease.
 func (c *couple) stood() bool {
-	return max(c.left.seen.Load().late, c.right.seen.Load().late) >= 50*time.Millisecond
+	return c.left.stood() || c.right.stood()
 }
+
+func (h *half) stood() bool { return h.Node != nil && h.seen.Load().late >= 50*time.Millisecond }
 
 func codes(n *Node) map[string]int {
 	out := map[string]int{}
