@@ -51,7 +51,7 @@ func TestFloodCostsLittle(t *testing.T) {
 					}
 					sent++
 				}
-				return sent, (c.left.usage() - before) / time.Duration(sent)
+				return sent, (c.left.usage() - before) / time.Duration(max(sent, 1))
 			}
 			sent, cost := flood()
 			for try := 0; try < 20 && sent < 50_000; try++ { // a machine that is too busy to send so many: what comes alone costs the loop a turn

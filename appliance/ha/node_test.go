@@ -274,9 +274,7 @@ func TestNodeThatWasPutBackCountsOn(t *testing.T) {
 			write(text)
 			c.left.start(t)
 			until(t, "both know who is active", func() bool { // on a busy machine an active node may have lost its lease meanwhile
-				a, b := c.left.seen.Load(), c.right.seen.Load()
-				one := a.activity == appliance.Active && b.activity == appliance.Passive || a.activity == appliance.Passive && b.activity == appliance.Active
-				return one && a.peer.State == b.activity && b.peer.State == a.activity && a.contact && b.contact
+				return c.agreed(appliance.Passive, appliance.Active) || c.agreed(appliance.Active, appliance.Passive)
 			})
 			if m, _, err := readMemory(c.left.o.Dir); err != nil || m.Epoch <= 101 {
 				t.Errorf("%+v %v", m, err)

@@ -262,11 +262,19 @@ func (h *half) freeze(t *testing.T) (thaw func()) {
 	return func() { close(warm) }
 }
 
-// settle starts both and waits until they agree.
+// settle starts both and waits until they agree that left is active; on a busy machine right may come first.
 func (c *couple) settle(t *testing.T) {
 	t.Helper()
 	c.left.start(t)
 	c.right.start(t)
+	until(t, "one is active", func() bool {
+		return c.agreed(appliance.Active, appliance.Passive) || c.agreed(appliance.Passive, appliance.Active)
+	})
+	if c.agreed(appliance.Passive, appliance.Active) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		until(t, "left is given the addresses", func() bool { return c.left.MakeActive(ctx, false) == nil })
+	}
 	c.agree(t, appliance.Active)
 }
 
@@ -277,10 +285,13 @@ func (c *couple) agree(t *testing.T, left appliance.Activity) {
 	if left == appliance.Passive {
 		right = appliance.Active
 	}
-	until(t, fmt.Sprintf("left is %s", left), func() bool {
-		a, b := c.left.seen.Load(), c.right.seen.Load()
-		return a.activity == left && b.activity == right && a.peer.State == right && b.peer.State == left && a.contact && b.contact
-	})
+	until(t, fmt.Sprintf("left is %s", left), func() bool { return c.agreed(left, right) })
+}
+
+// agreed tells whether each does what is said and knows what the other does.
+func (c *couple) agreed(left, right appliance.Activity) bool {
+	a, b := c.left.seen.Load(), c.right.seen.Load()
+	return a.activity == left && b.activity == right && a.peer.State == right && b.peer.State == left && a.contact && b.contact
 }
 
 // stood tells whether the machine was so busy, or stood so long, that a node may rightly have lost its lease.
