@@ -189,7 +189,7 @@ func whoAnswers(t *testing.T, address string, n int) map[string]int {
 	t.Helper()
 	out := map[string]int{}
 	for range n {
-		h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+		h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 		answer, err := h.Get("http://" + address + "/")
 		if err != nil {
 			t.Fatal(err)

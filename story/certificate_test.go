@@ -134,7 +134,7 @@ func (s *signer) browser(own ...tls.Certificate) (*http.Client, *wiretest.Ended)
 	pool.AddCert(s.certificate)
 	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: "pacs.test", Certificates: own, NextProtos: []string{"http/1.1"}}}
 	ended := &wiretest.Ended{Dial: dialer.DialContext}
-	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4, DialTLSContext: ended.DialContext}}, ended
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 4, DialTLSContext: ended.DialContext}}, ended
 }
 
 func TestACertificateIsReplacedUnderTrafficAndNothingIsDropped(t *testing.T) {

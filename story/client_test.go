@@ -22,7 +22,7 @@ type client struct {
 
 func (d demoLine) client() *client {
 	return &client{base: strings.TrimSuffix(d.WebUI, "/") + "/api/v1/", token: d.Token, http: &http.Client{
-		Timeout:   30 * time.Second,
+		Timeout:   2 * time.Minute,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 8}, // the demo's own certificate
 	}}
 }

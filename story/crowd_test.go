@@ -27,7 +27,7 @@ func TestAtTheDescriptorLimitThePagesStillAnswer(t *testing.T) {
 		return err == nil && a.status == 200
 	})
 	for range 500 { // most of them stay in the kernel's queue
-		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+service, 5*time.Second)
+		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+service, 30*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}

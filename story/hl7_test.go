@@ -18,7 +18,7 @@ import (
 
 // hl7Exchange sends one message with that control id and reads an acknowledgement, which must carry it (HL7 v2, 2.9.2; MLLP release 1).
 func hl7Exchange(c net.Conn, id string) error {
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	message := "MSH|^~\\&|STORY|HERE|EVENKEEL|THERE|20260101120000||ADT^A01|" + id + "|P|2.5\rPID|1||42^^^A||Doe^Jane\r"
 	if _, err := c.Write([]byte("\x0b" + message + "\x1c\x0d")); err != nil {
 		return err
@@ -128,7 +128,7 @@ func TestTenThousandMessagesWhileEachServerDiesOnce(t *testing.T) {
 // sendMessages sends each messages one after the other from an address of its own; after a broken connection it connects again and repeats the one that
 // was not acknowledged, as HL7 senders do.
 func sendMessages(t *testing.T, address string, client, each int, sent *atomic.Int64) []string {
-	dialer := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+client))}}
+	dialer := net.Dialer{Timeout: time.Minute, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+client))}}
 	var acknowledged []string
 	var c net.Conn
 	failures := 0

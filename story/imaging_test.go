@@ -23,7 +23,7 @@ func via(t *testing.T, source, service string) (host, port string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: time.Minute}
 	go func() {
 		for {
 			c, err := l.Accept()

@@ -153,7 +153,7 @@ func tail(s string, n int) string {
 	return s
 }
 
-// line reads one line of standard output, or fails after a minute.
+// line reads one line of standard output, or fails after four minutes.
 func (p *process) line(t *testing.T) string {
 	t.Helper()
 	type result struct {
@@ -172,7 +172,7 @@ func (p *process) line(t *testing.T) string {
 			t.Fatalf("no line on standard output: %v\n%s", r.err, p.stderr)
 		}
 		return strings.TrimSpace(r.text)
-	case <-time.After(time.Minute):
+	case <-time.After(slack * time.Minute):
 		t.Fatalf("nothing on standard output\n%s", p.stderr)
 	}
 	return ""
@@ -184,7 +184,7 @@ func (p *process) stop(t *testing.T) {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the program does not end")
 	}
 }

@@ -75,7 +75,7 @@ func TestThePagesShowWhatIsKeptOverTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := &http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // the demo's own certificate
+	web := &http.Client{Jar: jar, Timeout: 2 * time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // the demo's own certificate
 	defer web.CloseIdleConnections()
 	page := func(a *http.Response, err error) string {
 		if err != nil {

@@ -96,8 +96,8 @@ func (r applianceRig) serve(t *testing.T, more ...string) *process {
 
 // strain opens new connections until the context ends; every one must be served.
 func (r applianceRig) strain(ctx context.Context, t *testing.T, served *atomic.Int64) {
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	keeping := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	keeping := &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}
 	defer keeping.CloseIdleConnections()
 	for n := 0; ctx.Err() == nil; n++ {
 		var err error
@@ -140,7 +140,7 @@ func echoOnce(address string) error {
 }
 
 func exchange(c net.Conn, text string) error {
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, text); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func TestTakeoverRefusesNothingAndKeepsConnections(t *testing.T) {
 				if last.err != nil {
 					t.Errorf("the process that was replaced ended with %v", last.err)
 				}
-			case <-time.After(60 * time.Second):
+			case <-time.After(slack * time.Minute):
 				t.Error("the process that was replaced does not end")
 			}
 		}
@@ -203,7 +203,7 @@ func TestTakeoverRefusesNothingAndKeepsConnections(t *testing.T) {
 	old.Close()
 	select {
 	case <-first.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the first process does not end though its last connection has")
 	}
 	if code, out, said := run(t, "", "lb", "persistence", "--service", "echo", "--data", r.dir); code != 0 || !strings.Contains(out, "127.0.0.1") {
