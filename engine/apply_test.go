@@ -336,7 +336,7 @@ func keepPosting(t *testing.T, n int, to string, stop <-chan bool, ended *wirete
 	var posting sync.WaitGroup
 	for range n {
 		posting.Go(func() {
-			c := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: ended.DialContext}}
+			c := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: ended.DialContext}}
 			defer c.CloseIdleConnections()
 			for {
 				select {

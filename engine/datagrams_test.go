@@ -200,7 +200,7 @@ func TestDatagramClientsAreListedClosedAndLogged(t *testing.T) {
 	if got := inquire(t, first, "again"); got != "one again" {
 		t.Errorf("%q", got)
 	}
-	v.Limits.ClientTimeout = appliance.Duration(50 * time.Millisecond)
+	v.Limits.ClientTimeout = appliance.Duration(2 * time.Second)
 	r.apply(v, m, none)
 	inquire(t, first, "once more")
 	until(t, "silence ends them all", func() bool {
@@ -214,7 +214,7 @@ func TestDatagramClientsAreListedClosedAndLogged(t *testing.T) {
 func TestSilentDatagramClientsAreForgotten(t *testing.T) {
 	server := answering(t, "127.0.0.1:0", "one")
 	v := vip(t, appliance.UDP, "U", server.address)
-	v.Limits.ClientTimeout = appliance.Duration(50 * time.Millisecond)
+	v.Limits.ClientTimeout = appliance.Duration(2 * time.Second)
 	r := start(t, Options{})
 	r.apply(v)
 	c := asking(t, address(v))

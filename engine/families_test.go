@@ -203,7 +203,7 @@ func (w journey) webClient(t *testing.T, v appliance.VirtualService, secure *tls
 		TLSClientConfig: secure, ForceAttemptHTTP2: secure != nil,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: transport, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // tells is a web server that answers with what it was told of the client.

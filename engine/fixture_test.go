@@ -259,7 +259,7 @@ func dial(t *testing.T, to string) *net.TCPConn {
 
 func dialFrom(t *testing.T, from, to string) *net.TCPConn {
 	t.Helper()
-	d := net.Dialer{Timeout: 10 * time.Second}
+	d := net.Dialer{Timeout: time.Minute}
 	if from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}

@@ -91,7 +91,7 @@ func TestWebClientsOfAProcessThatLeftMoveOverBehindTheirAnswers(t *testing.T) {
 	r.apply(clear, secure)
 
 	busy, _ := client2(t)
-	idle := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"}}, Timeout: 20 * time.Second}
+	idle := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"}}, Timeout: time.Minute}
 	defer idle.CloseIdleConnections()
 	old := dial(t, address(clear))
 	ask := func() *http.Response {
@@ -150,7 +150,7 @@ func TestWebClientsOfAProcessThatLeftMoveOverBehindTheirAnswers(t *testing.T) {
 
 func TestDatagramSocketOfAProcessThatLeftIsClosedBehindItsLastClient(t *testing.T) {
 	u := vip(t, appliance.UDP, "U", answering(t, "127.0.0.1:0", "one").address)
-	u.Limits.ClientTimeout = appliance.Duration(100 * time.Millisecond)
+	u.Limits.ClientTimeout = appliance.Duration(2 * time.Second)
 	r := start(t, Options{})
 	r.apply(u)
 	inquire(t, asking(t, address(u)), "x")

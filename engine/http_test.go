@@ -51,7 +51,7 @@ func web(t *testing.T, label string, servers ...netip.AddrPort) appliance.Virtua
 }
 
 func countingClient(dials *atomic.Int64) *http.Client {
-	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, to string) (net.Conn, error) {
 			dials.Add(1)
 			return (&net.Dialer{}).DialContext(ctx, network, to)

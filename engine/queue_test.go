@@ -361,7 +361,7 @@ func TestAClientWaitsForItsOwnServer(t *testing.T) {
 	v.Scheduler, v.Persistence.Kind = appliance.FirstAvailable, appliance.PersistSourceIP
 	queued(&v, 10, 1, 1)
 	v.Monitor = appliance.NewMonitor(appliance.MonitorConnect)
-	v.Monitor.Interval, v.Monitor.Timeout, v.Monitor.Fall = appliance.Duration(100*time.Millisecond), appliance.Duration(100*time.Millisecond), 1
+	v.Monitor.Interval, v.Monitor.Timeout, v.Monitor.Fall = appliance.Duration(100*time.Millisecond), appliance.Duration(10*time.Second), 1
 	r := start(t, Options{})
 	r.apply(v)
 	until(t, "both are up", func() bool {

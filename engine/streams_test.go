@@ -43,7 +43,7 @@ func client2(t *testing.T) (*http.Client, *atomic.Int64) {
 		return (&net.Dialer{}).DialContext(ctx, network, to)
 	}}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 30 * time.Second}, dials
+	return &http.Client{Transport: tr, Timeout: time.Minute}, dials
 }
 
 // samples answers in all the ways that are framed differently.

@@ -127,7 +127,7 @@ func TestConnectTimeoutGoesToAnotherServer(t *testing.T) {
 	r := start(t, Options{})
 	v := tcp(t, "svc", full, s.address)
 	v.Mode = appliance.Failover
-	v.Limits.ConnectTimeout = appliance.Duration(50 * time.Millisecond)
+	v.Limits.ConnectTimeout = appliance.Duration(time.Second)
 	r.apply(v)
 	c := dial(t, address(v))
 	if name := readName(t, c); name != "alive" {

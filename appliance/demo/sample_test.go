@@ -163,7 +163,7 @@ func TestCloseIsIdempotentAndEndsRun(t *testing.T) {
 
 func TestWebNamesItself(t *testing.T) {
 	s := running(t, Options{Kind: HTTP, Label: "Web1"})
-	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	tests := []struct {
 		method, path, body string
