@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -47,7 +46,7 @@ const clockVariable = "EVENKEEL_LABORATORY_CLOCK"
 // withClocks has the nodes run a program whose clock can be set without that of the machine.
 func (f *field) withClocks() *field {
 	f.t.Helper()
-	dir, source := temporary(f.t), filepath.Join(runtime.GOROOT(), "src", "time")
+	dir, source := temporary(f.t), filepath.Join(strings.TrimSpace(must(f.t, "go", "env", "GOROOT")), "src", "time")
 	text, err := os.ReadFile(filepath.Join(source, "time.go"))
 	const asks = "sec, nsec, mono := runtimeNow()\n"
 	if err != nil || strings.Count(string(text), asks) != 1 {

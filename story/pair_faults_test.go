@@ -40,16 +40,29 @@ func deaths() []fault {
 }
 
 func freezes() []fault {
-	return []fault{
-		frozen(2*time.Second, moves, 200, 1), quiet(), frozen(20*time.Second, moves, 20, 0),
-		frozen(50*time.Millisecond, stays, 200, 1), frozen(200*time.Millisecond, either, 200, 1),
+	return []fault{frozen(2*time.Second, moves, 200, 1), quiet(), frozen(50*time.Millisecond, stays, 200, 1), frozen(200*time.Millisecond, either, 200, 1)}
+}
+
+// patient are faults that last, each list in a laboratory of its own beside the others: there is more waiting in them than work.
+func patient() (out [][]fault) {
+	for _, percent := range []int{10, 20, 30} {
+		long := loss(percent, stays)
+		long.name, long.full, long.short, long.lasts = fmt.Sprintf("%d %% loss everywhere for 10 minutes", percent), 1, 0, 10*time.Minute
+		out = append(out, []fault{long})
 	}
+	out = append(out, []fault{frozen(20*time.Second, moves, 20, 0), diskStandsStill()}, []fault{frozen(time.Minute, moves, 10, 0)})
+	for _, list := range out {
+		for i := range list {
+			list[i].every = 5 * time.Millisecond
+		}
+	}
+	return out
 }
 
 // frozen is a node that is stopped for a while.
 func frozen(d time.Duration, o outcome, full, short int) fault {
 	return fault{
-		name: "frozen for " + d.String(), moves: o, full: full, short: short, lasts: d + 100*time.Millisecond, freezes: true,
+		name: "frozen for " + d.String(), moves: o, full: full, short: short, lasts: d + 100*time.Millisecond, freezes: true, rough: true,
 		inject: func(r *round) { freeze(r.owner, d) },
 	}
 }
@@ -122,15 +135,11 @@ func cuts() []fault {
 }
 
 // losses are wires that lose a part of everything.
-func losses() (out []fault) {
-	for _, c := range []struct {
-		percent int
-		o       outcome
-	}{{10, stays}, {30, stays}, {50, chaos}} {
-		out = append(out, fault{
-			name: fmt.Sprintf("%d %% loss everywhere", c.percent), moves: c.o, full: 20, short: 1, lasts: 10 * time.Second,
-			inject: func(r *round) { r.spoil(fmt.Sprintf("numgen random mod 100 < %d drop;", c.percent)) }, heal: func(r *round) { r.couple.heal() },
-		})
+func losses() []fault { return []fault{loss(10, stays), loss(30, stays), loss(50, chaos)} }
+
+func loss(percent int, o outcome) fault {
+	return fault{
+		name: fmt.Sprintf("%d %% loss everywhere", percent), moves: o, full: 20, short: 1, lasts: 5 * time.Second, rough: true,
+		inject: func(r *round) { r.spoil(fmt.Sprintf("numgen random mod 100 < %d drop;", percent)) }, heal: func(r *round) { r.couple.heal() },
 	}
-	return out
 }

@@ -147,7 +147,7 @@ func jitters() (out []fault) {
 		o    outcome
 	}{{10 * time.Millisecond, stays}, {30 * time.Millisecond, stays}, {50 * time.Millisecond, chaos}} {
 		out = append(out, fault{
-			name: fmt.Sprintf("up to %v of jitter at every port, 2 %% doubled", c.most), moves: c.o, full: 20, short: 1, lasts: 5 * time.Second, every: 10 * time.Millisecond,
+			name: fmt.Sprintf("up to %v of jitter at every port, 2 %% doubled", c.most), moves: c.o, full: 20, short: 1, lasts: 5 * time.Second, every: 10 * time.Millisecond, rough: true,
 			inject: func(r *round) {
 				var relays []*lateWire
 				for _, port := range []string{"v-a", "v-b", "h-a", "h-b"} {

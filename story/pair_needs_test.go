@@ -79,14 +79,21 @@ func (f *field) request(to, path string) (string, error) {
 	return string(b), err
 }
 
+func (n *node) thaw() { must(n.f.t, "fsfreeze", "-u", n.dir) }
+
+func diskStandsStill() fault {
+	return fault{
+		name: "owner's disk stands still for 10s", moves: stays, disks: true, full: 20, lasts: 10 * time.Second,
+		inject: func(r *round) { must(r.t, "fsfreeze", "-f", r.owner.dir) }, heal: func(r *round) { r.owner.thaw() },
+	}
+}
+
 // needs are faults of what a node stands on.
 func needs() []fault {
-	thaw := func(n *node) { must(n.f.t, "fsfreeze", "-u", n.dir) }
+	brief := diskStandsStill()
+	brief.name, brief.lasts, brief.short = "owner's disk stands still for 2s", 2*time.Second, 1
 	return []fault{
-		{
-			name: "owner's disk stands still", moves: stays, disks: true, full: 20, short: 1, lasts: 10 * time.Second,
-			inject: func(r *round) { must(r.t, "fsfreeze", "-f", r.owner.dir) }, heal: func(r *round) { thaw(r.owner) },
-		},
+		brief,
 		{
 			name: "kill -9, and the other's disk stands still", moves: moves, disks: true, full: 20, short: 1,
 			inject: func(r *round) {
@@ -95,7 +102,7 @@ func needs() []fault {
 				r.owner.cmd.kill()
 			},
 			heal: func(r *round) {
-				thaw(r.other)
+				r.other.thaw()
 				r.owner.begin()
 			},
 		},
@@ -111,7 +118,7 @@ func needs() []fault {
 			},
 		},
 		{
-			name: "starved processors", moves: stays, full: 20, lasts: 10 * time.Second,
+			name: "starved processors", moves: stays, full: 20, lasts: 5 * time.Second, rough: true,
 			inject: func(r *round) {
 				ctx, cancel := context.WithCancel(context.Background())
 				r.keep["end"] = cancel
@@ -134,7 +141,7 @@ func quiet() fault {
 	const d = 2 * time.Second
 	var open []net.Conn
 	return fault{
-		name: "frozen for 2s with open connections", moves: moves, full: 20, short: 1, lasts: d + 100*time.Millisecond, freezes: true,
+		name: "frozen for 2s with open connections", moves: moves, full: 20, short: 1, lasts: d + 100*time.Millisecond, freezes: true, rough: true,
 		inject: func(r *round) {
 			for range 20 {
 				conn, err := r.dialClient(labService + ":81")

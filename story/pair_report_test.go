@@ -3,6 +3,7 @@ package story
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -93,12 +94,16 @@ func record(t *testing.T, row faultRow) {
 	if !wholeLaboratory() || len(row.Gaps) == 0 {
 		return
 	}
-	var old []faultRow
-	text, err := os.ReadFile("HA.json")
-	if err == nil {
-		err = json.Unmarshal(text, &old)
+	file, err := os.OpenFile("HA.json", os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err != nil && !os.IsNotExist(err) {
+	defer file.Close()
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil { // other laboratories write into it, too
+		t.Fatal(err)
+	}
+	var old []faultRow
+	if err := json.NewDecoder(file).Decode(&old); err != nil && err != io.EOF {
 		t.Fatal(err)
 	}
 	rows := merged(old, row, rowNames())
@@ -138,8 +143,9 @@ func report(rows []faultRow, rival string) string {
 
 Written by `+"`task test:ha`"+`, from HA.json, where every trial's outage is; beside keepalived %s. The rows may be of several runs: each tells when and where it was measured, and its seed.
 Client, switch, gateway and both nodes are network namespaces of one machine. The client makes a connection of its own, and a request, a thousand times a second; the outage is the
-longest time between two that were answered. "Changes" and "two owners" are read from the frames that left the nodes; "neighbours" is for how long after a change frames of the client still
-went to the former owner. Each figure is the worst of all trials but p50 and p99.
+longest time between two that were answered. "Changes" and "two owners" are read from the frames that left the nodes; "neighbours" is for how long after a change frames of the client, of the gateway or of
+a further host, which both knock at the address a hundred times a second, still went to the former owner. In rows with jitter it asks a hundred times a second, in those that are tried beside each other (frozen for 20 s and longer, ten minutes of loss, a disk for 10 s) two hundred times.
+Each figure is the worst of all trials but p50 and p99.
 The seed, with the number of the trial, decides what the laboratory draws: at which moment between two heartbeats a fault comes, and everything random in the fault itself but loss, which the kernel draws.
 For keepalived a defect is that both nodes had the address on their interface before the fault was healed; its web server is a program of its own, which goes on when keepalived dies.
 A trial during which the machine itself stood still for more than %v, as seen by a thread of higher priority than the nodes' heartbeats, is not counted (but looked at for two owners).
