@@ -82,7 +82,12 @@ func (f *field) withClocks() *field {
 // step sets the node's clock, so far from the machine's.
 func (n *node) step(by time.Duration) {
 	n.f.t.Helper()
-	if err := os.WriteFile(n.clock, endian.NativeEndian.AppendUint64(nil, uint64(int64(by/time.Second))), 0o600); err != nil {
+	file, err := os.OpenFile(n.clock, os.O_WRONLY|os.O_CREATE, 0o600) // never shorter: the program has it in its memory
+	if err == nil {
+		defer file.Close()
+		_, err = file.WriteAt(endian.NativeEndian.AppendUint64(nil, uint64(int64(by/time.Second))), 0)
+	}
+	if err != nil {
 		n.f.t.Fatal(err)
 	}
 }
