@@ -107,10 +107,10 @@ func TestTheDriverReadsNoMoreThanTheLimitAhead(t *testing.T) {
 func TestCloseFlushesThenSendsFINAndSwallowsWhatComes(t *testing.T) {
 	l := start(t)
 	c, mine := meet(t, l, &plain{})
-	body := noise(4 << 20)
+	var body []byte
 	on(t, l, func() {
-		if mine.Send(body) == 0 {
-			t.Error("nothing had to wait")
+		for piece, waits := noise(4<<20), 0; waits == 0; body = append(body, piece...) {
+			waits = mine.Send(piece)
 		}
 		mine.Close()
 	})
@@ -127,8 +127,14 @@ func TestDrainedIsToldOnceTheQueueIsEmpty(t *testing.T) {
 	l := start(t)
 	drained := make(chan int, 1)
 	c, mine := meet(t, l, &plain{drained: func(c wire.Conn) { drained <- c.Queued() }})
-	on(t, l, func() { mine.Send(noise(4 << 20)); mine.CloseWrite() })
-	if got, err := io.ReadAll(c); err != nil || len(got) != 4<<20 {
+	sent := 0
+	on(t, l, func() {
+		for waits := 0; waits == 0; sent += 4 << 20 { // the kernel takes much of a busy machine's
+			waits = mine.Send(noise(4 << 20))
+		}
+		mine.CloseWrite()
+	})
+	if got, err := io.ReadAll(c); err != nil || len(got) != sent {
 		t.Fatal(len(got), err)
 	}
 	if n := <-drained; n != 0 {
