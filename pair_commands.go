@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"evenkeel/appliance"
@@ -25,6 +26,7 @@ func (p *pair) Status() appliance.PairStatus {
 	s.Self.Name, s.Peer.Name = m.Self.Name, m.Peer.Name
 	s.Settings = byHeartbeats(p.settingsStatus(s.Self.State), s)
 	s.Table = p.tableStatus(h.node)
+	s.Aside = p.setAside()
 	s.Floating = p.floating(s.Self.State == appliance.Active || s.Self.State == appliance.HandingOn)
 	return s
 }
@@ -40,11 +42,28 @@ func (p *pair) alone() appliance.PairStatus {
 		s.Peer = appliance.NodeStatus{ID: m.Peer.ID, Name: m.Peer.Name, Role: m.Peer.Role, Address: m.Peer.Address}
 		s.Sentence = "The heartbeat of the pair is about to start."
 	}
+	if peer, open := p.members.Unfinished(); open && !s.Paired {
+		s.Unfinished, s.Peer = true, appliance.NodeStatus{ID: peer.ID, Name: peer.Name, Role: peer.Role, Address: peer.Address}
+		s.Sentence = strings.TrimSpace(fmt.Sprintf("The pair with %s at %s is unfinished: the connection was cut before it confirmed. It is tried again by itself every few seconds; give the pairing up if that node never comes back. %s",
+			peer.Name, peer.Address, p.members.WhyUnfinished()))
+	}
+	s.Aside = p.setAside()
 	if e := p.unheard.Load(); e != nil {
 		s.Limits = append(s.Limits, e.Text()+" "+e.Hint)
 	}
 	s.Floating = p.floating(!s.Paired)
 	return s
+}
+
+// setAside tells of the revisions that are in no line any more, on either node, and that nobody has seen yet.
+func (p *pair) setAside() []string {
+	out := []string{}
+	for _, f := range p.a.control.Forks() {
+		if !f.Seen {
+			out = append(out, f.Sentence("this node"))
+		}
+	}
+	return append(out, p.settings.Forks()...)
 }
 
 // settingsStatus is told by who sends on the active node, and by who takes on the passive one.

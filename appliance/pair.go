@@ -83,21 +83,23 @@ func (HeartbeatKey) LogValue() string { return "[secret]" }
 
 // PairStatus is what is observed of the pair: the same on the pages, in the API and on the command line.
 type PairStatus struct {
-	At        time.Time         `json:"at"`
-	Paired    bool              `json:"paired"`
-	Self      NodeStatus        `json:"self"`
-	Peer      NodeStatus        `json:"peer"`     // zero when there is no pair
-	Sentence  string            `json:"sentence"` // what the pair does and why, in one sentence
-	Settings  SyncStatus        `json:"settings"`
-	Table     SyncStatus        `json:"table"` // of persistence
-	Witness   WitnessStatus     `json:"witness"`
-	Paths     []PathStatus      `json:"paths"`
-	Floating  []FloatingAddress `json:"floating"`
-	Rejected  map[string]uint64 `json:"rejected"` // datagrams on the heartbeat's port that were not the peer's, by reason
-	Limits    []string          `json:"limits"`   // what this pair cannot promise, as it is set up: a missing right, no witness, …
-	Round     time.Duration     `json:"round_trip_ns"`
-	Last      *Takeover         `json:"last_takeover,omitempty"`
-	KeyChange string            `json:"key_change,omitempty"` // the step of a change of the heartbeat's key: "accept", "send", "forget"; empty: none is under way
+	At         time.Time         `json:"at"`
+	Paired     bool              `json:"paired"`
+	Unfinished bool              `json:"unfinished"` // this node has decided on a pair that the other one, Peer, has not confirmed yet
+	Self       NodeStatus        `json:"self"`
+	Peer       NodeStatus        `json:"peer"`      // zero when there is no pair
+	Sentence   string            `json:"sentence"`  // what the pair does and why, in one sentence
+	Aside      []string          `json:"set_aside"` // what was set aside on either node and nobody has seen yet, a sentence each
+	Settings   SyncStatus        `json:"settings"`
+	Table      SyncStatus        `json:"table"` // of persistence
+	Witness    WitnessStatus     `json:"witness"`
+	Paths      []PathStatus      `json:"paths"`
+	Floating   []FloatingAddress `json:"floating"`
+	Rejected   map[string]uint64 `json:"rejected"` // datagrams on the heartbeat's port that were not the peer's, by reason
+	Limits     []string          `json:"limits"`   // what this pair cannot promise, as it is set up: a missing right, no witness, …
+	Round      time.Duration     `json:"round_trip_ns"`
+	Last       *Takeover         `json:"last_takeover,omitempty"`
+	KeyChange  string            `json:"key_change,omitempty"` // the step of a change of the heartbeat's key: "accept", "send", "forget"; empty: none is under way
 }
 
 // NodeStatus is what is observed of one node.

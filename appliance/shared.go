@@ -17,9 +17,10 @@ type RevisionID struct {
 // SharedState is what a node has of what both nodes of a pair have in common.
 type SharedState struct {
 	Saved      RevisionID   `json:"saved"`
-	Running    RevisionID   `json:"running"`    // number 0: what runs is no whole revision
-	Line       []RevisionID `json:"line"`       // the newest revisions, newest first
-	Belongings string       `json:"belongings"` // hash
+	Running    RevisionID   `json:"running"`         // number 0: what runs is no whole revision
+	Line       []RevisionID `json:"line"`            // the newest revisions, newest first
+	Belongings string       `json:"belongings"`      // hash
+	Forks      []Fork       `json:"forks,omitempty"` // that nobody has seen yet, without their revisions
 }
 
 // Same tells whether both nodes have the same, and run it.
@@ -34,6 +35,8 @@ type Shared struct {
 	Saved      RevisionID       `json:"saved"`
 	Running    RevisionID       `json:"running"` // number 0: leave what runs
 	Belongings Belongings       `json:"belongings"`
+
+	From string `json:"-"` // the name of the node that gives, as the one that receives knows it
 }
 
 // SharedRevision is a revision with its content.
@@ -74,12 +77,6 @@ type OperatorRecord struct {
 
 // LogValue keeps the hash out of logs.
 func (r OperatorRecord) LogValue() slog.Value { return slog.StringValue("user " + r.Name) }
-
-// AsideRevision is a revision that only this node had when the other's line was taken over.
-type AsideRevision struct {
-	Revision Revision  `json:"revision"`
-	Since    time.Time `json:"since"`
-}
 
 // Taken says what a node made of what it was given.
 type Taken struct {

@@ -71,11 +71,11 @@ func lastSequence(ctx context.Context, q querier, source string) (uint64, error)
 func (s *Store) TakeShared(ctx context.Context, source string, sequence uint64, given appliance.Shared, audit ...appliance.AuditEntry) ([]int64, error) {
 	var aside []int64
 	err := s.write(ctx, "take over settings", func(ctx context.Context, tx *sql.Tx) error {
-		if err := nextSequence(ctx, tx, source, sequence); err != nil {
+		before, err := nextSequence(ctx, tx, source, sequence)
+		if err != nil {
 			return err
 		}
-		var err error
-		if aside, err = s.takeLine(ctx, tx, given); err != nil {
+		if aside, err = s.takeLine(ctx, tx, given, before == 0); err != nil {
 			return err
 		}
 		if err := s.takeBelongings(ctx, tx, given.Belongings); err != nil {
@@ -94,20 +94,19 @@ func (s *Store) TakeShared(ctx context.Context, source string, sequence uint64, 
 	return aside, nil
 }
 
-func nextSequence(ctx context.Context, tx *sql.Tx, source string, sequence uint64) error {
-	last, err := lastSequence(ctx, tx, source)
-	if err != nil {
-		return err
+func nextSequence(ctx context.Context, tx *sql.Tx, source string, sequence uint64) (last uint64, err error) {
+	if last, err = lastSequence(ctx, tx, source); err != nil {
+		return last, err
 	}
 	if sequence <= last || sequence > 1<<62 {
-		return &appliance.Error{Kind: appliance.Stale, Message: "These settings are old: newer ones were taken over already."}
+		return last, &appliance.Error{Kind: appliance.Stale, Message: "These settings are old: newer ones were taken over already."}
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO received (source, sequence) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET sequence = excluded.sequence", source, int64(sequence))
-	return err
+	return last, err
 }
 
-// takeLine replaces everything behind the common revision.
-func (s *Store) takeLine(ctx context.Context, tx *sql.Tx, given appliance.Shared) ([]int64, error) {
+// takeLine replaces everything behind the common revision. What the first settings of a pair replace is no fork that anybody must see.
+func (s *Store) takeLine(ctx context.Context, tx *sql.Tx, given appliance.Shared, first bool) ([]int64, error) {
 	if c := given.Common; c.Number > 0 {
 		var hash string
 		err := tx.QueryRowContext(ctx, "SELECT hash FROM revision WHERE line = 'cluster' AND number = ?", c.Number).Scan(&hash)
@@ -122,7 +121,7 @@ func (s *Store) takeLine(ctx context.Context, tx *sql.Tx, given appliance.Shared
 	if err != nil {
 		return nil, err
 	}
-	aside := []int64{}
+	aside, now := []int64{}, nanos(s.now())
 	for _, r := range ours {
 		if slices.ContainsFunc(given.Revisions, func(g appliance.SharedRevision) bool {
 			return g.Revision.Number == r.Number && g.Revision.Hash == r.Hash
@@ -130,8 +129,9 @@ func (s *Store) takeLine(ctx context.Context, tx *sql.Tx, given appliance.Shared
 			continue
 		}
 		aside = append(aside, r.Number)
-		if _, err := tx.ExecContext(ctx, `INSERT INTO aside SELECT ?, number, at, operator, source, via, why, summary, hash, outcome, reason, applied_at
-			FROM revision WHERE line = 'cluster' AND number = ?`, nanos(s.now()), r.Number); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO aside (since, kept, seen, number, at, operator, source, via, why, summary, hash, outcome, reason, applied_at)
+			SELECT ?, ?, ?, number, at, operator, source, via, why, summary, hash, outcome, reason, applied_at
+			FROM revision WHERE line = 'cluster' AND number = ?`, now, given.From, first, r.Number); err != nil {
 			return nil, err
 		}
 	}
@@ -337,23 +337,4 @@ func keysOf(set map[string]bool) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// Aside returns the revisions that were set aside because the other node of a pair never had them, newest first, at most limit and at most 1000.
-func (s *Store) Aside(ctx context.Context, limit int) ([]appliance.AsideRevision, error) {
-	return list(ctx, s.reader, "list revisions that were set aside", func(rows *sql.Rows) (appliance.AsideRevision, error) {
-		var since int64
-		var r appliance.AsideRevision
-		var err error
-		r.Revision, err = scanRevision(rows, &since)
-		r.Since = moment(since)
-		return r, err
-	}, "SELECT number, 'cluster', at, operator, source, via, why, summary, hash, outcome, reason, applied_at, since FROM aside ORDER BY since DESC, number DESC LIMIT ?", min(max(limit, 0), maxPageRows))
-}
-
-// AsideContent returns the content of a revision that was set aside. The error is of kind not_found when there is none.
-func (s *Store) AsideContent(ctx context.Context, r appliance.AsideRevision) ([]byte, error) {
-	_, content, err := s.contentOf(ctx, "SELECT number, 'cluster', at, operator, source, via, why, summary, aside.hash, outcome, reason, applied_at, body "+
-		"FROM aside JOIN content USING (hash) WHERE since = ? AND number = ?", nanos(r.Since), r.Revision.Number)
-	return content, err
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -148,19 +147,32 @@ func TestRevisionsSetAsideKeepTheirContentAndItsCertificates(t *testing.T) {
 	if err != nil || !slices.Equal(aside, []int64{1}) {
 		t.Fatal(aside, err)
 	}
-	list, err := b.Aside(t.Context(), 10)
-	if err != nil || len(list) != 1 || !list[0].Since.Equal(b.now()) || list[0].Revision.Outcome != appliance.Applied {
+	list, err := b.Forks(t.Context())
+	if err != nil || len(list) != 1 || !list[0].Since.Equal(b.now()) || list[0].Revisions[0].Outcome != appliance.Applied || !list[0].Seen {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if got, err := b.AsideContent(t.Context(), list[0]); err != nil || string(got) != string(content) {
+	if _, got, err := b.ForkContent(t.Context(), list[0].ID); err != nil || string(got) != string(content) {
 		t.Errorf("%s, %v", got, err)
 	}
 	kept, err := b.Certificates(t.Context())
 	if err != nil || !slices.ContainsFunc(kept, func(r appliance.CertificateRecord) bool { return r.ID == mine.ID && !r.Hidden.IsZero() }) {
 		t.Errorf("the certificate of what was set aside is gone: %v", err)
 	}
-	if _, err := b.AsideContent(t.Context(), appliance.AsideRevision{Since: time.Unix(1, 0)}); appliance.KindOf(err) != appliance.NotFound {
-		t.Error(err)
+	entry := appliance.AuditEntry{At: b.now(), Origin: origin(), Action: "fork_discard", Outcome: "done"}
+	for _, id := range []string{"1", "-1", "x", "0" + list[0].ID, ""} {
+		_, _, err := b.ForkContent(t.Context(), id)
+		for _, err := range []error{err, b.SeeFork(t.Context(), id, entry), b.DiscardFork(t.Context(), id, entry)} {
+			wantKind(t, err, appliance.NotFound)
+		}
+	}
+	if err := b.DiscardFork(t.Context(), list[0].ID, entry); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := b.Forks(t.Context()); err != nil || len(list) > 0 {
+		t.Error(list, err)
+	}
+	if _, _, err := b.Latest(t.Context(), appliance.ClusterLine); err != nil {
+		t.Error("a content is gone that a revision has", err)
 	}
 }
 

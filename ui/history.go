@@ -34,6 +34,9 @@ func history(p *page) error {
 		h.Older = historyPath + "?before=" + strconv.FormatInt(list[len(list)-1].Number, 10)
 	}
 	h.Revisions = list
+	if h.Newest {
+		h.Forks = p.ui.Control.Forks()
+	}
 	return p.show(http.StatusOK, view.HistoryPage(p.frame("History", historyPath), h))
 }
 

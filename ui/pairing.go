@@ -175,7 +175,7 @@ func (p *page) paired() (Pair, appliance.PairStatus, error) {
 		return nil, appliance.PairStatus{}, noPair()
 	}
 	s := p.ui.pairStatus()
-	if !s.Paired {
+	if !s.Paired && !s.Unfinished {
 		return nil, s, &appliance.Error{Kind: appliance.Conflict, Message: "This appliance is in no pair."}
 	}
 	return p.ui.Pair, s, nil
@@ -309,6 +309,12 @@ func askBreak(p *page) error {
 	_, s, err := p.paired()
 	if err != nil {
 		return err
+	}
+	if s.Unfinished {
+		return p.show(http.StatusOK, view.ConfirmPage(p.frame("Give the pairing up", pairPath), view.Confirm{
+			Text: "Give the pairing with " + s.Peer.Name + " up?", Path: pairPath + "/break", Button: "Give the pairing up", Danger: true, Back: pairPath,
+			Facts: []string{"This node stays alone, with every service and every address.", "If " + s.Peer.Name + " believes in the pair already, it is told otherwise when it comes; break the pair there."},
+		}))
 	}
 	keeps, leaves := s.Self, s.Peer
 	if s.Peer.State == appliance.Active {

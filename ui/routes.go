@@ -148,6 +148,10 @@ func routes() []route {
 		{get, "/lbadmin/configuration/download", viewer, downloadConfiguration},
 		{get, "/lbadmin/history", viewer, history},
 		{get, "/lbadmin/history/compare", viewer, compareRevisions},
+		{get, forkPath + "/:fork", viewer, showFork},
+		{post, forkPath + "/:fork/keep", admin, keepFork},
+		{get, forkPath + "/:fork/discard", admin, askDiscardFork},
+		{post, forkPath + "/:fork/discard", admin, discardFork},
 		{get, "/lbadmin/history/:number", viewer, revision},
 		{post, "/lbadmin/history/:number/rollback", admin, rollBack},
 

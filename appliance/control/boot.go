@@ -35,6 +35,7 @@ func (c *Control) boot(ctx context.Context, resume bool) error {
 			c.raise(alert)
 		}
 	}
+	c.readForks(ctx)
 	if c.engine == nil {
 		return c.read(ctx)
 	}

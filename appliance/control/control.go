@@ -56,6 +56,11 @@ type Store interface {
 	LastSequence(ctx context.Context, source string) (uint64, error)
 	// TakeShared takes over what the other node gives, in one transaction, and returns the numbers of the revisions that were set aside.
 	TakeShared(ctx context.Context, source string, sequence uint64, given appliance.Shared, audit ...appliance.AuditEntry) ([]int64, error)
+	// Forks lists what was set aside, newest first; ForkContent is the newest revision of one. SeeFork and DiscardFork settle it, with a record of that.
+	Forks(context.Context) ([]appliance.Fork, error)
+	ForkContent(ctx context.Context, id string) (appliance.Revision, []byte, error)
+	SeeFork(ctx context.Context, id string, audit appliance.AuditEntry) error
+	DiscardFork(ctx context.Context, id string, audit appliance.AuditEntry) error
 }
 
 // The values of a change are the language's; these names are for those who speak with control only.
@@ -95,6 +100,8 @@ type Control struct {
 
 	turn chan struct{} // holds a token while a change is under way; whoever has it may replace state
 	view atomic.Pointer[state]
+
+	forks atomic.Pointer[[]appliance.Fork] // as the store has them; nil: not read yet
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	alerts   []appliance.Alert

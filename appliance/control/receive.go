@@ -45,10 +45,6 @@ func (c *Control) Receive(ctx context.Context, o appliance.Origin, source string
 	if !c.paired() || c.Writable() == nil {
 		return appliance.Taken{}, &appliance.Error{Kind: appliance.Conflict, Op: receiveOp, Message: "This node does not take settings: it is active itself, or in no pair."}
 	}
-	last, err := c.store.LastSequence(ctx, source)
-	if err != nil {
-		return appliance.Taken{}, err
-	}
 	saved, running, err := c.examine(ctx, given)
 	if err != nil {
 		return appliance.Taken{}, err
@@ -61,8 +57,9 @@ func (c *Control) Receive(ctx context.Context, o appliance.Origin, source string
 	if err != nil {
 		return appliance.Taken{}, err
 	}
-	if len(aside) > 0 && last > 0 {
-		c.forked(aside, o)
+	if len(aside) > 0 {
+		c.log.Warn("revisions were set aside", "revisions", aside)
+		c.readForks(ctx)
 	}
 	err = c.run(ctx, o, saved, running, before.Belongings != given.Belongings.Hash())
 	out := appliance.Taken{Aside: aside}
@@ -300,18 +297,4 @@ func (c *Control) applyRunning(ctx context.Context, o appliance.Origin, running,
 		Sentence: "The settings of the other node could not be applied here; what ran before runs on. " + reason,
 	})
 	return running, err
-}
-
-// forked tells that revisions of this node are in no line any more.
-func (c *Control) forked(aside []int64, o appliance.Origin) {
-	which := fmt.Sprintf("Revision %d of this node was", aside[0])
-	if len(aside) > 1 {
-		which = fmt.Sprintf("Revisions %d to %d of this node were", aside[0], aside[len(aside)-1])
-	}
-	c.log.Warn("the line was forked", "set_aside", aside)
-	c.raise(appliance.Alert{
-		Code: codeForked, Severity: appliance.Warning,
-		Sentence: which + " never on the other node, which went on without. The settings are those of the other node now (" + o.Why + "); nothing was merged.",
-		Hint:     "What was set aside is kept. Look at it, and do again what is still needed.",
-	})
 }

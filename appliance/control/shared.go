@@ -18,7 +18,7 @@ const (
 // SharedState tells what this node has of what both nodes of a pair have in common.
 func (c *Control) SharedState(ctx context.Context) (appliance.SharedState, error) {
 	v := c.view.Load()
-	s := appliance.SharedState{Saved: idOf(v.saved.cluster), Running: idOf(v.running.cluster), Line: []appliance.RevisionID{}}
+	s := appliance.SharedState{Saved: idOf(v.saved.cluster), Running: idOf(v.running.cluster), Line: []appliance.RevisionID{}, Forks: c.openForks()}
 	list, err := c.store.List(ctx, appliance.ClusterLine, 0, pointsCompared)
 	if err != nil {
 		return s, err

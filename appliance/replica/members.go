@@ -57,6 +57,7 @@ type Members struct {
 
 	mu      sync.Mutex // guards what follows, and changes of current; held while one is written
 	pending *pending
+	stuck   string // why the pending pair was not finished at the last try
 	former  []former
 }
 
@@ -169,6 +170,13 @@ func (m *Members) Unfinished() (other appliance.Node, ok bool) {
 		return appliance.Node{}, false
 	}
 	return m.pending.Membership.Peer, true
+}
+
+// WhyUnfinished returns why that pair was not confirmed at the last try; empty: it was not tried yet.
+func (m *Members) WhyUnfinished() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stuck
 }
 
 // Known tells whether an address is the peer's.
@@ -375,6 +383,9 @@ func (m *Members) Run(ctx context.Context) error {
 		} else if done, err := m.begin(); err == nil {
 			if err := m.finish(ctx, appliance.Origin{Operator: "system", Via: "pair"}); err != nil {
 				m.log.Warn("the pair is not finished", "error", err)
+				m.mu.Lock()
+				m.stuck = appliance.ErrorsOf(err)[0].Text()
+				m.mu.Unlock()
 			}
 			done()
 			pause = min(2*pause, finishMost)

@@ -176,6 +176,7 @@ func (r *Receiver) take(ctx context.Context, from netip.Addr, key string, raw []
 	if err == nil {
 		a.Sequence = b.Sequence
 		o := appliance.Origin{Operator: "system", From: from, Via: "pair", Why: fmt.Sprintf("from %s", m.Peer.Name)}
+		b.Shared.From = m.Peer.Name
 		a.Taken, err = r.o.Settings.Receive(ctx, o, source(m), b.Sequence, b.Shared)
 		a.Kept = err == nil || a.Taken.State.Saved.Number > 0
 	}

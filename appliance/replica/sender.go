@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -61,14 +60,15 @@ type seen struct {
 	theirs  appliance.SharedState
 	called  string // this node, when it was asked
 	version string
-	failed  error // the last try, nil: it went well
-	refused error // why it does not take what this node has; nil: it does
+	failed  error  // the last try, nil: it went well
+	refused error  // why it does not take what this node has; nil: it does
+	forks   string // what was set aside there, and nobody has seen; empty: nothing
 }
 
 // The alerts.
 const (
-	codeRefused = "settings_refused" // the other node does not take the settings
-	codeForked  = "settings_forked"  // revisions of the other node were set aside there
+	codeRefused = "settings_refused"      // the other node does not take the settings
+	codeForked  = "settings_forked_there" // revisions of the other node were set aside there, and nobody has seen them
 )
 
 // NewSender returns a sender that has asked nothing yet.
@@ -156,11 +156,13 @@ func (s *Sender) turn(ctx context.Context) (done error) {
 	m, ok := s.o.Members.Current()
 	if !ok {
 		s.hangUp()
+		s.tellForks("", nil)
 		s.note(func(n *seen) { *n = seen{} })
 		return nil
 	}
 	if !s.o.Active() {
 		s.hangUp()
+		s.tellForks("", nil)
 		return nil
 	}
 	if s.line != nil && s.line.peer.Cluster != m.Cluster {
@@ -201,10 +203,11 @@ func (s *Sender) turn(ctx context.Context) (done error) {
 	if err := s.o.Members.NamePeer(ctx, theirs.Name); err != nil {
 		return err
 	}
+	s.tellForks(m.Peer.Name, theirs.Shared.Forks)
 	before := s.known()
 	if own.Same(theirs.Shared) && (theirs.Knows == "" || theirs.Knows == called) {
 		s.note(func(n *seen) {
-			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, called: called, version: theirs.Version}
+			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, called: called, version: theirs.Version, forks: n.forks}
 		})
 		if before.refused != nil || unlike(before.failed) {
 			s.o.Clear(codeRefused)
@@ -242,6 +245,35 @@ func (s *Sender) dial(ctx context.Context, m appliance.Membership, limit time.Du
 	return openFolder(ctx, c, m, limit)
 }
 
+// tellForks raises the alert about what was set aside on the other node, while nobody has seen it there.
+func (s *Sender) tellForks(name string, list []appliance.Fork) {
+	said := ""
+	if len(list) > 0 {
+		list[0].Kept = clean(list[0].Kept)
+		said = list[0].Sentence(name)
+	}
+	before := s.known().forks
+	if said == before {
+		return
+	}
+	if s.note(func(n *seen) { n.forks = said }); said == "" {
+		s.o.Clear(codeForked)
+		return
+	}
+	s.o.Alert(appliance.Alert{
+		Code: codeForked, Severity: appliance.Warning, Sentence: said,
+		Hint: "The history of " + name + " keeps them: look at them there, do again here what is still needed, then keep or discard them there.",
+	})
+}
+
+// Forks are the sentences about what was set aside on the other node. It never waits.
+func (s *Sender) Forks() []string {
+	if said := s.known().forks; said != "" {
+		return []string{said}
+	}
+	return nil
+}
+
 // send brings everything that the other node lacks, and notes what it answers.
 func (s *Sender) send(ctx context.Context, m appliance.Membership, theirs state) error {
 	shared, err := s.o.Settings.Shared(ctx, theirs.Shared)
@@ -274,12 +306,7 @@ func (s *Sender) send(ctx context.Context, m appliance.Membership, theirs state)
 	}
 	s.o.Clear(codeRefused)
 	s.log.Info("settings sent", "revision", shared.Saved.Number, "running", shared.Running.Number, "bytes", len(raw))
-	if len(a.Taken.Aside) > 0 && theirs.Sequence > 0 {
-		s.o.Alert(appliance.Alert{
-			Code: codeForked, Severity: appliance.Warning, Hint: "They are kept there, beside the line. Look at them, and do again here what is still needed.",
-			Sentence: fmt.Sprintf("%d revisions that were made on %s never came here; they were set aside there, nothing was merged.", len(a.Taken.Aside), m.Peer.Name),
-		})
-	}
+	s.tellForks(m.Peer.Name, a.Taken.State.Forks)
 	return nil
 }
 

@@ -26,6 +26,9 @@ type Reader interface {
 	Revisions(ctx context.Context, before int64, limit int) ([]appliance.Revision, error)
 	Revision(ctx context.Context, number int64) (appliance.Snapshot, error)
 	Compare(ctx context.Context, from, to int64) (appliance.Plan, error)
+	// Forks lists what was set aside on this node, newest first; Fork is one, with what would change if the newest of it ran instead of what runs.
+	Forks() []appliance.Fork
+	Fork(ctx context.Context, id string) (appliance.Fork, appliance.Plan, error)
 	Status() appliance.Status
 	Alerts() []appliance.Alert
 }
@@ -38,6 +41,9 @@ type Writer interface {
 	Discard(ctx context.Context, o appliance.Origin) (appliance.Committed, error)
 	Rollback(ctx context.Context, o appliance.Origin, number int64) (appliance.Committed, error)
 	Act(ctx context.Context, o appliance.Origin, acts []appliance.Act) (appliance.Committed, error)
+	// KeepFork ends the alarm of what was set aside; DiscardFork forgets it.
+	KeepFork(ctx context.Context, o appliance.Origin, id string) error
+	DiscardFork(ctx context.Context, o appliance.Origin, id string) error
 }
 
 // Control is the one way to the configuration.

@@ -3,6 +3,23 @@ package api
 // observedPair is the part of observed that is about the pair.
 const observedPair = `ClusteredPair.at: When this was seen.
 ClusteredPair.paired: true: it is in a pair.
+ClusteredPair.unfinished: true: this node has decided on a pair that the other one, peer, has not confirmed yet; DELETE /pair gives it up.
+ClusteredPair.set_aside: What was set aside on either node and nobody has seen yet, a sentence each.
+Fork.id: Names it.
+Fork.since: When it was set aside.
+Fork.kept: Name of the node whose line went on; empty: not known.
+Fork.seen: Whether an administrator has seen it; else it is an alarm.
+Fork.first: Number of the oldest revision of it.
+Fork.last: Number of the newest revision of it.
+Fork.revisions: The revisions, oldest first.
+SetAside.id: Names it.
+SetAside.since: When it was set aside.
+SetAside.kept: Name of the node whose line went on; empty: not known.
+SetAside.seen: Whether an administrator has seen it; else it is an alarm.
+SetAside.first: Number of the oldest revision of it.
+SetAside.last: Number of the newest revision of it.
+SetAside.revisions: The revisions, oldest first.
+SetAside.changes: What would change if the newest of it ran instead of what runs.
 ClusteredPair.self: This node.
 ClusteredPair.peer: The other node; empty without a pair.
 ClusteredPair.sentence: What the pair does and why, in one sentence.

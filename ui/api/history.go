@@ -27,6 +27,10 @@ func (a *API) historyRoutes() []route {
 			Query: []parameter{{"against", "integer", "Compare with this revision; the one before when absent."}}, Gives: Planned{}, Status: 200, do: showDifference,
 		},
 		{Method: "POST", Path: one + "/rollback", Role: appliance.Administrator, Summary: "Saves the content of that revision as a new one.", Query: committing(), Gives: Planned{}, Status: 200, do: rollback},
+		{Method: "GET", Path: "/forks", Role: appliance.Viewer, Summary: "What was set aside on this node, because the other one of the pair had gone on without it; newest first.", Gives: []appliance.Fork{}, Status: 200, do: listForks},
+		{Method: "GET", Path: oneFork, Role: appliance.Viewer, Summary: "What was set aside at once, and what would change if the newest of it ran instead of what runs.", Gives: SetAside{}, Status: 200, do: showFork},
+		{Method: "POST", Path: oneFork + "/keep", Role: appliance.Administrator, Summary: "Ends the alarm; what was set aside stays.", Query: []parameter{why()}, Gives: appliance.Fork{}, Status: 200, do: keepFork},
+		{Method: "DELETE", Path: oneFork, Role: appliance.Administrator, Summary: "Removes what was set aside from this node for good.", Query: []parameter{why()}, Status: 204, do: discardFork},
 		{Method: "GET", Path: "/configuration", Role: appliance.Viewer, Summary: "The whole configuration as saved.", Gives: Configuration{}, Status: 200, do: export},
 		{
 			Method: "PUT", Path: "/configuration", Role: appliance.Administrator, Summary: "Replaces the whole configuration, in one revision.",

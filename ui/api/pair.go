@@ -66,6 +66,7 @@ func (a *API) clusteredPair() ClusteredPair {
 
 // wholeStatus writes empty lists as such.
 func wholeStatus(s appliance.PairStatus) appliance.PairStatus {
+	s.Aside = append([]string{}, s.Aside...)
 	s.Paths, s.Limits = append([]appliance.PathStatus{}, s.Paths...), append([]string{}, s.Limits...)
 	s.Floating = append([]appliance.FloatingAddress{}, s.Floating...)
 	for i := range s.Floating {

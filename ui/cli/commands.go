@@ -104,6 +104,10 @@ func historyCommands() []command {
 			Example: []string{"diff 142", "diff 142 --against 130"}, do: showDifference,
 		},
 		{Name: "rollback", Args: []string{"N"}, Summary: "save the content of a revision as a new one", Changes: true, Example: []string{"rollback 141 --apply"}, do: rollback},
+		{Name: "forks", Summary: "what was set aside on this node, because the other one of the pair had gone on without it", Example: []string{"forks"}, do: listForks},
+		{Name: "forks diff", Args: []string{"ID"}, Summary: "what would change if what was set aside ran instead of what runs", Example: []string{"forks diff 1795275234713654211"}, do: showFork},
+		{Name: "forks keep", Args: []string{"ID"}, Summary: "end the alarm; what was set aside stays", Flags: []option{whyOption()}, Example: []string{"forks keep 1795275234713654211"}, do: keepFork},
+		{Name: "forks discard", Args: []string{"ID"}, Summary: "remove what was set aside from this node for good", Flags: []option{whyOption()}, Example: []string{"forks discard 1795275234713654211"}, do: discardFork},
 		{Name: "audit", Summary: "who did what", Flags: limit, Example: []string{"audit --limit 50"}, do: listAudit},
 	}
 }

@@ -52,6 +52,12 @@ func showPair(s *session) error {
 	if p.HostKey != "" {
 		s.printf("Host key of this node: %s\n", inert(p.HostKey))
 	}
+	for _, sentence := range p.Aside {
+		s.printf("set aside: %s\n", inert(sentence))
+	}
+	if p.Unfinished {
+		s.printf("lb pair break gives the pairing up.\n")
+	}
 	if !p.Paired {
 		return nil
 	}

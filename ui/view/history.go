@@ -13,7 +13,17 @@ type History struct {
 	Running, Saved int64
 	Newest         bool   // the list begins with the newest
 	Older          string // where the list goes on
+	Forks          []appliance.Fork
 }
+
+// ForkView is what was set aside at once.
+type ForkView struct {
+	appliance.Fork
+	Changes []Change // if the newest of it ran instead of what runs
+	May     bool
+}
+
+func forkLink(f appliance.Fork) string { return "/lbadmin/history/aside/" + f.ID }
 
 // RevisionView is one revision.
 type RevisionView struct {
