@@ -282,6 +282,9 @@ func (c *flakyConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
+// spareTime is left for the other tests of this package, on a machine that is so slow that a thousand edits take minutes.
+const spareTime = 90 * time.Second
+
 // TestThousandEditsWithCutsLeaveTheReceiverWhole looks at the receiver after each edit: it is always at a revision that the sender made, and equal at the end.
 func TestThousandEditsWithCutsLeaveTheReceiverWhole(t *testing.T) {
 	edits := 1000
@@ -295,6 +298,11 @@ func TestThousandEditsWithCutsLeaveTheReceiverWhole(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	at := map[int64]bool{}
 	for i := range edits {
+		if end, limited := t.Deadline(); limited && time.Until(end) < spareTime && i >= 100 {
+			t.Logf("the machine is slow: %d of %d edits", i, edits)
+			edits = i
+			break
+		}
 		cuts.left.Store([]int64{noCut, random.Int64N(8_000), random.Int64N(80_000)}[random.IntN(3)])
 		a.commit(func(c *appliance.Config) error {
 			n := len(c.Cluster.VirtualServices)
