@@ -33,9 +33,10 @@ type pair struct {
 	changed  chan struct{} // the membership is another
 	early    *guarded      // what prepare has guarded, until the node runs
 	half     atomic.Pointer[half]
-	restore  atomic.Pointer[func()]          // lets connections be kept open again after a switch; nil: nothing to restore
-	founding atomic.Bool                     // a pair is being made of this node, which served alone until now
-	unheard  atomic.Pointer[appliance.Error] // why the SSH endpoint does not listen; nil: it does
+	decided  atomic.Pointer[[]appliance.PairEvent] // the timeline of the pair that ended, oldest first; nil: none has since the start
+	restore  atomic.Pointer[func()]                // lets connections be kept open again after a switch; nil: nothing to restore
+	founding atomic.Bool                           // a pair is being made of this node, which served alone until now
+	unheard  atomic.Pointer[appliance.Error]       // why the SSH endpoint does not listen; nil: it does
 
 	mu       sync.Mutex // guards what follows
 	watchers map[chan struct{}]struct{}

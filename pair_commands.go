@@ -103,11 +103,12 @@ func (p *pair) floating(here bool) []appliance.FloatingAddress {
 
 // Timeline lists what both nodes decided, the newest first.
 func (p *pair) Timeline() []appliance.PairEvent {
-	h := p.half.Load()
-	if h == nil {
-		return []appliance.PairEvent{}
+	list := []appliance.PairEvent{}
+	if h := p.half.Load(); h != nil {
+		list = slices.Clone(h.node.Timeline())
+	} else if before := p.decided.Load(); before != nil {
+		list = slices.Clone(*before)
 	}
-	list := slices.Clone(h.node.Timeline())
 	slices.Reverse(list)
 	return list
 }

@@ -41,6 +41,8 @@ func (p *pair) together(ctx context.Context, m appliance.Membership) error {
 	group.Go(func() error { return p.copyTables(within, m, node) })
 	group.Go(func() error { return p.untilAnother(within, m.Cluster, cancel) })
 	err = group.Wait()
+	told := node.Timeline()
+	p.decided.Store(&told) // before the node is gone: it stays readable
 	p.half.Store(nil)
 	p.unguard(floating)
 	if errors.Is(err, context.Canceled) {
