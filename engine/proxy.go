@@ -20,6 +20,7 @@ type renamed interface {
 type greeting struct {
 	shard  *shard
 	client wire.Conn
+	began  wire.Time
 	over   bool
 }
 
@@ -29,15 +30,16 @@ var _ wire.Core = (*greeting)(nil)
 func (s *shard) proxied(c wire.Conn) wire.Core {
 	p := &s.config.ProxyProtocol
 	if !p.Trusts(c.Peer().Addr()) {
-		s.unannounced("a connection from " + c.Peer().Addr().String() + ", which is no trusted proxy")
+		s.unannounced(c.Peer(), s.lane.loop.Now(), "a connection from "+c.Peer().Addr().String()+", which is no trusted proxy")
 		return nil
 	}
 	c.WakeAt(s.lane.loop.Now().Add(p.Within.D()))
-	return &greeting{shard: s, client: c}
+	return &greeting{shard: s, client: c, began: s.lane.loop.Now()}
 }
 
-// unannounced counts and logs a connection whose header did not come or does not count.
-func (s *shard) unannounced(why string) {
+// unannounced counts, records and logs a connection whose header did not come or does not count.
+func (s *shard) unannounced(peer netip.AddrPort, began wire.Time, why string) {
+	s.recordStranger(peer, began, wire.EndRefused, why)
 	atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
 	s.refused(why)
 }
@@ -70,7 +72,7 @@ func (g *greeting) Received(c wire.Conn, b []byte) int {
 
 func (g *greeting) refuse(why string) {
 	g.over = true
-	g.shard.unannounced(why)
+	g.shard.unannounced(g.client.Peer(), g.began, why)
 	g.client.Close()
 }
 

@@ -153,7 +153,7 @@ func TestProxyHeaderThatDoesNotCountEndsTheConnection(t *testing.T) {
 	server := serve(t, echo("one"))
 	v := trusting(tcp(t, "S", server.address), "127.0.0.1/32")
 	v.ProxyProtocol.Within = appliance.Duration(100 * time.Millisecond)
-	r := start(t, Options{})
+	r := start(t, Options{LogsDir: t.TempDir()})
 	r.apply(v)
 	good := string(headers()["v1"])
 	for name, c := range map[string]struct{ from, text string }{
@@ -177,6 +177,10 @@ func TestProxyHeaderThatDoesNotCountEndsTheConnection(t *testing.T) {
 	if s := r.Status().Services[0]; s.Refused != 7 {
 		t.Errorf("%d are counted as refused", s.Refused)
 	}
+	until(t, "each has its line in the traffic log", func() bool {
+		lines := strings.Join(logged(r, "S"), "\n")
+		return strings.Count(lines, " end=refused why=") == 7 && strings.Contains(lines, "client=127.0.0.9:") && strings.Contains(lines, "127.0.0.9, which is no trusted proxy")
+	})
 	if c := dial(t, address(v)); true {
 		_, _ = io.WriteString(c, good)
 		if got := readName(t, c); got != "one" {

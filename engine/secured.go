@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
 
@@ -12,21 +13,51 @@ import (
 
 // terminate puts TLS around a client's connection.
 func (s *shard) terminate(c wire.Conn) wire.Core {
-	return s.lane.secure.Server(c, s.secrecy.terminator.Config, s.within, func(err error) { s.handshakeFailed(c, err) })
+	h := &handshake{shard: s, client: c, peer: c.Peer(), began: s.lane.loop.Now()}
+	return s.lane.secure.Server(c, s.secrecy.terminator.Config, h.over, h.failed)
 }
 
-// within returns the core of what is inside TLS, when the handshake is over.
-func (s *shard) within(c *tlsterm.Conn) wire.Core { return s.plain(c) }
+// handshake is what is to be told of a client whose TLS comes to nothing.
+type handshake struct {
+	shard  *shard
+	client wire.Conn
+	peer   netip.AddrPort
+	began  wire.Time
+	inside bool // it is over, and what is inside records how it ends
+}
 
-// handshakeFailed counts and logs, at most once a second, why a client's TLS came to nothing. Who got an answer has a line in the traffic log.
-func (s *shard) handshakeFailed(c wire.Conn, err error) {
-	if errors.Is(err, tlsterm.ErrClear) {
-		s.answerInClear(c)
+// over returns the core of what is inside TLS.
+func (h *handshake) over(c *tlsterm.Conn) wire.Core {
+	h.inside = true
+	return h.shard.plain(c)
+}
+
+// failed counts why a client's TLS came to nothing, gives it a line in the traffic log, and logs it at most once a second.
+func (h *handshake) failed(err error) {
+	s := h.shard
+	switch {
+	case errors.Is(err, tlsterm.ErrClear):
+		s.answerInClear(h.client)
+	case !h.inside:
+		end := wire.EndRefused
+		why, byClient := tlsterm.Why(err)
+		if byClient {
+			end = wire.EndClientClosed
+		}
+		s.recordStranger(h.peer, h.began, end, why)
 	}
 	atomic.StoreUint64(&s.counters.Refused, s.counters.Refused+1)
 	if s.seldom(&s.quietClients) {
 		s.engine.log.Info("client turned away by TLS", "service", s.config.Label, "reason", err.Error())
 	}
+}
+
+// recordStranger records a connection that ended before it said what it wants.
+func (s *shard) recordStranger(peer netip.AddrPort, began wire.Time, end wire.End, why string) {
+	r := s.Blank()
+	r.ID, r.Began, r.Ended, r.Client, r.Session = s.NewID(), began, s.lane.loop.Now(), peer, true
+	r.End, r.Why = end, why
+	s.Record(r)
 }
 
 // serverFailed logs, at most once a second, why TLS with a server came to nothing: its certificate may be of another name or authority.
