@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -12,6 +13,7 @@ func TestConnectionsThatTheNetworkCutOffMakeRoom(t *testing.T) {
 	var held []*ssh.Client
 	for range 2*mostInDoor + 1 {
 		held = append(held, e.inside("pair", ssh.PublicKeys(e.key)))
+		e.entered(len(held)) // the client may know that it is signed in before the server has counted it
 	}
 	for _, c := range held[:mostInDoor+1] {
 		_ = c.Wait() // it was ended
@@ -25,4 +27,20 @@ func TestConnectionsThatTheNetworkCutOffMakeRoom(t *testing.T) {
 	refused := e.inside("door", ssh.Password("right"))
 	_ = refused.Wait()
 	e.told("refused", "Too many connections of this user")
+}
+
+// entered waits until so many have signed in.
+func (e *endpoint) entered(n int) {
+	e.t.Helper()
+	for end := time.Now().Add(time.Minute); ; wait(e.t.Context(), time.Millisecond) {
+		e.Server.mu.Lock()
+		have := e.Server.entered
+		e.Server.mu.Unlock()
+		if have == uint64(n) {
+			return
+		}
+		if time.Now().After(end) {
+			e.t.Fatalf("%d have signed in, want %d", have, n)
+		}
+	}
 }
