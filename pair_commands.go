@@ -318,7 +318,7 @@ func (p *pair) handed(ctx context.Context, node *ha.Node, since time.Time) (appl
 			case e.At.Before(since):
 			case code == role.HandsNow || code == role.HandsAtLimit:
 				free = e
-			case code == role.Given || code == role.Elected || code == role.TookOver:
+			case code == role.Given || code == role.Elected || code == role.TookOver || code == role.TookVacant:
 				taken = e
 			}
 		}

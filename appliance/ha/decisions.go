@@ -72,7 +72,7 @@ func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64) {
 func (l *loop) tell(r role.Record) {
 	l.decisions.add(&r)
 	l.write(l.n.named().self, r, 0)
-	if planned := r.Code == role.Given; planned || r.Code == role.TookOver || r.Code == role.Elected {
+	if planned := r.Code == role.Given; planned || r.Code == role.TookOver || r.Code == role.TookVacant || r.Code == role.Elected {
 		l.last = &lastTakeover{at: r.At, planned: planned, record: r}
 	}
 }

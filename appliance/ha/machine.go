@@ -247,9 +247,17 @@ func (l *loop) heard(p *path, b *beat.Beat) {
 	l.peer, l.heardAt = *b, now
 	l.decisions.hear(l, &b.Decision, b.Boot)
 	l.give(role.Event{Kind: role.Heard, Beat: role.Beat{
-		Boot: b.Boot, Echo: sent, Says: role.Says(b.Says) & role.All, Priority: b.Priority, Choice: b.Choice, Lease: b.Life,
+		Boot: b.Boot, Echo: sent, Sent: l.earliest(sent, b.Echo.Age), Says: role.Says(b.Says) & role.All, Priority: b.Priority, Choice: b.Choice, Lease: b.Life,
 	}})
 	l.keys.hear(l, b)
+}
+
+// earliest is when a datagram was sent at the earliest, by the own clock: the peer had held for so long what it echoes, which was sent then.
+func (l *loop) earliest(sent, held time.Duration) time.Duration {
+	if sent == 0 {
+		return 0
+	}
+	return sent + held
 }
 
 // measure smooths the round trip.

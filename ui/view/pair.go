@@ -224,9 +224,9 @@ func shortHash(hash string) string {
 // eventClass colours a decision by what it means.
 func eventClass(code string) string {
 	switch code {
-	case "took_over", "elected", "given", "pair_founded", "paired", "peer_back", "peer_heard", "health_back", "rival_wins":
+	case "took_over", "took_vacant", "elected", "given", "pair_founded", "paired", "peer_back", "peer_heard", "health_back", "rival_wins":
 		return "good"
-	case "woke", "solo", "peer_unaware", "witness_silent", "switch_off", "hands_at_limit", "lease_yielded", "table_rebuilt":
+	case "woke", "solo", "peer_unaware", "peer_vacant", "witness_silent", "switch_off", "hands_at_limit", "lease_yielded", "table_rebuilt":
 		return "wait"
 	case "peer_silent", "peer_deaf", "lease_lost", "renew_gave_up", "health_gone", "stays_unhealthy", "gave_unhealthy", "owner_answers", "owner_seen", "rival_insists", "rival_loses", "rival_deaf", "clone_seen", "forced":
 		return "bad"

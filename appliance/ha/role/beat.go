@@ -6,6 +6,7 @@ import "time"
 type Beat struct {
 	Boot     uint64        // the sender's boot epoch
 	Echo     time.Duration // received ones only: when this node, in this boot, sent the newest of its datagrams that the peer had heard; by the own clock; zero: none
+	Sent     time.Duration // received ones only: the earliest moment at which it can have been sent, by the own clock: Echo, and how long the peer had held that when it sent this; zero: not known
 	Says     Says
 	Priority uint8
 	Choice   uint32        // how many operator's choices the sender knows of, if the last was for it

@@ -33,6 +33,7 @@ const (
 	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
 	probeRounds  = 4                      // unanswered ones when the owner's last datagram is just as old as the patience, and knew this node able
 	probeWary    = 20                     // in every other case: a lease on the witness's word must have ended while nobody answered
+	drifts       = time.Second            // what is known of the peer's sending times by an echo that is older is not used
 	insistPause  = 30 * time.Millisecond  // the rounds of one who looks are not further apart
 	insistFor    = 25 * time.Millisecond  // and after so long it should have heard an answer
 	solo         = 100 * time.Millisecond // the life of a lease on the witness's word, from the question; its answer is a proof for as long

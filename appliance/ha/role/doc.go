@@ -8,7 +8,8 @@
 //   - Actions are done in order. Renew reads the clock right before the system call and does nothing when Until has passed, else it asks the kernel for
 //     Until − now. The answer to Renew and Drop is the next event. Up and Down happen beside the loop.
 //   - A datagram is stamped right before it is sent, with State.Says at that moment, and echoes the newest datagram that Step has been given (not:
-//     that a socket has received). Heard gets authentic datagrams only, each newer than all before it, and Echo in own sending time.
+//     that a socket has received). Heard gets authentic datagrams only, each newer than all before it, and Echo in own sending time; Sent is never later
+//     than the moment for which the sender stamped it: what it echoes came to it after that was sent, and it says how long ago that was.
 //   - Probes and the use of an address by others are looked for all the time, not only while this node asks.
 //
 // # Why there are never two owners
@@ -41,7 +42,11 @@
 //
 // 5. One-way loss. An owner that hears the peer, and by its stale echo that the peer does not hear it, while the peer is able to take over, does not
 // use its witness: its lease on the last echo ends before the peer's P. Nor does such a node take the addresses. If the peer says that it is not able, the owner stays. A peer that is not
-// heard but hears is told by every datagram that the addresses have an owner, and does nothing.
+// heard but hears is told by every datagram that the addresses have an owner, and does nothing. An owner that hears nothing at all loses its lease and says so: it owns, claims
+// and takes nothing, and is not able to. Nobody has to wait for a lease of such a peer, and four rounds of questions are enough while its newest datagram
+// is at most L/3 and 10 ms old, counted from Sent. It can own alone only when it has been able for some 140 ms and has asked as long without an answer: it was not able when it
+// spoke, so that this node owns before, answers its questions for the rest of that time, and says that it takes or owns in all that time. If it comes to hear
+// this node, there is an election (2). When its datagrams stop, or say anything else, patience and twenty rounds are needed as ever.
 //
 // 6. Restarts. A new process cannot know whether a lease of the one before is in force: it ends it first and until that is confirmed (or L has passed)
 // says that it owns. It then elects with the peer or, hearing nothing, waits longer than the lease (Start), asks witness and address, and takes. A node that was

@@ -29,6 +29,7 @@ const (
 	PeerRestarted    Code = "peer_restarted"
 	PeerSilent       Code = "peer_silent"
 	PeerUnaware      Code = "peer_unaware"
+	PeerVacant       Code = "peer_vacant"
 	LeftToPeer       Code = "left_to_peer"
 	PeerOwns         Code = "peer_owns"
 	PeerDeaf         Code = "peer_deaf"
@@ -53,6 +54,7 @@ const (
 	RivalWins        Code = "rival_wins"
 	RivalDeaf        Code = "rival_deaf"
 	TookOver         Code = "took_over"
+	TookVacant       Code = "took_vacant"
 	Elected          Code = "elected"
 	Given            Code = "given"
 	HandsByCommand   Code = "hands_by_command"
@@ -81,6 +83,7 @@ var catalogue = map[Code]string{
 	PeerRestarted:    "The peer's heartbeat was restarted.",
 	PeerSilent:       "The peer has been silent for {lasted}: longer than its lease on the floating addresses can last.",
 	PeerUnaware:      "The peer is heard and owns nothing, but does not hear this node (its last echo is {lasted} old), so each has to decide alone.",
+	PeerVacant:       "The peer is heard, does not hear this node (its last echo is {lasted} old), and says that it owns nothing and cannot own anything.",
 	LeftToPeer:       "The peer does not hear this node (its last echo is {lasted} old) and is able to take the floating addresses: they are left to it.",
 	PeerOwns:         "The peer owns the floating addresses; this node is passive.",
 	PeerDeaf:         "The peer does not hear this node (its last echo is {lasted} old) but is well and about to take over, so the lease is not renewed.",
@@ -105,6 +108,7 @@ var catalogue = map[Code]string{
 	RivalWins:        "Both nodes owned the floating addresses; the peer keeps them by the order of choice, health, priority and node id, and this node let go at once.",
 	RivalDeaf:        "Both nodes owned the floating addresses, and the peer has not heard this node for {lasted}: this node lets go, since only it knows.",
 	TookOver:         "This node took the floating addresses {taken} after its decision: the peer was silent for {lasted}, and {count} rounds of probes had no answer.",
+	TookVacant:       "This node took the floating addresses {taken} after its decision: the peer, which does not hear this node (its last echo is {lasted} old), could not own them, and {count} rounds of probes had no answer.",
 	Elected:          "This node took the floating addresses {taken} after its decision: nobody owned them, and the peer yielded.",
 	Given:            "This node took the floating addresses that the peer gave it.",
 	HandsByCommand:   "A planned switch begins by the operator's command: requests in flight have up to {lasted} to finish.",

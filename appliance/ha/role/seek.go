@@ -88,13 +88,16 @@ func flag(b bool) int {
 
 // look decides alone, when the peer is silent or does not hear.
 func (m *machine) look() {
-	if m.now < m.s.Due || m.s.Leaving || m.s.Until != 0 {
+	if m.now < m.s.Due || m.now < m.s.Held && !m.vacant() || m.s.Leaving || m.s.Until != 0 {
 		m.quit()
 		return
 	}
-	if m.silent() {
+	switch {
+	case m.silent():
 		m.once(toldSilent, Record{Code: PeerSilent, Lasted: m.since(m.s.Heard)})
-	} else {
+	case m.vacant():
+		m.once(toldVacant, Record{Code: PeerVacant, Lasted: m.since(m.s.Echoed)})
+	default:
 		m.once(toldMute, Record{Code: PeerUnaware, Lasted: m.since(m.s.Echoed)})
 	}
 	if m.deaf() && m.said(Able) { // taken now, the addresses would have to be left to it again
@@ -119,6 +122,12 @@ func (m *machine) look() {
 	m.probe()
 }
 
+// vacant tells whether the peer, which does not hear this node, says that it neither owns the addresses nor is able to take them, and said so too
+// recently to have done both since: who has become able looks longer than that (known) before it owns.
+func (m *machine) vacant() bool {
+	return m.s.Said != 0 && m.now-m.s.Said <= m.c.wary()+mute && !m.s.Peer.Says.Any(Owns|Claims|Takes|Able)
+}
+
 // silent tells whether nothing comes from the peer; otherwise it is the peer that hears nothing.
 func (m *machine) silent() bool { return m.s.Heard == 0 || m.now-m.s.Heard > m.c.fresh() }
 
@@ -129,7 +138,7 @@ func (m *machine) witnessed() bool {
 // unwitnessed stays: a node without peer and witness is more likely the one that is cut off.
 func (m *machine) unwitnessed() {
 	m.quit()
-	if m.now >= m.s.Due+loneAfter {
+	if m.now >= max(m.s.Due, m.s.Held)+loneAfter {
 		m.s.Lonely = m.silent()
 		if m.s.Phase == Starting {
 			m.s.Phase = Passive
@@ -142,7 +151,7 @@ func (m *machine) unwitnessed() {
 func (m *machine) take() {
 	m.s.Phase, m.s.Since, m.s.Began, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, 0, 0
 	m.s.Need = probeWary
-	if m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
+	if m.vacant() || m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
 		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, probeWary))
 	}
 	m.act(Action{Do: Send})
@@ -160,8 +169,11 @@ func (m *machine) probe() {
 		m.s.Told &^= toldOwner
 		m.s.Rounds, m.s.Need = 0, probeWary
 	}
+	if !m.said(Owns) && !m.vacant() { // the few rounds that are enough for one who yields or gives up
+		m.s.Need = probeWary
+	}
 	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() {
-		m.become(m.now+solo, Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)})
+		m.become(m.now+solo, m.taken())
 		return
 	}
 	m.s.Probed = m.now
@@ -169,8 +181,19 @@ func (m *machine) probe() {
 	m.act(Action{Do: Probe, Times: probeBurst})
 }
 
+// taken says why nobody else can own the addresses.
+func (m *machine) taken() Record {
+	if m.vacant() {
+		return Record{Code: TookVacant, Lasted: m.since(m.s.Echoed), Count: int(m.s.Rounds)}
+	}
+	return Record{Code: TookOver, Lasted: m.since(m.s.Heard), Count: int(m.s.Rounds)}
+}
+
 // known tells whether an owner that hears this node knows for long enough that it is able to take over, and has let its lease end.
 func (m *machine) known() bool {
+	if m.vacant() {
+		return true
+	}
 	return m.s.Ready != 0 && (m.s.Ready <= m.s.Heard && m.s.Need < probeWary || m.now-m.s.Ready >= probeWary*probeEvery-margin)
 }
 

@@ -52,7 +52,9 @@ type State struct {
 	Until     time.Duration // a lease may be in force until then
 	Heard     time.Duration // the last datagram of the peer came
 	Echoed    time.Duration // when the newest own datagram was sent that the peer is known to have heard
-	Due       time.Duration // before that the peer may still own the addresses, or take them
+	Said      time.Duration // what the peer said last was sent then, or later; zero: not known
+	Held      time.Duration // before that the peer may still own the addresses, or take them, by what it said
+	Due       time.Duration // before that this node decides nothing alone, whatever the peer said
 	Asked     time.Duration // the witness was asked
 	Answered  time.Duration // it was asked what it has answered
 	Mute      time.Duration // until then its answers may be old
@@ -87,6 +89,7 @@ const (
 	toldSolo
 	toldMute
 	toldLeft
+	toldVacant
 )
 
 // Owner tells whether a lease of this node may be in force.

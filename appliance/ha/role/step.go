@@ -272,14 +272,18 @@ func (m *machine) heard(b Beat) {
 	if b.Echo > m.s.Echoed && b.Echo <= m.now {
 		m.s.Echoed = b.Echo
 	}
-	b.Echo, b.Lease = 0, min(b.Lease, longestLease)
+	m.s.Said = 0
+	if m.now-b.Echo <= drifts { // else the two clocks may have drifted apart since
+		m.s.Said = min(b.Sent, m.now)
+	}
+	b.Echo, b.Sent, b.Lease = 0, 0, min(b.Lease, longestLease)
 	m.s.Heard, m.s.Peer, m.s.Lonely, m.s.Forced = m.now, b, false, false
 	m.s.Told &^= toldSilent
 	if m.contact() {
-		m.s.Told &^= toldOwner | toldDeaf | toldMute | toldLeft | toldWitness
+		m.s.Told &^= toldOwner | toldDeaf | toldMute | toldLeft | toldVacant | toldWitness
 	}
 	if b.Says.Any(Owns | Claims | Takes) {
-		m.s.Due = m.now + m.patience()
+		m.s.Due, m.s.Held = 0, m.now+m.patience()
 	}
 	if b.Says.Has(Owns | Settled) {
 		m.s.Give = 0

@@ -63,6 +63,11 @@ var moves = []move{
 	},
 	{name: "heard again", can: func(_ *world, p *place, _ int) bool { return p.dumb }, do: func(_ *explorer, _ *world, p *place, _ int) { p.dumb = false }},
 	{
+		name: "numb", costs: true, can: func(w *world, _ *place, _ int) bool { return !w.parted() && !w.cut[0] && !w.cut[1] },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.numb = true },
+	},
+	{name: "hears again", can: func(_ *world, p *place, _ int) bool { return p.numb }, do: func(_ *explorer, _ *world, p *place, _ int) { p.numb = false }},
+	{
 		name: "witness silent", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.unseen },
 		do: func(_ *explorer, _ *world, p *place, _ int) { p.unseen = true },
 	},
@@ -79,7 +84,7 @@ var moves = []move{
 // parted tells whether something but the heartbeat is kept from the other node: a cut of the heartbeat with it is a limit of the pair.
 func (w *world) parted() bool {
 	a, b := &w.places[0], &w.places[1]
-	return a.isolated || b.isolated || a.dumb || b.dumb
+	return a.isolated || b.isolated || a.dumb || b.dumb || a.numb || b.numb
 }
 
 // unknown: what is on its way to the other echoes a boot that has ended.

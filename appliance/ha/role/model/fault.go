@@ -17,6 +17,7 @@ const (
 	Freeze               // the process does not run until the end
 	LinkDown             // the interface of the services has no link, and the node notices
 	Blackhole            // nothing comes in or goes out, on any interface, and the links are up
+	Numb                 // nothing comes in, on any interface; what goes out arrives
 	Heartbeat            // the heartbeat's own path is cut
 	Deaf                 // the other node does not hear this one: heartbeats one way are lost on every path, and answers to its probes too
 	Services             // the two do not reach each other on the services' network; both reach their witness
@@ -34,7 +35,7 @@ const (
 )
 
 var names = [ills]string{
-	"kill", "power cut", "freeze", "link down", "blackhole", "heartbeat cut", "not heard", "services cut", "no witness here", "no witness", "loss", "jitter",
+	"kill", "power cut", "freeze", "link down", "blackhole", "hears nothing", "heartbeat cut", "not heard", "services cut", "no witness here", "no witness", "loss", "jitter",
 	"renewals refused", "unhealthy", "stranger", "make active", "make passive", "leave",
 }
 
@@ -132,7 +133,7 @@ func (s *Schedule) fits(f Fault) bool {
 	switch {
 	case f.Ill == Heartbeat && !s.Dedicated, f.Ill == Services && (!s.Dedicated || !s.Witness):
 		return false
-	case !s.Witness && (f.Ill == Blackhole || f.Ill == Witness || f.Ill == NoWitness):
+	case !s.Witness && (f.Ill == Blackhole || f.Ill == Numb || f.Ill == Witness || f.Ill == NoWitness):
 		return false
 	}
 	for _, other := range s.Faults {

@@ -28,17 +28,17 @@ func (w *sim) linked(i int) bool {
 
 // services tells whether something of one node reaches the other on the services' network.
 func (w *sim) services(from, to int) bool {
-	return w.linked(from) && w.linked(to) && w.nodes[from].active[Deaf] == 0 && !w.any(Services)
+	return w.linked(from) && w.linked(to) && w.nodes[from].active[Deaf]+w.nodes[to].active[Numb] == 0 && !w.any(Services)
 }
 
 // dedicated is the same for the heartbeat's own path.
 func (w *sim) dedicated(from, to int) bool {
 	n := w.nodes
-	return n[from].active[Blackhole]+n[to].active[Blackhole] == 0 && n[from].active[Deaf] == 0 && !w.any(Heartbeat)
+	return n[from].active[Blackhole]+n[to].active[Blackhole]+n[from].active[Deaf]+n[to].active[Numb] == 0 && !w.any(Heartbeat)
 }
 
 func (w *sim) witnessAnswers(i int) bool {
-	return w.linked(i) && w.nodes[i].active[Witness] == 0 && !w.any(NoWitness)
+	return w.linked(i) && w.nodes[i].active[Witness]+w.nodes[i].active[Numb] == 0 && !w.any(NoWitness)
 }
 
 // send sends a heartbeat on every path; some come twice.
@@ -69,7 +69,7 @@ func (w *sim) probe(i int) {
 	if w.services(i, 1-i) && w.passes() {
 		w.queue.push(happening{at: w.now + w.delay(), what: question, node: 1 - i})
 	}
-	if w.any(Stranger) && w.linked(i) && w.passes() && w.passes() {
+	if w.any(Stranger) && w.linked(i) && w.nodes[i].active[Numb] == 0 && w.passes() && w.passes() {
 		w.later(i, answer, 2*w.delay())
 	}
 }

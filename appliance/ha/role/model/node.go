@@ -16,6 +16,7 @@ type datagram struct {
 	sent     time.Duration // by the sender's clock
 	echo     time.Duration // the newest that the sender has heard, by the receiver's clock
 	echoBoot uint64        // in that boot of the receiver
+	held     time.Duration // for how long the sender had heard that
 }
 
 // node is one appliance: the process with its machine, and the kernel below it.
@@ -36,7 +37,7 @@ func (n *node) owns(now time.Duration) bool { return n.up && now < n.lease }
 func (n *node) says(now time.Duration) datagram {
 	b := n.state.Says(n.config, now)
 	b.Boot = n.boot
-	return datagram{beat: b, sent: now, echo: n.heard, echoBoot: n.of}
+	return datagram{beat: b, sent: now, echo: n.heard, echoBoot: n.of, held: now - n.state.Heard}
 }
 
 // hears tells whether a datagram is given to the machine, as what.
@@ -47,7 +48,7 @@ func (n *node) hears(d datagram) (role.Event, bool) {
 	n.of, n.heard = d.beat.Boot, d.sent
 	e := role.Event{Kind: role.Heard, Beat: d.beat}
 	if d.echoBoot == n.boot {
-		e.Beat.Echo = d.echo
+		e.Beat.Echo, e.Beat.Sent = d.echo, d.echo+d.held
 	}
 	return e, true
 }

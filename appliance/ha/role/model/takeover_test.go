@@ -11,7 +11,7 @@ import (
 )
 
 // unplanned are the faults whose takeover is measured.
-var unplanned = []Ill{Kill, PowerCut, Freeze, LinkDown, Blackhole}
+var unplanned = []Ill{Kill, PowerCut, Freeze, LinkDown, Blackhole, Numb}
 
 // calm is when the pair has long decided.
 const calm = 300 * time.Millisecond

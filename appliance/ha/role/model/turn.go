@@ -35,7 +35,9 @@ func (x *explorer) play(w *world, f fate) {
 	w.shift()
 }
 
-func (w *world) witness(i int) bool { return !w.places[i].isolated && !w.places[i].unseen }
+func (w *world) witness(i int) bool {
+	return !w.places[i].isolated && !w.places[i].numb && !w.places[i].unseen
+}
 
 func (x *explorer) live(w *world, i int, f fate) {
 	p := &w.places[i]
@@ -82,8 +84,16 @@ func (x *explorer) read(w *world, i int) {
 			continue
 		}
 		p.heard = l.sent
-		x.give(w, i, role.Event{Kind: role.Heard, Beat: role.Beat{Boot: 1, Echo: l.echo, Says: l.says, Choice: uint32(l.choice), Lease: life(l.longer)}})
+		x.give(w, i, role.Event{Kind: role.Heard, Beat: role.Beat{Boot: 1, Echo: l.echo, Sent: l.known(), Says: l.says, Choice: uint32(l.choice), Lease: life(l.longer)}})
 	}
+}
+
+// known is when a letter was sent, if what it echoes tells that.
+func (l *letter) known() time.Duration {
+	if l.echo == 0 {
+		return 0
+	}
+	return l.sent
 }
 
 // life is what a letter says of the lease: at most what a new pair begins with.

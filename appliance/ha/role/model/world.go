@@ -36,6 +36,7 @@ type place struct {
 	frozen    bool
 	isolated  bool // nothing comes in or goes out
 	dumb      bool // nothing of it reaches the other
+	numb      bool // nothing reaches it
 	unseen    bool // the witness does not answer it
 	unfit     bool
 	mail      [3]letter // on its way to this node, or waiting in its socket while it is frozen; the oldest first
@@ -58,7 +59,7 @@ func (p *place) owns() bool { return p.up && now < p.lease }
 
 // reaches tells whether something of node i reaches the other.
 func (w *world) reaches(i int) bool {
-	return !w.places[0].isolated && !w.places[1].isolated && !w.places[i].dumb
+	return !w.places[0].isolated && !w.places[1].isolated && !w.places[i].dumb && !w.places[1-i].numb
 }
 
 // newWorld is a pair whose processes start at the same time.
@@ -100,7 +101,7 @@ func (w *world) shift() {
 		}
 		back(&p.heard, long+1) // older than what waits in the mail
 		s := &p.state
-		for _, t := range [...]*time.Duration{&s.At, &s.Since, &s.Until, &s.Heard, &s.Echoed, &s.Due, &s.Probed, &s.Asking, &s.AskedMe, &s.Longer, &s.Rival, &s.Ready} {
+		for _, t := range [...]*time.Duration{&s.At, &s.Since, &s.Until, &s.Heard, &s.Said, &s.Echoed, &s.Due, &s.Held, &s.Probed, &s.Asking, &s.AskedMe, &s.Longer, &s.Rival, &s.Ready} {
 			back(t, long)
 		}
 		for _, t := range [...]*time.Duration{&s.Wish, &s.Give, &s.Limit, &s.Sick, &s.Mute} {
