@@ -83,7 +83,7 @@ func (d *decisions) refusal(told uint32) (sentence string, refused bool) {
 	for i := range d.waiting {
 		q := &d.queue[i]
 		code := role.Code(q.Code.String())
-		off := strings.HasPrefix(string(code), "refused_") || code == role.SwitchOff
+		off := strings.HasPrefix(string(code), "refused_") || strings.HasPrefix(string(code), string(role.SwitchOff))
 		if int32(q.Number-told) > 0 && off {
 			return role.Record{Code: code, Lasted: q.Lasted}.Sentence(), true
 		}

@@ -21,7 +21,7 @@ func (m *machine) command(e Event) {
 		m.s.Forced = true
 		m.tell(Record{Code: Forced, Lasted: m.since(m.s.Heard)})
 	case !m.contact():
-		m.tell(Record{Code: RefusedNoContact, Lasted: m.since(m.s.Heard)})
+		m.tell(Record{Code: RefusedNoContact, Lasted: m.since(m.s.Echoed)})
 	default:
 		m.wish(WishedByCommand)
 	}
@@ -37,11 +37,17 @@ func (m *machine) wish(why Code) {
 
 // able tells whether the peer could have the addresses, and says why not.
 func (m *machine) able() bool {
-	if !m.contact() || !m.said(Healthy) || m.s.Peer.Says.Any(Owns|Gives) {
-		m.tell(Record{Code: RefusedPeer, Lasted: m.since(m.s.Heard)})
-		return false
+	switch {
+	case !m.contact():
+		m.tell(Record{Code: RefusedDeaf, Lasted: m.since(m.s.Echoed)})
+	case !m.said(Healthy):
+		m.tell(Record{Code: RefusedPeer})
+	case m.s.Peer.Says.Any(Owns | Gives):
+		m.tell(Record{Code: RefusedGives})
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
 // leave hands the addresses on before the process ends, at once if nobody is there to take them.
@@ -74,13 +80,13 @@ func (m *machine) wished() {
 
 // handing goes on with a planned switch: it ends with the last request, at its limit, or because the peer is no longer able.
 func (m *machine) handing() bool {
-	if !m.contact() || !m.said(Healthy) || m.now >= m.s.Limit+claimLasts {
+	if off := m.off(); off.Code != "" {
 		if m.s.Leaving {
 			m.release(Record{Code: Left})
 			return true
 		}
 		m.s.Phase, m.s.Drained, m.s.Began, m.s.Give = Active, false, 0, 0
-		m.tell(Record{Code: SwitchOff, Lasted: m.since(m.s.Heard)})
+		m.tell(off)
 		m.act(Action{Do: Resume})
 		m.act(Action{Do: Send})
 		return false
@@ -97,6 +103,19 @@ func (m *machine) handing() bool {
 	m.s.Phase, m.s.Announce = Releasing, 0
 	m.act(Action{Do: Drop})
 	return true
+}
+
+// off says why a planned switch is called off; no code: it is not.
+func (m *machine) off() Record {
+	switch {
+	case !m.contact():
+		return Record{Code: SwitchOff, Lasted: m.since(m.s.Echoed)}
+	case !m.said(Healthy):
+		return Record{Code: SwitchOffPeer}
+	case m.now >= m.s.Limit+claimLasts:
+		return Record{Code: SwitchOffLate, Lasted: m.since(m.s.Began)}
+	}
+	return Record{}
 }
 
 // failback wishes for the Primary what its operator has set.

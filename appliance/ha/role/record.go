@@ -63,6 +63,8 @@ const (
 	HandsNow         Code = "hands_now"
 	HandsAtLimit     Code = "hands_at_limit"
 	SwitchOff        Code = "switch_off"
+	SwitchOffPeer    Code = "switch_off_peer"
+	SwitchOffLate    Code = "switch_off_late"
 	Left             Code = "left"
 	WishedByCommand  Code = "wished_by_command"
 	WishedByFailback Code = "wished_by_failback"
@@ -71,6 +73,8 @@ const (
 	RefusedUnhealthy Code = "refused_unhealthy"
 	RefusedNoContact Code = "refused_no_contact"
 	RefusedPeer      Code = "refused_peer"
+	RefusedDeaf      Code = "refused_deaf"
+	RefusedGives     Code = "refused_gives"
 )
 
 // catalogue has one sentence for each code. {lasted}, {taken}, {count} and {hardware} stand for the numbers of the record.
@@ -116,15 +120,19 @@ var catalogue = map[Code]string{
 	HandsLeaving:     "This node is being stopped and hands the floating addresses on: requests in flight have up to {lasted} to finish.",
 	HandsNow:         "Everything in flight was finished after {lasted}; the floating addresses are free for the peer.",
 	HandsAtLimit:     "The limit for requests in flight was reached after {lasted}; the floating addresses are free for the peer.",
-	SwitchOff:        "The planned switch was called off, because the peer is no longer able to take the floating addresses (heard {lasted} ago); nothing has changed.",
+	SwitchOff:        "The planned switch was called off, because the peer does not answer any more (its last echo is {lasted} old); nothing has changed.",
+	SwitchOffPeer:    "The planned switch was called off, because the peer is not healthy any more; nothing has changed.",
+	SwitchOffLate:    "The planned switch was called off, because the peer has not taken the floating addresses for {lasted}; nothing has changed.",
 	Left:             "This node is being stopped and no healthy peer is there: the floating addresses have no owner.",
 	WishedByCommand:  "The operator wants this node to be active; the peer is asked to hand the floating addresses on.",
 	WishedByFailback: "Automatic failback is on and this node, the Primary, is well: the peer is asked to hand the floating addresses on.",
 	Forced:           "The operator vouches that the peer is off: this node may take the floating addresses without its witness (the peer has been silent for {lasted}).",
 	AlreadySo:        "Nothing to do: the pair is already as the operator wants it.",
 	RefusedUnhealthy: "This node is not healthy, so it does not become active.",
-	RefusedNoContact: "The two nodes do not hear each other (silence of {lasted}), so there can be no planned switch; this node takes over by itself when that is safe.",
-	RefusedPeer:      "The peer is not healthy or not heard (heard {lasted} ago), so the floating addresses stay here.",
+	RefusedNoContact: "The peer does not answer this node (its last echo is {lasted} old), so there can be no planned switch; this node takes over by itself when that is safe.",
+	RefusedPeer:      "The peer says that it is not healthy, so the floating addresses stay here.",
+	RefusedDeaf:      "The peer does not answer this node (its last echo is {lasted} old), so the floating addresses stay here; try again when both nodes hear each other.",
+	RefusedGives:     "The peer is only just giving the floating addresses away, or is being stopped, so they stay here; try again in a few seconds.",
 }
 
 // Codes returns every code, in no order.

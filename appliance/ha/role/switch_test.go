@@ -34,7 +34,7 @@ func TestPlannedSwitchEndsAtItsLimitOrIsCalledOff(t *testing.T) {
 	b = active(t, Config{Witness: true})
 	b.give(Event{Kind: MakePassive})
 	b.ticks(7*time.Second, b.peer(Able))
-	b.want(appliance.Active, SwitchOff)
+	b.want(appliance.Active, SwitchOffLate)
 }
 
 func TestTakesWhatIsGivenAtOnce(t *testing.T) {
@@ -72,4 +72,45 @@ func TestLeavingNodeHandsOn(t *testing.T) {
 	b.ticks(300*ms, nil)
 	b.give(Event{Kind: Leave})
 	b.want(appliance.Passive, Left)
+}
+
+// TestRefusalsNameTheirCause although the peer was heard a moment ago.
+func TestRefusalsNameTheirCause(t *testing.T) {
+	for _, c := range []struct {
+		code Code
+		says func(*bench) func() *Beat
+	}{
+		{RefusedDeaf, func(b *bench) func() *Beat { return b.deaf(Healthy) }},
+		{RefusedPeer, func(b *bench) func() *Beat { return b.unhealthy(Able) }},
+		{RefusedGives, func(b *bench) func() *Beat { return b.peer(Gives) }},
+	} {
+		b := active(t, Config{Witness: true})
+		b.ticks(105*ms, c.says(b))
+		b.give(Event{Kind: MakePassive})
+		b.want(appliance.Active, c.code)
+	}
+	for _, c := range []struct {
+		code Code
+		says func(*bench) func() *Beat
+	}{
+		{SwitchOff, func(b *bench) func() *Beat { return b.deaf(Healthy) }},
+		{SwitchOffPeer, func(b *bench) func() *Beat { return b.unhealthy(Able) }},
+		{SwitchOffLate, func(b *bench) func() *Beat { return b.peer(Able) }},
+	} {
+		b := active(t, Config{Witness: true, Switch: 50 * ms})
+		b.ticks(20*ms, b.peer(Able))
+		b.give(Event{Kind: MakePassive})
+		b.want(appliance.HandingOn, HandsByCommand)
+		b.ticks(600*ms, c.says(b))
+		b.want(appliance.Active, c.code)
+	}
+}
+
+// unhealthy is a peer that hears everything and is not healthy.
+func (b *bench) unhealthy(says Says) func() *Beat {
+	return func() *Beat {
+		beat := b.peer(says)()
+		beat.Says &^= Healthy
+		return beat
+	}
 }
