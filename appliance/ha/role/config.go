@@ -54,9 +54,11 @@ const (
 	renewUrgent  = 60 * time.Millisecond  // … unless so little is left
 	renewLeast   = 2 * time.Millisecond   //
 	askedAnew    = 100 * time.Millisecond // announcing again because another owner was seen, at most so often
-	gapTimes     = 4                      // the patience is at least so many of the longest recent gaps between datagrams
+	gapTimes     = 2                      // the patience is at least so many of the longest recent gaps between datagrams …
+	gapMore      = 10 * time.Millisecond  // … and at most so much longer than without any
 	gapUsual     = 15 * time.Millisecond  // a longer gap shows that answers may be late or lost, too …
-	gapRound     = 5 * time.Millisecond   // … and so much more of it asks for one more round of probes
+	gapRound     = 10 * time.Millisecond  // … and so much more of it asks for one more round of probes …
+	gapRounds    = 6                      // … up to so many
 	gapForgotten = 1024                   // datagrams after which a long gap has lost two thirds of its weight
 )
 

@@ -152,7 +152,7 @@ func (m *machine) take() {
 	m.s.Phase, m.s.Since, m.s.Began, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, 0, 0
 	m.s.Need = probeWary
 	if m.vacant() || m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
-		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, probeWary))
+		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, gapRounds))
 	}
 	m.act(Action{Do: Send})
 }

@@ -148,7 +148,7 @@ func (s State) Says(c Config, now time.Duration) Beat {
 func (s State) Patience(c Config) time.Duration {
 	c = c.orDefault()
 	p := max(c.Dead, s.Peer.Lease) + margin
-	return max(p, min(gapTimes*s.Gap, 2*p))
+	return max(p, min(gapTimes*s.Gap, p+gapMore))
 }
 
 // Contact tells whether both directions work: the peer has heard something that was sent a moment ago.

@@ -332,7 +332,7 @@ func TestBothLooking(t *testing.T) {
 }
 
 func TestPatienceAdaptsWithinBounds(t *testing.T) {
-	for _, c := range []struct{ gap, want time.Duration }{{10 * ms, 170 * ms}, {60 * ms, 240 * ms}, {150 * ms, 340 * ms}} {
+	for _, c := range []struct{ gap, want time.Duration }{{10 * ms, 170 * ms}, {88 * ms, 176 * ms}, {150 * ms, 180 * ms}} {
 		if got := (State{Gap: c.gap}).Patience(Config{}); got != c.want {
 			t.Errorf("gap %s: patience %s, want %s", c.gap, got, c.want)
 		}
