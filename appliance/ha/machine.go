@@ -28,6 +28,7 @@ func (l *loop) configure() {
 	l.config = role.Config{
 		Interval: time.Duration(h.Interval), Dead: time.Duration(h.Dead), Witness: l.witness.configured(h, l.memory.Gateway), Failback: h.Failback,
 		Primary: m.Self.Role == appliance.Primary, Priority: f.Priority, First: l.me.Self < l.me.Peer,
+		Bare: l.n.o.Kernel == nil, Holds: l.n.o.Kernel == nil && l.n.o.Founder,
 	}
 	before := l.facts
 	l.facts = f

@@ -49,7 +49,7 @@ type Options struct {
 	Founder    bool                // the pair was made of this node, which served alone until now and goes on owning the addresses; the machine has them up already
 	Dir        string              // folder for what must outlive the process: the epoch, and the timeline
 	Paths      []Path              // nil: one, between the two addresses of the membership; at most beat.Paths
-	Kernel     Kernel              // nil: the pair has no floating addresses, only settings and tables
+	Kernel     Kernel              // nil: this node owns no floating addresses, only settings and tables are shared; if the peer can own them, it is the active one
 	Facts      Facts               // the first ones
 	Settings   appliance.Heartbeat // the first ones; zero: the defaults
 

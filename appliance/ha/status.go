@@ -168,7 +168,10 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 			out = append(out, sentence)
 		}
 	}
-	add(n.o.Kernel == nil, "This pair has no floating addresses: it shares settings and tables only.")
+	bare, name := s.heardAt != 0 && role.Says(s.peer.Says).Has(role.Bare), n.named().peer
+	add(n.o.Kernel == nil && (bare || s.heardAt == 0), "This pair has no floating addresses: it shares settings and tables only.")
+	add(n.o.Kernel == nil && !n.o.Founder && !bare && s.heardAt != 0, "Only "+name+" can own the floating addresses: this node's kernel or rights do not let it enforce a lease. When "+name+" fails, nobody takes them over.")
+	add(n.o.Kernel != nil && bare && !role.Says(s.peer.Says).Has(role.Owns), name+" cannot own the floating addresses, as its own page explains: when this node fails, nobody takes them over.")
 	add(s.unfair, "The heartbeat has no real-time priority (CAP_SYS_NICE is missing): on a machine that is very busy, it may come late.")
 	add(s.late > 50*time.Millisecond, fmt.Sprintf("In the last hour the heartbeat came up to %d ms late, because this machine was too busy or stood still.", s.late.Milliseconds()))
 	for _, err := range s.closed {

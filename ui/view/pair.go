@@ -228,7 +228,7 @@ func eventClass(code string) string {
 		return "good"
 	case "woke", "solo", "peer_unaware", "peer_vacant", "witness_silent", "switch_off", "switch_off_peer", "switch_off_late", "hands_at_limit", "lease_yielded", "table_rebuilt":
 		return "wait"
-	case "peer_silent", "peer_deaf", "lease_lost", "renew_gave_up", "health_gone", "stays_unhealthy", "gave_unhealthy", "owner_answers", "owner_seen", "rival_insists", "rival_loses", "rival_deaf", "clone_seen", "forced":
+	case "peer_silent", "peer_deaf", "lease_lost", "renew_gave_up", "health_gone", "stays_unhealthy", "gave_unhealthy", "gave_bare", "stays_bare", "owner_answers", "owner_seen", "rival_insists", "rival_loses", "rival_deaf", "clone_seen", "forced":
 		return "bad"
 	}
 	if strings.Contains(code, "refused") {

@@ -28,10 +28,11 @@ const (
 	Able                      // it would take over if the other fell silent: healthy, and its witness answers
 	Settled                   // it has decided at least once since its start
 	Prepared                  // the addresses are on its interfaces, so that it can take them at once
+	Bare                      // nothing enforces a lease on its machine: it cannot own the addresses
 )
 
 // All is every statement that this version knows: a decoder masks others away.
-const All = Prepared<<1 - 1
+const All = Bare<<1 - 1
 
 // Has tells whether all of them are among s.
 func (s Says) Has(what Says) bool { return s&what == what }

@@ -15,8 +15,8 @@ func (m *machine) command(e Event) {
 		}
 	case e.Kind == MakePassive, m.s.Owner():
 		m.tell(Record{Code: AlreadySo})
-	case !m.s.Fine(m.now):
-		m.tell(Record{Code: RefusedUnhealthy})
+	case !m.s.Fine(m.now) && !(m.s.Bare && e.Yes && !m.contact()):
+		m.tell(Record{Code: m.unless(RefusedUnhealthy, RefusedBare)})
 	case e.Yes && !m.contact():
 		m.s.Forced = true
 		m.tell(Record{Code: Forced, Lasted: m.since(m.s.Heard)})
@@ -25,6 +25,14 @@ func (m *machine) command(e Event) {
 	default:
 		m.wish(WishedByCommand)
 	}
+}
+
+// unless is the code of a node that is not healthy; a bare one has its own.
+func (m *machine) unless(unhealthy, bare Code) Code {
+	if m.s.Bare {
+		return bare
+	}
+	return unhealthy
 }
 
 // wish asks the peer for the addresses.
@@ -38,8 +46,12 @@ func (m *machine) wish(why Code) {
 // able tells whether the peer could have the addresses, and says why not.
 func (m *machine) able() bool {
 	switch {
+	case m.holds():
+		m.tell(Record{Code: RefusedHolds})
 	case !m.contact():
 		m.tell(Record{Code: RefusedDeaf, Lasted: m.since(m.s.Echoed)})
+	case m.said(Bare) && !m.c.Bare:
+		m.tell(Record{Code: RefusedPeerBare})
 	case !m.said(Healthy):
 		m.tell(Record{Code: RefusedPeer})
 	case m.s.Peer.Says.Any(Owns | Gives):
@@ -71,9 +83,12 @@ func (m *machine) hand(why Code) {
 	m.act(Action{Do: Send})
 }
 
+// holds tells whether the addresses would stay on here, for anybody to see, although the peer has them.
+func (m *machine) holds() bool { return m.c.Holds && !m.said(Bare) }
+
 // wished obeys a wish of the peer's operator.
 func (m *machine) wished() {
-	if m.s.Phase == Active && m.contact() && m.said(Wishes|Healthy) && !m.s.Peer.Says.Any(Owns|Gives) {
+	if m.s.Phase == Active && !m.holds() && m.contact() && m.said(Wishes|Healthy) && !m.s.Peer.Says.Any(Owns|Gives) {
 		m.hand(HandsByWish)
 	}
 }

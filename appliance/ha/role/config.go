@@ -17,6 +17,8 @@ type Config struct {
 	Witness  bool          // a witness is configured
 	Failback bool          // the Primary takes the addresses back when it is well again
 	Primary  bool          // this node has the role Primary; only Failback looks at it
+	Bare     bool          // this node's kernel or rights enforce no lease: it owns no floating address, unless the peer is bare as well
+	Holds    bool          // bare, but the addresses are on it from the time before the pair: it goes on owning them, and hands them to nobody who is not bare
 	Priority uint8         // the larger one wins, after the operator's choice and health
 	First    bool          // this node wins the last tie (the smaller node id): exactly one of the two has it
 }

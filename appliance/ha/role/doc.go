@@ -60,6 +60,9 @@
 //
 // 9. A third machine that answers for a floating address keeps a taking node passive; it says so in the timeline and to the peer (it is not Able).
 //
+// 10. A node whose kernel or rights enforce no lease never owns: it counts as unhealthy, and comes last in the order. Only when both are bare is
+// one of them active all the same, with nothing on any wire: it writes the settings. What such a node's process before has left ends by itself, as in 6.
+//
 // # The limits
 //
 //   - Both nodes reach their witness, but neither hears the other on any path, and probes or their answers are lost on the network of the services as well:

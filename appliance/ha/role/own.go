@@ -115,7 +115,7 @@ func (m *machine) unfit() bool {
 		return false
 	}
 	m.s.Give = m.now + giveLasts
-	m.release(Record{Code: GaveUnhealthy})
+	m.release(Record{Code: m.unless(GaveUnhealthy, GaveBare)})
 	return true
 }
 

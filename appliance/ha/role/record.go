@@ -44,7 +44,9 @@ const (
 	HealthGone       Code = "health_gone"
 	HealthBack       Code = "health_back"
 	StaysUnhealthy   Code = "stays_unhealthy"
+	StaysBare        Code = "stays_bare"
 	GaveUnhealthy    Code = "gave_unhealthy"
+	GaveBare         Code = "gave_bare"
 	WitnessSilent    Code = "witness_silent"
 	OwnerAnswers     Code = "owner_answers"
 	OwnerSeenHere    Code = "owner_seen"
@@ -72,7 +74,10 @@ const (
 	AlreadySo        Code = "already_so"
 	RefusedUnhealthy Code = "refused_unhealthy"
 	RefusedNoContact Code = "refused_no_contact"
+	RefusedBare      Code = "refused_bare"
+	RefusedHolds     Code = "refused_holds"
 	RefusedPeer      Code = "refused_peer"
+	RefusedPeerBare  Code = "refused_peer_bare"
 	RefusedDeaf      Code = "refused_deaf"
 	RefusedGives     Code = "refused_gives"
 )
@@ -102,6 +107,8 @@ var catalogue = map[Code]string{
 	HealthGone:       "This node is not healthy: an interface of a service has no link, the network behind it does not answer, or the engine does not serve.",
 	HealthBack:       "This node is healthy again.",
 	StaysUnhealthy:   "The peer is silent, but this node is not healthy itself, so it stays passive.",
+	StaysBare:        "The peer is silent, and this node cannot own the floating addresses, because its kernel or its rights do not let it enforce a lease: they have no owner.",
+	GaveBare:         "The peer can own the floating addresses and this node cannot, because its kernel or its rights do not let it enforce a lease: the peer is active.",
 	GaveUnhealthy:    "This node is not healthy and its peer is: the floating addresses go to the peer.",
 	WitnessSilent:    "The peer has been silent for {lasted} and the witness does not answer either: this node is probably the one that is cut off, and stays passive.",
 	OwnerAnswers:     "A machine ({hardware}) answers for a floating address although the peer has been silent for {lasted}: this node stays passive, because two owners would be worse.",
@@ -129,6 +136,9 @@ var catalogue = map[Code]string{
 	Forced:           "The operator vouches that the peer is off: this node may take the floating addresses without its witness (the peer has been silent for {lasted}).",
 	AlreadySo:        "Nothing to do: the pair is already as the operator wants it.",
 	RefusedUnhealthy: "This node is not healthy, so it does not become active.",
+	RefusedBare:      "This node cannot own the floating addresses: its kernel or its rights do not let it enforce a lease. The peer can.",
+	RefusedHolds:     "This node serves on the floating addresses without a lease, because its kernel or its rights enforce none, so it cannot hand them on safely; switch it off instead.",
+	RefusedPeerBare:  "The peer cannot own the floating addresses, because its kernel or its rights do not let it enforce a lease; they stay here.",
 	RefusedNoContact: "The peer does not answer this node (its last echo is {lasted} old), so there can be no planned switch; this node takes over by itself when that is safe.",
 	RefusedPeer:      "The peer says that it is not healthy, so the floating addresses stay here.",
 	RefusedDeaf:      "The peer does not answer this node (its last echo is {lasted} old), so the floating addresses stay here; try again when both nodes hear each other.",

@@ -62,10 +62,11 @@ func (m *machine) wants() bool {
 	return m.ahead()
 }
 
-// ahead is the total order of the two: the operator's choice, health, the last choice, priority, node id.
+// ahead is the total order of the two: whether a lease is enforced, the operator's choice, health, the last choice, priority, node id.
 func (m *machine) ahead() bool {
 	self, peer := m.s.Says(m.c, m.now), m.s.Peer
 	for _, order := range [...]struct{ self, peer int }{
+		{flag(!self.Says.Has(Bare)), flag(!peer.Says.Has(Bare))},
 		{flag(!self.Says.Has(Gives)), flag(!peer.Says.Has(Gives))},
 		{flag(self.Says.Has(Wishes)), flag(peer.Says.Has(Wishes))},
 		{flag(self.Says.Has(Healthy)), flag(peer.Says.Has(Healthy))},
@@ -106,7 +107,7 @@ func (m *machine) look() {
 		return
 	}
 	if !m.fine() {
-		m.once(toldUnfit, Record{Code: StaysUnhealthy})
+		m.once(toldUnfit, Record{Code: m.unless(StaysUnhealthy, StaysBare)})
 		m.quit()
 		return
 	}

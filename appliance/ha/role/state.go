@@ -36,6 +36,7 @@ type State struct {
 	Addresses Addresses
 	Claiming  bool          // passive: it says that it takes the addresses as soon as the peer yields
 	Fit       bool          // what the last event Health said
+	Bare      bool          // nothing enforces a lease here, and something may do so at the peer's
 	Leaving   bool          // the process ends: it takes nothing any more
 	Forced    bool          // the operator vouches that the peer is off: the witness is not needed until the peer is heard again
 	Lonely    bool          // it hears neither the peer nor its witness
@@ -114,7 +115,7 @@ func (s State) Activity() appliance.Activity {
 }
 
 // Fine tells whether the node may own addresses with good conscience.
-func (s State) Fine(now time.Duration) bool { return s.Fit && now >= s.Sick }
+func (s State) Fine(now time.Duration) bool { return s.Fit && !s.Bare && now >= s.Sick }
 
 // able tells whether the node would take over if the peer fell silent. What it does not say it does not do at once: the owner relies on it.
 func (s State) able(c Config, now time.Duration) bool {
@@ -138,8 +139,9 @@ func (s State) Says(c Config, now time.Duration) Beat {
 		with(now < s.Wish, Wishes).
 		with(s.Fine(now), Healthy).
 		with(s.Ready != 0, Able).
-		with(s.Phase != Starting, Settled).
-		with(s.Addresses == On, Prepared)
+		with(s.Phase != Starting && !(c.Bare && !s.Owner() && now < s.Until), Settled).
+		with(s.Addresses == On, Prepared).
+		with(c.Bare, Bare)
 	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: max(c.Lease, s.Until-now)}
 }
 

@@ -16,7 +16,9 @@ func Step(c Config, s State, e Event) (State, []Action) {
 	m.woke(e)
 	m.lengthen()
 	m.expire()
+	m.bare()
 	m.handle(e)
+	m.bare()
 	m.expire()
 	switch {
 	case m.s.Phase == Releasing:
@@ -58,6 +60,12 @@ func (m *machine) once(what Told, r Record) {
 		m.s.Told |= what
 		m.tell(r)
 	}
+}
+
+// bare tells a node that enforces no lease from one that owns as well as its peer does: a pair of two shares who is active, and no addresses. The operator
+// may vouch that the peer is off: then a bare node is active, without addresses, until it is heard again.
+func (m *machine) bare() {
+	m.s.Bare = m.c.Bare && !m.c.Holds && !m.s.Forced && !(m.s.Heard != 0 && m.said(Bare))
 }
 
 // lengthen notes that the settings let a lease live longer.
@@ -226,7 +234,9 @@ func (m *machine) answered(e Event) {
 func (m *machine) start(e Event) {
 	m.s = State{At: m.now, Fit: e.Yes, Choice: e.Choice, Until: m.now + m.c.Lease, Due: m.now + m.c.Start, Well: m.now}
 	m.tell(Record{Code: Started, Lasted: m.c.Start})
-	m.act(Action{Do: Drop})
+	if !m.c.Bare { // else nothing of what the process before has left can be ended: it ends by itself
+		m.act(Action{Do: Drop})
+	}
 	m.act(Action{Do: Down})
 }
 
