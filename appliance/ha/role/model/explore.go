@@ -41,7 +41,7 @@ var moves = []move{
 		do: func(_ *explorer, _ *world, p *place, _ int) { p.dead, p.frozen = true, false },
 	},
 	{
-		name: "restart", can: func(_ *world, p *place, _ int) bool { return p.dead },
+		name: "restart", can: func(_ *world, p *place, _ int) bool { return p.dead && !p.off },
 		do: func(_ *explorer, w *world, p *place, i int) {
 			p.dead, p.state, p.heard = false, role.State{}, 0
 			w.unknown(i)
@@ -77,6 +77,16 @@ var moves = []move{
 		do: func(_ *explorer, _ *world, p *place, _ int) { p.unfit = true },
 	},
 	{name: "make active", costs: true, can: speaks, do: command(role.MakeActive)},
+	{
+		name: "vouch that the other is off", costs: true, can: func(w *world, p *place, i int) bool {
+			return speaks(w, p, i) && w.places[1-i].dead && !w.places[1-i].off
+		},
+		do: func(x *explorer, w *world, _ *place, i int) {
+			other := &w.places[1-i]
+			other.off, other.up, other.lease = true, false, 0
+			x.give(w, i, role.Event{Kind: role.MakeActive, Yes: true})
+		},
+	},
 	{name: "make passive", costs: true, can: speaks, do: command(role.MakePassive)},
 	{name: "healthy", can: func(_ *world, p *place, _ int) bool { return p.unfit }, do: func(_ *explorer, _ *world, p *place, _ int) { p.unfit = false }},
 }
@@ -120,6 +130,7 @@ type Limits struct {
 	States int // stop after so many
 	Depth  int // and after so many turns
 	From   Beginning
+	Back   bool     // automatic failback is on
 	Moves  []string // only these; nil: all
 }
 
@@ -131,7 +142,7 @@ type origin struct {
 
 // Explore visits every situation that the limits allow, breadth first: the path to a broken invariant is a shortest one.
 func Explore(l Limits, step Stepper) Exploration {
-	x := &explorer{step: step}
+	x := &explorer{step: step, failback: l.Back}
 	root := newWorld(l.Faults)
 	switch l.From {
 	case Settled:
@@ -268,12 +279,12 @@ func (s *search) recovers(w world) bool {
 	must := false
 	for i := range w.places {
 		p := &w.places[i]
-		must = must || !p.dead && !p.frozen && !p.unfit && w.witness(i)
+		must = must || !p.dead && !p.frozen && !p.unfit && (p.state.Forced || w.witness(i))
 	}
 	if !must {
 		return true
 	}
-	quiet := &explorer{step: s.x.step}
+	quiet := &explorer{step: s.x.step, failback: s.x.failback}
 	quiet.settle(&w, 180)
 	return w.places[0].owns() || w.places[1].owns()
 }

@@ -13,6 +13,7 @@ func TestExplorerVisitsEverySituationOfOneFault(t *testing.T) {
 	for _, from := range []Beginning{Settled, Started, Founded} {
 		explored(t, Limits{Faults: 1, States: 1 << 20, Depth: 1000, From: from}, true)
 	}
+	explored(t, Limits{Faults: 1, States: 1 << 20, Depth: 1000, Back: true}, true)
 }
 
 // TestExplorerFindsNoBrokenInvariant lets up to EVENKEEL_FAULTS faults meet and visits EVENKEEL_STATES situations, from a pair that is well, and as
@@ -21,6 +22,8 @@ func TestExplorerFindsNoBrokenInvariant(t *testing.T) {
 	for _, from := range []Beginning{Settled, Started, Founded} {
 		explored(t, Limits{Faults: number(t, "EVENKEEL_FAULTS", 2), States: number(t, "EVENKEEL_STATES", 150_000), Depth: 1000, From: from}, false)
 	}
+	vouched := []string{"kill", "vouch that the other is off", "witness silent", "isolate", "connect", "freeze", "wake"}
+	explored(t, Limits{Faults: 3, States: number(t, "EVENKEEL_STATES", 150_000), Depth: 1000, Moves: vouched}, false)
 }
 
 func explored(t *testing.T, l Limits, whole bool) {

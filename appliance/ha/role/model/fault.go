@@ -31,12 +31,13 @@ const (
 	ToActive             // the operator's commands
 	ToPassive            //
 	Leave                // the process ends in good order, and a new one starts at the end
-	ills
+	ills                 // so many are drawn
+	Vouch                // the operator says to this node that the other is off, which is true: it has no power any more
 )
 
-var names = [ills]string{
+var names = [Vouch + 1]string{
 	"kill", "power cut", "freeze", "link down", "blackhole", "hears nothing", "heartbeat cut", "not heard", "services cut", "no witness here", "no witness", "loss", "jitter",
-	"renewals refused", "unhealthy", "stranger", "make active", "make passive", "leave",
+	"renewals refused", "unhealthy", "stranger", "make active", "make passive", "leave", "", "vouch",
 }
 
 // Fault is one fault of a schedule.
@@ -60,6 +61,7 @@ type Schedule struct {
 	Witness   bool
 	Dedicated bool    // heartbeats have a path of their own
 	Shared    bool    // heartbeats go over the services' network
+	Failback  bool    // automatic failback is on: node 0 has the role Primary
 	Founder   bool    // node 0 serves on the addresses, and the pair is made with it; otherwise two nodes of a pair start
 	Loss      float64 // all the time
 	Offset    [2]time.Duration
@@ -78,7 +80,7 @@ const (
 // NewSchedule draws one.
 func NewSchedule(seed uint64) Schedule {
 	r := rand.New(rand.NewPCG(seed, 0x6b65656c))
-	s := Schedule{Seed: seed, Witness: r.IntN(5) > 0, Dedicated: r.IntN(5) > 0, Founder: seed%5 == 0}
+	s := Schedule{Seed: seed, Witness: r.IntN(5) > 0, Dedicated: r.IntN(5) > 0, Founder: seed%5 == 0, Failback: seed%9 == 4}
 	s.Shared = !s.Dedicated || r.IntN(2) == 0
 	if r.IntN(3) == 0 {
 		s.Loss = 0.3 * r.Float64()
@@ -102,8 +104,26 @@ func NewSchedule(seed uint64) Schedule {
 			at = f.Until
 		}
 	}
+	if seed%7 == 3 {
+		at = s.vouch(r, at+apart)
+	}
 	s.Length = at + 2*time.Second
+	if s.Failback {
+		s.Length += 12 * time.Second
+	}
 	return s
+}
+
+// vouch ends a schedule with a node that loses its power for good, and an operator who says so to the other, whose witness may be silent.
+func (s *Schedule) vouch(r *rand.Rand, at time.Duration) time.Duration {
+	node := r.IntN(2)
+	s.Faults = append(s.Faults, Fault{Ill: PowerCut, Node: 1 - node, At: at})
+	if s.Witness && r.IntN(2) == 0 {
+		s.Faults = append(s.Faults, Fault{Ill: NoWitness, Node: node, At: at + time.Duration(r.Int64N(int64(apart)))})
+	}
+	at += time.Duration(r.Int64N(int64(settle)))
+	s.Faults = append(s.Faults, Fault{Ill: Vouch, Node: node, At: at})
+	return at
 }
 
 // draw makes a fault that may come with those that are there; it gives up after some tries.

@@ -14,11 +14,11 @@ type simNode struct {
 	life    uint64 // counts processes; zero: none has run
 	alive   bool
 	frozen  bool
-	aiming  bool          // it is to be frozen between a step and what it has to do
-	pending []role.Action // that it was to do when it froze
-	inbox   []happening   // what has come since then
-	active  [ills]int     // faults of it that are under way
-	last    time.Duration // the last reading of its clock
+	aiming  bool           // it is to be frozen between a step and what it has to do
+	pending []role.Action  // that it was to do when it froze
+	inbox   []happening    // what has come since then
+	active  [Vouch + 1]int // faults of it that are under way
+	last    time.Duration  // the last reading of its clock
 }
 
 // sim is one run.
@@ -47,7 +47,7 @@ func newSim(s Schedule, step Stepper) *sim {
 	for i := range w.nodes {
 		offset, rate := s.Offset[i], s.Rate[i]
 		n := &simNode{clock: func(t time.Duration) time.Duration { return offset + time.Duration(float64(t)*rate) }}
-		n.config = role.Config{Witness: s.Witness, Primary: i == 0, First: i == 0, Priority: s.Priority[i], Switch: 300 * time.Millisecond}
+		n.config = role.Config{Witness: s.Witness, Primary: i == 0, First: i == 0, Failback: s.Failback, Priority: s.Priority[i], Switch: 300 * time.Millisecond}
 		if s.Founder && i == 0 {
 			n.up, n.lease, w.watch.owner = true, n.clock(s.Length), 1
 		}
@@ -212,7 +212,7 @@ func (w *sim) obey(n *simNode, i int, a role.Action) {
 	case role.HandOver:
 		w.later(i, drained, w.random(500*time.Millisecond))
 	case role.Tell:
-		w.watch.told(a.Record)
+		w.watch.told(w, a.Record)
 		if w.trace != nil {
 			w.trace(w.now, i, a.Record)
 		}

@@ -34,6 +34,8 @@ func (w *sim) begin(f Fault) {
 	case ToPassive:
 		w.command(f.Node, role.MakePassive)
 		n.active[f.Ill]--
+	case Vouch:
+		w.order(f.Node, role.Event{Kind: role.MakeActive, Yes: true})
 	case LinkDown, Unhealthy:
 		w.health(f.Node, before)
 	}
@@ -62,9 +64,11 @@ func (w *sim) end(f Fault) {
 	}
 }
 
-func (w *sim) command(i int, kind role.Kind) {
+func (w *sim) command(i int, kind role.Kind) { w.order(i, role.Event{Kind: kind}) }
+
+func (w *sim) order(i int, e role.Event) {
 	if n := w.nodes[i]; n.alive && !n.frozen {
-		w.give(n, i, role.Event{Kind: kind})
+		w.give(n, i, e)
 	}
 }
 

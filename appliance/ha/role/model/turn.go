@@ -139,7 +139,7 @@ func (x *explorer) give(w *world, i int, e role.Event) {
 	e.At = now
 	p := &w.places[i]
 	var do []role.Action
-	p.state, do = x.step(config(i), p.state, e)
+	p.state, do = x.step(x.config(i), p.state, e)
 	for _, a := range do {
 		x.obey(w, i, a)
 	}
@@ -167,6 +167,10 @@ func (x *explorer) obey(w *world, i int, a role.Action) {
 		if w.reaches(i) {
 			p.answered = p.answered || other.owns() && w.reaches(1-i)
 			other.rivaled = !other.dead
+		}
+	case role.Tell:
+		if a.Record.Code == role.WishedByFailback { // a switch that the settings want
+			w.faults++
 		}
 	case role.HandOver:
 		x.give(w, i, role.Event{Kind: role.Drained})

@@ -62,7 +62,10 @@ func (a *watch) changed(w *sim, f Fault, begins bool) {
 	}
 }
 
-func (a *watch) told(r role.Record) {
+func (a *watch) told(w *sim, r role.Record) {
+	if r.Code == role.WishedByFailback { // a switch that its settings want
+		a.faults, a.calm = a.faults+1, max(a.calm, w.now)
+	}
 	if a.records != nil {
 		a.records[r.Code]++
 	}
@@ -92,7 +95,7 @@ func (w *sim) possible() bool {
 	}
 	for i, n := range w.nodes {
 		well := n.alive && !n.frozen && !n.aiming && w.fit(i) && n.active[Leave] == 0
-		if well && w.linked(i) && (!w.schedule.Witness || w.witnessAnswers(i)) {
+		if well && w.linked(i) && (!w.schedule.Witness || n.state.Forced || w.witnessAnswers(i)) {
 			return true
 		}
 	}

@@ -33,6 +33,7 @@ type place struct {
 	answered  bool // somebody answered for the addresses
 	rivaled   bool // the other was seen probing
 	dead      bool
+	off       bool // dead for good: it has no power any more
 	frozen    bool
 	isolated  bool // nothing comes in or goes out
 	dumb      bool // nothing of it reaches the other
@@ -79,15 +80,22 @@ func (w *world) found() {
 	p.state, _ = role.Step(config(0), role.State{}, role.Event{Kind: role.Founded, Yes: true, At: now})
 }
 
-// config is the same for every world.
+// config is the same for every world of an exploration but for the failback.
 func config(i int) role.Config {
 	return role.Config{Witness: true, First: i == 0, Primary: i == 0, Switch: 200 * time.Millisecond}
 }
 
 // explorer is what the turns of all worlds share.
 type explorer struct {
-	step   Stepper
-	broken string
+	step     Stepper
+	failback bool
+	broken   string
+}
+
+func (x *explorer) config(i int) role.Config {
+	c := config(i)
+	c.Failback = x.failback
+	return c
 }
 
 // shift moves every time of the world one grid back. Ages at which the machine no longer looks are made equal, so that situations meet.
