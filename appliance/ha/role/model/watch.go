@@ -57,9 +57,19 @@ func (a *watch) changed(w *sim, f Fault, begins bool) {
 	if f.Ill == Refused || w.any(Refused) {
 		a.calm = w.now + 2500*time.Millisecond // what the node itself waits for after such a fault
 	}
-	if begins || w.any(Deaf) || w.any(Unhealthy) || w.any(LinkDown) {
+	if begins || w.any(Deaf) || w.unwell() {
 		a.faults++ // the end of a fault counts when a node comes back that does not hear the owner (which must yield), or that is healthier
 	}
+}
+
+// unwell tells whether a node is not healthy, or does not know yet that it is again.
+func (w *sim) unwell() bool {
+	for _, n := range w.nodes {
+		if n.alive && !n.state.Fit {
+			return true
+		}
+	}
+	return w.any(Unhealthy) || w.any(LinkDown)
 }
 
 func (a *watch) told(w *sim, r role.Record) {
