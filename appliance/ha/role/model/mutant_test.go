@@ -3,7 +3,6 @@ package model
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"evenkeel/appliance/ha/role"
 )
@@ -38,7 +37,7 @@ var mutants = []struct {
 	}},
 	{"takes before the peer's lease has ended", few, func(c role.Config, s role.State, e role.Event) (role.State, []role.Action) {
 		if s.Heard != 0 && !s.Owner() {
-			s.Due = min(s.Due, s.Heard+40*time.Millisecond)
+			s.Held, s.Need = min(s.Held, s.Heard), min(s.Need, 1)
 		}
 		return role.Step(c, s, e)
 	}},
