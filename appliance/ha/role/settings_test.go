@@ -112,3 +112,13 @@ func TestAddressesStayOffWhileAnOwnerAnswers(t *testing.T) {
 	b.ticks(time.Second, nil)
 	b.want("active", TookOver)
 }
+
+// count tells how often the node did something.
+func (b *bench) count(what Do) (times int) {
+	for _, a := range b.did {
+		if a.Do == what {
+			times++
+		}
+	}
+	return times
+}
