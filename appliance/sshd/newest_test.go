@@ -21,8 +21,9 @@ func TestConnectionsThatTheNetworkCutOffMakeRoom(t *testing.T) {
 	for _, c := range held[mostInDoor+1:] {
 		subsystem(t, c)
 	}
-	for range mostInDoor {
+	for i := range mostInDoor {
 		e.inside("door", ssh.Password("right"))
+		e.entered(len(held) + i + 1)
 	}
 	refused := e.inside("door", ssh.Password("right"))
 	_ = refused.Wait()
