@@ -67,7 +67,7 @@ type node struct {
 	alerts  sync.Map
 }
 
-func newNode(t *testing.T, name string, dial Dial) *node {
+func newNode(t *testing.T, name string, dial Dial, change ...func(*Sender)) *node {
 	t.Helper()
 	n := &node{rig: &rig{t: t, name: name, dir: t.TempDir(), dial: dial}, engine: &engine{}}
 	must(t, n.open())
@@ -94,6 +94,9 @@ func newNode(t *testing.T, name string, dial Dial) *node {
 		Alert: func(a appliance.Alert) { n.alerts.Store(a.Code, a) }, Clear: func(code string) { n.alerts.Delete(code) },
 	})
 	n.sender.first, n.sender.most = 5*time.Millisecond, 5*time.Millisecond
+	for _, f := range change {
+		f(n.sender)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.sender.Run(ctx) }()
@@ -111,9 +114,9 @@ func newNodes(t *testing.T) (a, b *node) {
 }
 
 // pairOf returns two nodes; the first, which is active, dials in its own way.
-func pairOf(t *testing.T, dial Dial) (a, b *node) {
+func pairOf(t *testing.T, dial Dial, change ...func(*Sender)) (a, b *node) {
 	t.Helper()
-	a, b = newNode(t, "lb1", dial), newNode(t, "lb2", new(net.Dialer).DialContext)
+	a, b = newNode(t, "lb1", dial, change...), newNode(t, "lb2", new(net.Dialer).DialContext)
 	must(t, a.pair(b.rig))
 	a.active.Store(true)
 	return a, b
