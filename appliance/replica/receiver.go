@@ -55,6 +55,7 @@ type Receiver struct {
 	last    answer
 	cluster string                // of the pair that what follows is about
 	heard   time.Time             // when the peer last asked what this node has
+	taken   time.Time             // when it last gave something
 	shown   appliance.SharedState // what it was told then
 	audited time.Time
 	unsaid  int
@@ -135,10 +136,10 @@ func (r *Receiver) state(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	if r.cluster != m.Cluster {
+	r.heard, r.shown = r.o.Now(), s.Shared
+	if r.cluster != m.Cluster || r.heard.Sub(r.taken) > againAfter+freshFor { // it looks, and would have given again what was refused
 		r.cluster, r.last = m.Cluster, answer{}
 	}
-	r.heard, r.shown = r.o.Now(), s.Shared
 	r.mu.Unlock()
 	return json.Marshal(s)
 }
@@ -191,9 +192,9 @@ func (r *Receiver) take(ctx context.Context, from netip.Addr, key string, raw []
 		}
 	}
 	r.mu.Lock()
-	r.cluster, r.last = m.Cluster, a
+	r.cluster, r.last, r.taken = m.Cluster, a, r.o.Now()
 	if a.Kept {
-		r.heard, r.shown = r.o.Now(), a.Taken.State
+		r.heard, r.shown = r.taken, a.Taken.State
 	}
 	r.mu.Unlock()
 	if err != nil {

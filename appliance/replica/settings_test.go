@@ -258,6 +258,32 @@ func TestRefusedSettingsAreToldOnBothNodes(t *testing.T) {
 	until(t, func() bool { _, told := a.alerts.Load(codeRefused); return !told && a.sender.Status().InSync })
 }
 
+// TestWhatThePeerDoesNotGiveAgainIsOver: somebody with the key of a node gives what is refused; that node itself has nothing to give, so it is not told for ever.
+func TestWhatThePeerDoesNotGiveAgainIsOver(t *testing.T) {
+	a, b := newNodes(t)
+	a.commit(add("HL7", 6667))
+	a.apply()
+	wantEqual(t, a, b)
+	m, _ := b.members.Current()
+	if err := b.receiver.take(t.Context(), netip.MustParseAddr("127.0.0.1"), m.Peer.Key, []byte("none")); err == nil {
+		t.Fatal("taken")
+	}
+	look := func() appliance.SyncStatus {
+		_, err := b.receiver.state(t.Context(), m.Peer.Key)
+		must(t, err)
+		return b.receiver.Status()
+	}
+	if s := look(); s.InSync || !strings.Contains(s.Sentence, "no bundle of settings") {
+		t.Errorf("%+v", s)
+	}
+	b.receiver.mu.Lock()
+	b.receiver.taken = b.receiver.taken.Add(-againAfter - freshFor - time.Second)
+	b.receiver.mu.Unlock()
+	if s := look(); !s.InSync {
+		t.Errorf("%+v", s)
+	}
+}
+
 // flaky cuts every connection that writes after so many bytes, until it is set anew.
 type flaky struct{ left, made atomic.Int64 }
 
