@@ -45,14 +45,15 @@ type Options struct {
 	Log     *slog.Logger  // nil: nothing is logged
 }
 
-// Handler answers a scrape. It asks nobody who scrapes; that is for whoever mounts it.
+// Handler answers a scrape. It asks nobody who scrapes, and sets no time limit; that is for whoever mounts it. Scrapes at the same time share what was gathered, since
+// that is large with many servers.
 func Handler(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newCollector(o))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4, Timeout: 30 * time.Second})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn), MaxRequestsInFlight: 4, CoalesceGather: true})
 }
 
 type collector struct {
@@ -156,15 +157,14 @@ func (f *family) collect(ch chan<- prometheus.Metric, s *Sample, labels ...strin
 		up = 1
 	}
 	gauge(f.up, up)
+	ch <- prometheus.MustNewConstHistogram(f.latency, s.Latency.Count, s.Latency.Sum.Seconds(), s.Latency.Below, labels...)
 	if s.Server == "" {
 		gauge(f.waiting, float64(s.Waiting))
 		count(f.requests, s.Requests)
 		count(f.refused, s.Refused)
 		count(f.retries, s.Retries)
-		ch <- prometheus.MustNewConstHistogram(f.latency, s.Latency.Count, s.Latency.Sum.Seconds(), s.Latency.Below, labels...)
 		return
 	}
 	gauge(f.weight, float64(s.Weight))
 	gauge(f.remembered, float64(s.Remembered))
-	ch <- prometheus.MustNewConstSummary(f.latency, s.Latency.Count, s.Latency.Sum.Seconds(), nil, labels...)
 }

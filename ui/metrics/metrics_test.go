@@ -17,7 +17,7 @@ func TestScrapeIsReadByPrometheus(t *testing.T) {
 			Service: "WEB", Connections: 3, Total: 10, Requests: 42, Refused: 2, Retries: 1, BytesIn: 100, BytesOut: 200, Codes: [6]uint64{2: 40, 5: 2}, Failures: map[string]uint64{"refused": 2},
 			Up: true, Latency: Latency{Below: map[float64]uint64{0.001: 30, 0.01: 41}, Count: 42, Sum: 1500 * time.Millisecond},
 		},
-		{Service: "WEB", Server: hostile, Connections: 1, Total: 42, Weight: 100, Remembered: 7, Codes: [6]uint64{2: 40}, Latency: Latency{Count: 42, Sum: time.Second}},
+		{Service: "WEB", Server: hostile, Connections: 1, Total: 42, Weight: 100, Remembered: 7, Codes: [6]uint64{2: 40}, Latency: Latency{Below: map[float64]uint64{0.001: 31}, Count: 42, Sum: time.Second}},
 	}
 	w := httptest.NewRecorder()
 	driver := func() string { return "io_uring" }
@@ -42,6 +42,9 @@ func TestScrapeIsReadByPrometheus(t *testing.T) {
 	}
 	if h := families["evenkeel_service_response_seconds"].Metric[0].GetHistogram(); h.GetSampleCount() != 42 || h.GetSampleSum() != 1.5 || len(h.Bucket) != 3 {
 		t.Errorf("%v", h)
+	}
+	if h := families["evenkeel_server_response_seconds"].Metric[0].GetHistogram(); h.GetSampleCount() != 42 || h.GetSampleSum() != 1 || len(h.Bucket) != 2 || h.Bucket[0].GetCumulativeCount() != 31 {
+		t.Errorf("of the server: %v", h)
 	}
 	server := families["evenkeel_server_up"].Metric[0]
 	if server.GetGauge().GetValue() != 0 || server.Label[0].GetValue() != hostile {
