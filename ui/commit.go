@@ -11,7 +11,7 @@ import (
 // reviewCommit shows field by field what is saved and not yet running, and what applying does to live connections.
 func reviewCommit(p *page) error {
 	plan, status := p.ui.Control.Pending(), p.ui.Control.Status()
-	f := p.liveFrame("Commit changes", "", url.Values{"on": {"review"}}, nil)
+	f := p.liveFrame("Commit changes", "", url.Values{"on": {"review"}, "at": {"/lbadmin/commit"}}, nil)
 	f.Narrow = true
 	v := view.Review{Box: p.commitBox()}
 	for _, c := range plan.Changes {
@@ -47,6 +47,9 @@ func applySaved(p *page) error {
 	defer cancel()
 	revision, err := p.ui.Control.Apply(ctx, p.origin)
 	if err != nil {
+		if appliance.KindOf(err) == appliance.Conflict && p.ui.Control.Writable() != nil {
+			return err
+		}
 		for _, e := range appliance.ErrorsOf(err) {
 			if e.Kind == appliance.Internal {
 				return err

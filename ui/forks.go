@@ -2,6 +2,7 @@ package ui
 
 import (
 	"net/http"
+	"net/url"
 
 	"evenkeel/appliance"
 	"evenkeel/ui/view"
@@ -16,7 +17,12 @@ func showFork(p *page) error {
 		return err
 	}
 	v := view.ForkView{Fork: f, Changes: changesOf(plan), May: p.holds(appliance.Administrator)}
-	return p.show(http.StatusOK, view.ForkPage(p.frame("Set aside", historyPath), v))
+	return p.show(http.StatusOK, view.ForkPage(p.asideFrame("Set aside"), v))
+}
+
+// asideFrame surrounds what was set aside: it belongs to this node, and is not read-only while the settings are.
+func (p *page) asideFrame(title string) view.Frame {
+	return p.liveFrame(title, historyPath, url.Values{"on": {"frame"}, "at": {forkPath}}, nil)
 }
 
 func keepFork(p *page) error {
@@ -34,7 +40,7 @@ func askDiscardFork(p *page) error {
 		Text: "Discard what was set aside?", Path: forkPath + "/" + f.ID + "/discard", Button: "Discard", Danger: true, Back: forkPath + "/" + f.ID,
 		Facts: []string{f.Sentence("this node"), "It is removed from this node for good. What runs stays as it is."},
 	}
-	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Discard", historyPath), v))
+	return p.show(http.StatusOK, view.ConfirmPage(p.asideFrame("Discard"), v))
 }
 
 func discardFork(p *page) error {

@@ -45,6 +45,7 @@ func (r *rig) fork() appliance.Fork {
 
 func TestWhatWasSetAsideIsShownUntilItIsKeptOrDiscarded(t *testing.T) {
 	r, f := beside(t, passiveStatus())
+	viewer := r.operator("viewer-of-forks", appliance.Viewer)
 	fork := r.fork()
 	s := passiveStatus()
 	s.Aside = []string{fork.Sentence("this node"), fork.Sentence("lb1")}
@@ -55,7 +56,6 @@ func TestWhatWasSetAsideIsShownUntilItIsKeptOrDiscarded(t *testing.T) {
 	r.has(body, "Set aside", fork.Sentence("this node"), "not seen yet", forkPath+"/"+fork.ID)
 	_, _, body = r.get(r.client, forkPath+"/"+fork.ID)
 	r.has(body, fork.Sentence("this node"), "-alone", "What would change if it ran", "RUNNING NOW", `id="keep-fork"`, `id="discard-fork"`)
-	viewer := r.operator("viewer-of-forks", appliance.Viewer)
 	_, _, body = r.get(viewer, forkPath+"/"+fork.ID)
 	r.has(body, "-alone", `!id="keep-fork"`)
 	if status, _, _ := r.post(viewer, forkPath+"/"+fork.ID+"/keep"); status != http.StatusForbidden {

@@ -18,19 +18,21 @@ func (p *page) frame(title, path string) view.Frame {
 	return p.liveFrame(title, path, url.Values{"on": {"frame"}}, nil)
 }
 
-// liveFrame is frame for a page with live parts: topic says which, parts holds them as the page shows them.
+// liveFrame is frame for a page with live parts: topic says which, and "at" in it where the page stands if the menu has no place for it; parts holds them as the page shows them.
 func (p *page) liveFrame(title, path string, topic url.Values, parts fragments) view.Frame {
 	u := p.ui
 	running, saved := u.Control.Running(), u.Control.Saved()
 	f := view.Frame{
 		Title: title, Product: Product, Version: u.Version, Hostname: u.hostname(), Operator: p.operator.Name, Role: p.operator.Role,
-		Theme: theme(p), Path: p.Request().URL.RequestURI(), Menu: menu(path, p.holds(appliance.Administrator)),
+		Theme: theme(p), Path: p.Request().URL.RequestURI(), Menu: menu(path, p.may(appliance.Administrator)),
 		Running: running.Revision.Number, Saved: saved.Revision.Number, At: u.Now(), Assets: u.addresses(),
 	}
 	if p.Request().Method != "GET" {
 		f.Path = path
 	}
-	topic.Set("at", path)
+	if !topic.Has("at") {
+		topic.Set("at", path)
+	}
 	f.Standing, f.Pair = p.standing(topic), u.pairChip()
 	f.Said = u.said.take(signin.SessionID(p.Request()))
 	seen := fragments{}
@@ -44,7 +46,7 @@ func (u *UI) addresses() view.Assets {
 	return view.Assets{Style: u.assets.Address("app.css"), Script: u.assets.Address("app.js"), Icon: u.assets.Address("icon.svg")}
 }
 
-// menu lists the pages; those that the role cannot open are left out.
+// menu lists the pages; those that only somebody who may change the services can open are left out for everybody else.
 func menu(path string, admin bool) []view.MenuGroup {
 	type entries = []view.MenuEntry
 	cluster := entries{{Name: "Layer 7 – Virtual Services", Path: "/lbadmin/layer7"}, {Name: "SSL Certificates", Path: "/lbadmin/certificates"}, {Name: "Health Check Scripts", Path: "/lbadmin/scripts"}, {Name: "High-Availability", Path: pairPath}, {Name: "Heartbeat", Path: heartbeatPath}, {Name: "Floating IPs", Path: floatingPath}, {Name: "Layer 7 – Advanced", Path: "/lbadmin/advanced"}}
@@ -87,17 +89,32 @@ func (p *page) commitBox() *view.CommitBox {
 	if plan.Empty() {
 		return nil
 	}
+	may, elsewhere := p.holds(appliance.Administrator), false
+	if u.Control.Writable() != nil { // only its own part is applied here
+		if own := ownPart(plan); own.Empty() {
+			may, elsewhere = false, true
+		} else {
+			plan = own
+		}
+	}
 	status := u.Control.Status()
 	newest := saved.Revision
 	if saved.LocalRevision.At.After(newest.At) {
 		newest = saved.LocalRevision
 	}
-	box := &view.CommitBox{Count: plan.Count(), Summary: plan.Summary(), By: newest.Origin.Operator, At: newest.At, May: p.holds(appliance.Administrator)}
-	box.Effect, box.Ends = effectOf(plan, status)
+	box := &view.CommitBox{Count: plan.Count(), Summary: plan.Summary(), By: newest.Origin.Operator, At: newest.At, May: may}
+	if box.Effect, box.Ends = effectOf(plan, status); elsewhere {
+		box.Effect, box.Ends = "Applied on the Active node.", false
+	}
 	if newest.Outcome == appliance.Failed {
 		box.Failed = strings.TrimSuffix(newest.Reason, ".") + "."
 	}
 	return box
+}
+
+// ownPart is what a plan changes of this node alone.
+func ownPart(plan appliance.Plan) appliance.Plan {
+	return appliance.Plan{Changes: slices.DeleteFunc(slices.Clone(plan.Changes), func(c appliance.Change) bool { return c.Object != "local" })}
 }
 
 // effectOf says in numbers what applying a plan does to the connections that are open now.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,9 @@ func (p *page) show(status int, c templ.Component) error {
 	var b bytes.Buffer
 	if err := c.Render(p.ctx(), &b); err != nil {
 		return &appliance.Error{Kind: appliance.Internal, Op: "draw page", Err: err}
+	}
+	if status == http.StatusUnprocessableEntity && shared(p.Request().URL.Path) && p.ui.Control.Writable() != nil {
+		status = http.StatusConflict // no other input would have been taken
 	}
 	return p.HTMLBlob(status, b.Bytes())
 }
@@ -110,7 +114,11 @@ func (p *page) showFailure(status int, title, text, hint string) error {
 		return p.show(status, view.Refused(e))
 	}
 	p.operator, p.origin = operator, origin
-	f := p.frame(title, "")
+	topic := url.Values{"on": {"frame"}}
+	if status == http.StatusConflict {
+		topic.Set("at", p.place())
+	}
+	f := p.liveFrame(title, "", topic, nil)
 	f.Narrow = true
 	return p.show(status, view.FailurePage(f, text, hint))
 }

@@ -37,14 +37,29 @@ func (u *UI) pairChip() view.PairChip {
 	return view.PairChip{Paired: s.Paired, Role: s.Self.Role, State: s.Self.State, Peer: s.Peer, Heard: view.Heard(s), InSync: s.Settings.InSync, Sync: s.Settings.Sentence, Sentence: s.Sentence}
 }
 
-// shared are the pages of what both nodes of a pair have in common.
-func shared(path string) bool {
-	for _, prefix := range []string{layer7, certificatesPath, scriptsPath, "/lbadmin/wizard", advancedPath, fallbackPath, heartbeatPath, "/lbadmin/commit", "/lbadmin/history", "/lbadmin/passwords"} {
+// sharedPlace is the part of the menu that a page of what both nodes of a pair have in common belongs to; empty: it is none.
+func sharedPlace(path string) string {
+	for _, prefix := range []string{layer7, certificatesPath, scriptsPath, wizardPath, advancedPath, fallbackPath, heartbeatPath, "/lbadmin/commit", historyPath, passwordsPath} {
 		if path == prefix || strings.HasPrefix(path, prefix+"/") {
-			return true
+			return prefix
 		}
 	}
-	return false
+	return ""
+}
+
+// shared are the pages of what both nodes of a pair have in common.
+func shared(path string) bool { return sharedPlace(path) != "" }
+
+// place is where a request that was refused can be made on the other node: at the same page, or for a form in the same part of the menu.
+func (p *page) place() string {
+	path := p.Request().URL.Path
+	if p.Request().Method != http.MethodGet {
+		path = sharedPlace(path)
+	}
+	if !shared(path) {
+		return "/lbadmin/"
+	}
+	return path
 }
 
 // passive says on the pages of what is shared that it is changed elsewhere, and on the overview whose figures it shows.
@@ -53,16 +68,41 @@ func (p *page) passive(path string) *view.Passive {
 	if !overview && !shared(path) || p.ui.Control.Writable() == nil {
 		return nil
 	}
-	s := p.ui.pairStatus()
+	s, aside := p.ui.pairStatus(), path == forkPath
+	if aside {
+		path = historyPath
+	}
 	out := &view.Passive{Text: "Read-only here while this node is not Active. " + s.Sentence}
 	if s.Paired && s.Peer.Address.IsValid() && (s.Peer.State == appliance.Active || s.Peer.State == appliance.HandingOn) {
 		out.Name, out.Link = cmp.Or(s.Peer.Name, s.Peer.Address.String()), p.ui.onPeer(s, path)
-		out.Text = "Read-only here: this node is Passive. The settings of the pair are changed on the Active node, " + out.Name + "; Local Configuration stays editable."
+		out.Text = "Read-only here: this node is Passive. The settings of the pair are changed on the Active node, " + out.Name + "; " + editable(path)
 	}
-	if overview {
-		out.Text = "This node is not Active: what is counted here is its own. Clients are served by the Active node."
+	switch {
+	case aside:
+		out.Text = "This node is " + notActive(out.Link) + ". What was set aside is its own: it is kept or discarded here, while the settings of the pair are changed on the Active node."
+	case overview:
+		out.Text = "This node is not Active: what is counted here is its own. Clients are served by the Active node, where real servers are drained, halted and weighed, too."
 	}
 	return out
+}
+
+// notActive is what a node is in words, with the address of the active one if it is known.
+func notActive(link string) string {
+	if link == "" {
+		return "not Active"
+	}
+	return "Passive"
+}
+
+// editable says what can be changed on a passive node, as far as its page is concerned.
+func editable(path string) string {
+	switch sharedPlace(path) {
+	case heartbeatPath:
+		return "the heartbeat can be restarted, and its key changed, from either node."
+	case passwordsPath:
+		return "sessions and API tokens are this node's own."
+	}
+	return "Local Configuration stays editable."
 }
 
 // onPeer is where a page is on the other node.

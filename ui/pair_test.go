@@ -22,6 +22,7 @@ func beside(t *testing.T, s appliance.PairStatus) (*rig, *pairOf) {
 
 // standBy makes control refuse what only the active node may change.
 func standBy(r *rig) {
+	r.store.SetWriter(r.control.Writable)
 	r.control.SetWriter(func() (bool, string, string) { return false, "lb1", "https://192.168.0.11:9443/lbadmin/" })
 }
 
@@ -173,7 +174,7 @@ func TestPassiveNodeIsReadOnlyAndSaysWhereChangesAreMade(t *testing.T) {
 	_, _, body = r.get(r.client, passwordsPath)
 	r.has(body, "Read-only here", "!Add a user", "!Change the password</button>", "API tokens", "a program needs a token of each node")
 	status, _, body := r.post(r.client, advancedPath, "base", appliance.Hash(&settings), "apply_at_once", "true")
-	if status != http.StatusUnprocessableEntity || !strings.Contains(body, "changed on lb1") {
+	if status != http.StatusConflict || !strings.Contains(body, "changed on lb1") {
 		t.Errorf("a forged change: %d", status)
 	}
 	if status, _, body := r.post(r.client, serverPath(r.id("HL7"), r.id("HL7", "Corepoint1"))+"/drain", "sure", "yes"); status != http.StatusConflict || !strings.Contains(body, "changed on lb1") {

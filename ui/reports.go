@@ -84,7 +84,7 @@ func (p *page) hits(words []string) []view.Hit {
 		names := strings.Join(c.Names, ", ")
 		add(view.Hit{Kind: "Certificate", Name: c.Label, Path: certificatesPath + "/" + c.ID, Note: names}, c.Label+" "+names)
 	}
-	for _, g := range menu("", p.holds(appliance.Administrator)) {
+	for _, g := range menu("", p.may(appliance.Administrator)) {
 		if g.Path != "" {
 			add(view.Hit{Kind: "Page", Name: g.Name, Path: g.Path}, g.Name)
 		}

@@ -35,6 +35,8 @@ type Reader interface {
 
 // Writer is what can be changed through control.
 type Writer interface {
+	// Writable returns nil when this node may change what both nodes of a pair have in common, and otherwise why not.
+	Writable() error
 	Commit(ctx context.Context, o appliance.Origin, bases []appliance.Base, edit appliance.Edit) (appliance.Committed, error)
 	Try(ctx context.Context, bases []appliance.Base, edit appliance.Edit) (appliance.Committed, error)
 	Apply(ctx context.Context, o appliance.Origin) (appliance.Revision, error)

@@ -204,3 +204,12 @@ func TestPairIsForAdministrators(t *testing.T) {
 		t.Errorf("asked %v", f.asked)
 	}
 }
+
+func TestPassiveNodeForgetsNothingOfThePersistenceTable(t *testing.T) {
+	p, _ := paired(t)
+	p.control.SetWriter(func() (bool, string, string) { return false, "lb1", "https://192.168.0.11:9443/lbadmin/" })
+	p.engine.entries = []appliance.PersistenceEntry{{Key: "192.168.0.9"}}
+	if a := p.must(409, "DELETE", "/persistence?all=true", ""); !strings.Contains(string(a.body), "changed on lb1") || len(p.engine.entries) != 1 {
+		t.Errorf("%s, %d entries", a.body, len(p.engine.entries))
+	}
+}

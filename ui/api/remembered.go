@@ -125,6 +125,9 @@ func clearPersistence(c *call) error {
 	if named := q != (appliance.PersistenceQuery{}); named == all {
 		return appliance.Refuse("all", "Name a service, a server, a key or clients; or say all=true to clear every entry.")
 	}
+	if err := c.api.Control.Writable(); err != nil { // the active node would give it back
+		return err
+	}
 	n := c.api.Engine.ClearPersistence(q)
 	c.audit("persistence_clear", strings.TrimSpace(q.Service+" "+q.Server+" "+c.query.Get("client")+q.Key+q.Text), fmt.Sprintf("entries: %d", n))
 	return c.give(http.StatusOK, Cleared{n})
