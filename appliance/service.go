@@ -110,12 +110,19 @@ const (
 	ReuseAlways Reuse = "always" // every request
 )
 
+// The bounds of HTTPOptions.HeadLimit. A loop keeps no more of a client than what MaxHeadLimit leaves room in, whatever the service says.
+const (
+	MinHeadLimit = 1 << 10
+	MaxHeadLimit = 48 << 10
+)
+
 // HTTPOptions hold for HTTP Mode only.
 type HTTPOptions struct {
 	ForwardedFor     ForwardedFor `json:"x_forwarded_for"`
 	KeepAlive        KeepAlive    `json:"keep_alive"`
 	Reuse            Reuse        `json:"reuse"`
 	HeadTimeout      Duration     `json:"head_timeout"`         // slow-header guard: a request head must be complete within it
+	HeadLimit        int          `json:"head_limit"`           // bytes that a request head may have
 	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
 	HTTP2In          HTTP2In      `json:"http2_in"`             // which clients may speak HTTP/2
 	HTTP2Out         bool         `json:"http2_out"`            // the real servers are spoken to in HTTP/2
@@ -145,8 +152,11 @@ func NewService(p Protocol) VirtualService {
 		Pool:        Pool{Scheduler: LeastConnections, Mode: LoadBalanced, SlowStart: Duration(8 * time.Second), Monitor: NewMonitor(MonitorConnect)},
 		Persistence: newPersistence(),
 		Fallback:    Fallback{Kind: FallbackNone},
-		HTTP:        HTTPOptions{ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, Reuse: ReuseSafe, HeadTimeout: Duration(5 * time.Second), WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS},
-		Log:         LogErrors,
+		HTTP: HTTPOptions{
+			ForwardedFor: ForwardedAppend, KeepAlive: KeepAliveBoth, Reuse: ReuseSafe, HeadTimeout: Duration(5 * time.Second), HeadLimit: MaxHeadLimit,
+			WebSocketTimeout: Duration(time.Hour), HTTP2In: HTTP2OverTLS,
+		},
+		Log: LogErrors,
 		Limits: Limits{
 			MaxConnections: 40000, ConnectTimeout: Duration(4 * time.Second),
 			ClientTimeout: Duration(12 * time.Hour), ServerTimeout: Duration(12 * time.Hour), QueueTimeout: Duration(30 * time.Second),

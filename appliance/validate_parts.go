@@ -127,6 +127,7 @@ func (v *validation) options(s *VirtualService) {
 		v.oneOf("http.reuse", false, string(s.HTTP.Reuse))
 	}
 	v.lasts("http.head_timeout", s.HTTP.HeadTimeout, 100*time.Millisecond, time.Hour)
+	v.between("http.head_limit", s.HTTP.HeadLimit, MinHeadLimit, MaxHeadLimit)
 	v.between("http.cache_size", s.HTTP.CacheSize, 0, maxCacheSize)
 	v.page("http.error_page", s.HTTP.ErrorPage, MaxErrorPage)
 	v.oneOf("http.http2_in", s.HTTP.HTTP2In.Valid(), string(s.HTTP.HTTP2In))

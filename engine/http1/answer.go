@@ -38,7 +38,7 @@ func (k *core) fromServer(b []byte) int {
 		}
 		switch h.scan(b[taken:]) {
 		case more:
-			x.search.incomplete(b[taken:])
+			x.search.incomplete(b[taken:], MaxHead)
 			k.sendDown(out)
 			return taken
 		case refused:

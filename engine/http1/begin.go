@@ -25,10 +25,10 @@ func (k *core) begin(b []byte) int {
 	}
 	config := k.service.Config()
 	h := &k.pool.request
-	h.ownID = config.HTTP.RequestID && k.recorder != nil
+	h.ownID, h.limit = config.HTTP.RequestID && k.recorder != nil, config.HTTP.HeadLimit
 	switch h.scan(b, config.HTTP.ForwardedFor, cookieName(&config.Persistence)) {
 	case more:
-		k.search.incomplete(b)
+		k.search.incomplete(b, h.limit)
 		k.waitForHead(b, config)
 		return 0
 	case refused:
@@ -70,8 +70,8 @@ func (s *search) worth(b []byte) bool {
 	return bytes.Contains(fresh, []byte("\n\r\n")) || bytes.Contains(fresh, []byte("\n\n"))
 }
 
-func (s *search) incomplete(b []byte) {
-	s.rescan, s.looked = int32(min(2*len(b), MaxHead+1)), int32(len(b))
+func (s *search) incomplete(b []byte, limit int) {
+	s.rescan, s.looked = int32(min(2*len(b), limit+1)), int32(len(b))
 }
 
 // waitForHead starts the slow-header guard.

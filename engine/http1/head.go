@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"slices"
 
+	"evenkeel/appliance"
 	"evenkeel/engine/request"
 )
 
-// Bounds of a head. A head must be smaller than what a driver keeps and than a loop's scratch space.
+// Bounds of a head. A head must be smaller than what a driver keeps and than a loop's scratch space; a service may demand smaller ones of its clients.
 const (
-	MaxHead   = 48 << 10 // bytes
+	MaxHead   = appliance.MaxHeadLimit // bytes
 	MaxFields = 128
 )
 

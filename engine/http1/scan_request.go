@@ -25,6 +25,7 @@ type requestHead struct {
 	forwarding  appliance.ForwardedFor
 	hasProto    bool // X-Forwarded-Proto came in and passes
 	cookieName  string
+	limit       int    // bytes that it may have, 0: MaxHead; to be set before scan
 	ownID       bool   // an X-Request-ID of the client does not pass; to be set before scan
 	target      []byte // that a rule gives instead of path; nil: none
 	newHost     []byte // that a rule sets
@@ -33,12 +34,15 @@ type requestHead struct {
 
 // scan reads a request head at the beginning of b. forwarding and cookieName (empty: none) say what is cut out for our own use.
 func (h *requestHead) scan(b []byte, forwarding appliance.ForwardedFor, cookieName string) progress {
-	cuts, amended, ownID := h.cuts, h.amended, h.ownID
-	*h = requestHead{forwarding: forwarding, cookieName: cookieName, ownID: ownID}
+	cuts, amended, ownID, limit := h.cuts, h.amended, h.ownID, h.limit
+	if limit == 0 {
+		limit = MaxHead
+	}
+	*h = requestHead{forwarding: forwarding, cookieName: cookieName, ownID: ownID, limit: limit}
 	h.cuts, h.amended = cuts, amended
 	h.clear()
 	p := h.scanAll(b)
-	if p == more && len(b) > MaxHead || p == complete && h.size > MaxHead {
+	if p == more && len(b) > limit || p == complete && h.size > limit {
 		return h.refuse(request.Verdict{Status: 431, Reason: "the head is too large"})
 	}
 	return p

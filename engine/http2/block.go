@@ -3,14 +3,15 @@ package http2
 import (
 	"strconv"
 
+	"evenkeel/appliance"
 	"evenkeel/engine/request"
 
 	"golang.org/x/net/http2/hpack"
 )
 
-// maxHead is the most bytes of a head in HTTP/1.1, and maxBlock of a header block as it comes.
+// maxHead is the most bytes of a head in HTTP/1.1, unless a service says less for its clients, and maxBlock of a header block as it comes.
 const (
-	maxHead  = 48 << 10
+	maxHead  = appliance.MaxHeadLimit
 	maxBlock = 64 << 10
 	// maxContinuations bounds the frames of one header block: a peer that fills its frames needs four.
 	maxContinuations = 16
@@ -38,6 +39,7 @@ type head struct {
 	protocol  string // of an extended CONNECT (RFC 8441)
 	fault     string // why the head is malformed, or empty
 	length    int64  // Content-Length, -1 when there is none
+	limit     int    // bytes that text may have
 	status    int
 	kind      headKind
 	regular   bool // a field that is no pseudo-field was seen
@@ -49,9 +51,9 @@ type head struct {
 	tooLarge  bool
 }
 
-// begin empties h for a new block; text goes behind what room is kept for the first line.
-func (h *head) begin(kind headKind) {
-	*h = head{kind: kind, text: h.text[:0], cookies: h.cookies[:0], length: -1}
+// begin empties h for a new block, of which so many bytes are held at most; text goes behind what room is kept for the first line.
+func (h *head) begin(kind headKind, limit int) {
+	*h = head{kind: kind, text: h.text[:0], cookies: h.cookies[:0], length: -1, limit: limit}
 	if kind == tunnelHead {
 		h.kind, h.tunnel = responseHead, true
 	}
@@ -68,7 +70,7 @@ func (h *head) field(f hpack.HeaderField) {
 	if h.kind == skipHead || h.fault != "" || h.tooLarge {
 		return
 	}
-	if len(h.text)+len(h.cookies)+len(f.Name)+len(f.Value) > maxHead {
+	if len(h.text)+len(h.cookies)+len(f.Name)+len(f.Value) > h.limit {
 		h.tooLarge = true
 		return
 	}

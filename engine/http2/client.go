@@ -44,8 +44,10 @@ func (r *clientRole) refused(reason string) {
 
 func (r *clientRole) greeting(out []byte) []byte {
 	return appendSettings(out, option{maxConcurrentStreams, maxStreams}, option{initialWindowSize, streamWindow},
-		option{maxHeaderListSize, maxHead}, option{enableConnectProtocol, 1})
+		option{maxHeaderListSize, uint32(r.headLimit())}, option{enableConnectProtocol, 1})
 }
+
+func (r *clientRole) headLimit() int { return r.Config().HTTP.HeadLimit }
 
 func (r *clientRole) patience() (idle, first time.Duration) {
 	config := r.Config()

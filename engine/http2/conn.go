@@ -78,6 +78,8 @@ type role interface {
 	greeting(out []byte) []byte
 	// fields handles a complete header block.
 	fields(c *conn, f frame, block []byte)
+	// headLimit returns how many bytes a head from the peer may have.
+	headLimit() int
 	// patience returns how long the connection may be without a stream, and how long its first bytes may take.
 	patience() (idle, first time.Duration)
 	// retired is told that the connection is over or must not be used for new streams.

@@ -52,7 +52,7 @@ func (c *conn) continuation(f frame) {
 // decode turns a header block into shared.head; false: the connection is closed, because the decoder's table is in doubt.
 func (c *conn) decode(block []byte, kind headKind) bool {
 	h := &c.shared.head
-	h.begin(kind)
+	h.begin(kind, c.role.headLimit())
 	c.dec.SetEmitEnabled(kind != skipHead)
 	_, err := c.dec.Write(block)
 	if err == nil {

@@ -51,6 +51,8 @@ func (r *serverRole) greeting(out []byte) []byte {
 	return appendSettings(out, option{enablePush, 0}, option{initialWindowSize, streamWindow}, option{maxHeaderListSize, maxHead})
 }
 
+func (r *serverRole) headLimit() int { return maxHead }
+
 func (r *serverRole) patience() (idle, first time.Duration) { return idlePatience, firstPatience }
 
 func (r *serverRole) retired(*conn) {
