@@ -33,7 +33,7 @@ type pair struct {
 	changed  chan struct{} // the membership is another
 	early    *guarded      // what prepare has guarded, until the node runs
 	half     atomic.Pointer[half]
-	decided  atomic.Pointer[[]appliance.PairEvent] // the timeline of the pair that ended, oldest first; nil: none has since the start
+	decided  atomic.Pointer[[]appliance.PairEvent] // the timeline while no node runs, oldest first; nil: nothing is kept
 	restore  atomic.Pointer[func()]                // lets connections be kept open again after a switch; nil: nothing to restore
 	founding atomic.Bool                           // a pair is being made of this node, which served alone until now
 	unheard  atomic.Pointer[appliance.Error]       // why the SSH endpoint does not listen; nil: it does
@@ -51,6 +51,7 @@ type half struct {
 // openPair reads who the peer is. Nothing runs yet.
 func (a *instance) openPair(ctx context.Context) (*pair, error) {
 	p := &pair{a: a, ground: a.ground, changed: make(chan struct{}, 1), watchers: map[chan struct{}]struct{}{}}
+	p.recall(a.options.dir)
 	key, err := sshd.HostKey(ctx, a.store)
 	if err != nil {
 		return nil, err
@@ -86,6 +87,13 @@ func (a *instance) openPair(ctx context.Context) (*pair, error) {
 		{User: replica.SettingsUser, Subsystem: replica.SettingsSubsystem, Key: p.members.EnterByKey, Serve: p.serveSettings, Newest: true},
 	}
 	return p, nil
+}
+
+// recall makes readable what was decided in earlier lives of this process.
+func (p *pair) recall(dir string) {
+	if told := ha.ReadTimeline(dir); len(told) > 0 {
+		p.decided.Store(&told)
+	}
 }
 
 func (p *pair) servePairing(ctx context.Context, s sshd.Session) error {

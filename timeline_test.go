@@ -1,9 +1,14 @@
 package main
 
 import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"evenkeel/appliance"
+	"evenkeel/ui/signin"
 )
 
 func TestTimelineOfAPairThatEndedStaysReadable(t *testing.T) {
@@ -15,5 +20,25 @@ func TestTimelineOfAPairThatEndedStaysReadable(t *testing.T) {
 	p.decided.Store(&told)
 	if list := p.Timeline(); len(list) != 2 || list[0].Code != "broken" || list[1].Code != "paired" {
 		t.Errorf("%+v", list)
+	}
+}
+
+func TestTimelineOfAPairThatEndedStaysReadableBehindARestart(t *testing.T) {
+	for kept, want := range map[string]int{`[{"node":"lb1","code":"paired"},{"node":"lb2","code":"broken"}]`: 2, "": 0, "[{": 0} {
+		o := serveOptions{dir: t.TempDir(), webui: "127.0.0.1:0", fallback: "127.0.0.1:0", ssh: "127.0.0.1:0", log: slog.New(slog.DiscardHandler), loops: 1}
+		if kept != "" {
+			if err := os.WriteFile(filepath.Join(o.dir, "timeline.json"), []byte(kept), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, err := open(t.Context(), o, signin.Options{Announce: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := a.pair.Timeline()
+		if len(list) != want || want > 0 && (list[0].Code != "broken" || list[1].Node != "lb1") {
+			t.Errorf("%q: %+v", kept, list)
+		}
+		a.close()
 	}
 }

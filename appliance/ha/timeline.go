@@ -34,6 +34,9 @@ func openTimeline(dir string) *timeline {
 	return t
 }
 
+// ReadTimeline returns what the nodes that had a folder decided, oldest first, also of pairs that are no more; nil when nothing is kept.
+func ReadTimeline(dir string) []appliance.PairEvent { return openTimeline(dir).all() }
+
 func (t *timeline) cut() {
 	if n := len(t.events) - mostEvents; n > 0 {
 		t.events = slices.Delete(t.events, 0, n)
