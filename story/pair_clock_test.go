@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -46,7 +47,7 @@ const clockVariable = "EVENKEEL_LABORATORY_CLOCK"
 // withClocks has the nodes run a program whose clock can be set without that of the machine.
 func (f *field) withClocks() *field {
 	f.t.Helper()
-	dir, source := temporary(f.t), filepath.Join(strings.TrimSpace(must(f.t, "go", "env", "GOROOT")), "src", "time")
+	source := filepath.Join(strings.TrimSpace(must(f.t, "go", "env", "GOROOT")), "src", "time")
 	text, err := os.ReadFile(filepath.Join(source, "time.go"))
 	const asks = "sec, nsec, mono := runtimeNow()\n"
 	if err != nil || strings.Count(string(text), asks) != 1 {
@@ -58,9 +59,20 @@ func (f *field) withClocks() *field {
 	}
 	replaced := map[string]string{}
 	for name, text := range files {
-		replaced[filepath.Join(source, name)] = filepath.Join(dir, name)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			f.t.Fatal(err)
+		replaced[filepath.Join(source, name)] = text
+	}
+	f.program = overlaid(f.t, replaced)
+	return f
+}
+
+// overlaid builds the program with other text in some files of its source.
+func overlaid(t *testing.T, files map[string]string, flags ...string) (program string) {
+	t.Helper()
+	dir, replaced := temporary(t), map[string]string{}
+	for name, text := range files {
+		replaced[name] = filepath.Join(dir, filepath.Base(name))
+		if err := os.WriteFile(replaced[name], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": replaced})
@@ -68,15 +80,15 @@ func (f *field) withClocks() *field {
 		err = os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600)
 	}
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
-	f.program = filepath.Join(dir, "evenkeel")
-	build := exec.CommandContext(f.t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", f.program, "evenkeel")
+	program = filepath.Join(dir, "evenkeel")
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program}, append(flags, "evenkeel")...)...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		f.t.Fatalf("build: %v\n%s", err, out)
+		t.Fatalf("build: %v\n%s", err, out)
 	}
-	return f
+	return program
 }
 
 // step sets the node's clock, so far from the machine's.

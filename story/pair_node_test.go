@@ -25,6 +25,7 @@ type node struct {
 	letter  string
 	address string
 	dir     string
+	program string // that it runs; empty: the laboratory's
 	clock   string // a file by which its clock is set, if its program can do that
 	cmd     *process
 }
@@ -58,7 +59,7 @@ func (n *node) begin() {
 func (n *node) launch() {
 	n.f.t.Helper()
 	_ = os.Remove(filepath.Join(n.dir, "control.sock"))
-	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), "env", clockVariable+"="+n.clock, cmp.Or(n.f.program, binary), "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
+	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), "env", clockVariable+"="+n.clock, cmp.Or(n.program, n.f.program, binary), "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
 }
 
 func (n *node) serves() {
@@ -133,8 +134,14 @@ type couple struct {
 	a, b *node
 }
 
-// pairUp makes the pair, with a service that a web server behind the gateway's address serves.
+// pairUp makes the pair.
 func (f *field) pairUp() *couple {
+	f.t.Helper()
+	return f.strangers().join()
+}
+
+// strangers are two appliances that know nothing of each other, of which a has services that servers behind the gateway's address serve.
+func (f *field) strangers() *couple {
 	f.t.Helper()
 	startWith(f.t, f.on(f.gate, binary, "sample", "http", "--listen", labGateway+":8081")...)
 	c := &couple{field: f, a: f.evenkeel("a"), b: f.evenkeel("b")}
@@ -146,13 +153,19 @@ func (f *field) pairUp() *couple {
 	c.a.does("service", "add", "WEB6", "--address", labService6, "--ports", "80", "--protocol", "http", "--check", "none")
 	c.a.does("server", "add", "WEB6", "S1", "--address", labGateway, "--port", "8081")
 	c.a.does("apply")
+	return c
+}
+
+// join makes a pair of them, with a as its Primary.
+func (c *couple) join() *couple {
+	c.t.Helper()
 	code, key, said := c.a.lb(labPassword+"\n", "pair", "add", labB, "--password-stdin")
 	key = strings.TrimSpace(key)
 	if code != 1 || !strings.HasPrefix(key, "SHA256:") || key != c.b.ownKey() {
-		f.t.Fatalf("without the peer's key: %d %q %s", code, key, said)
+		c.t.Fatalf("without the peer's key: %d %q %s", code, key, said)
 	}
 	if code, _, said := c.a.lb(labPassword+"\n", "pair", "add", labB, "--password-stdin", "--host-key", key); code != 0 {
-		f.t.Fatalf("pair add: %d %s", code, said)
+		c.t.Fatalf("pair add: %d %s", code, said)
 	}
 	c.settle("a")
 	return c

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -27,10 +28,13 @@ const (
 
 // The names of the files that can be read.
 const (
-	fileState   = "state"   // what this node has
+	fileState   = "state-"  // and the format of who asks: what this node has
 	fileAnswer  = "answer"  // what became of the last bundle
 	fileRunning = "running" // the configuration that runs
 )
+
+// Who asks for the state says so which format it speaks, in every format.
+var stateName = regexp.MustCompile(`^/` + fileState + `([1-9][0-9]{0,8})$`)
 
 var partName = regexp.MustCompile(`^/[a-z0-9-]{1,64}\.part$`)
 
@@ -68,12 +72,14 @@ func (f *folder) refuse(method, path string) error {
 func (f *folder) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	var b []byte
 	var err error
-	switch r.Filepath {
-	case "/" + fileState:
-		b, err = f.r.state(f.ctx, f.key)
-	case "/" + fileAnswer:
+	asks := stateName.FindStringSubmatch(r.Filepath)
+	switch {
+	case asks != nil:
+		format, _ := strconv.Atoi(asks[1]) // nine digits
+		b, err = f.r.state(f.ctx, f.key, format)
+	case r.Filepath == "/"+fileAnswer:
 		b, err = f.r.answer()
-	case "/" + fileRunning:
+	case r.Filepath == "/"+fileRunning:
 		b, err = f.r.running(f.key)
 	default:
 		return nil, f.refuse(r.Method, r.Filepath)

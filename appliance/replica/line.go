@@ -21,12 +21,20 @@ type line struct {
 	client *peerClient
 	files  *sftp.Client
 	peer   appliance.Membership
+	ended  chan struct{} // closed when the connection is no more
 }
 
 // close ends the connection first: who is in the middle of a call over it stops waiting.
 func (l *line) close() {
 	l.client.Close()
 	l.files.Close()
+	<-l.ended
+}
+
+// wait tells when the connection has ended, whoever ended it.
+func (l *line) wait() {
+	_ = l.client.Wait()
+	close(l.ended)
 }
 
 func openFolder(ctx context.Context, c *peerClient, m appliance.Membership, limit time.Duration) (*line, error) {
@@ -39,7 +47,9 @@ func openFolder(ctx context.Context, c *peerClient, m appliance.Membership, limi
 		return nil, lost(m.Peer, err)
 	}
 	_ = c.raw.SetDeadline(time.Time{})
-	return &line{client: c, files: f, peer: m}, nil
+	l := &line{client: c, files: f, peer: m, ended: make(chan struct{})}
+	go l.wait()
+	return l, nil
 }
 
 func lost(peer appliance.Node, err error) error {
@@ -81,7 +91,7 @@ func (l *line) read(ctx context.Context, name string, most int64, into any) erro
 
 func (l *line) state(ctx context.Context) (state, error) {
 	var s state
-	if err := l.read(ctx, fileState, mostAnswer, &s); err != nil {
+	if err := l.read(ctx, fileState+strconv.Itoa(Format), mostAnswer, &s); err != nil {
 		return s, err
 	}
 	if s.Format != Format {

@@ -55,6 +55,7 @@ type Receiver struct {
 	last    answer
 	cluster string                // of the pair that what follows is about
 	heard   time.Time             // when the peer last asked what this node has
+	asked   int                   // the format that it spoke then
 	taken   time.Time             // when it last gave something
 	shown   appliance.SharedState // what it was told then
 	audited time.Time
@@ -123,7 +124,7 @@ func (r *Receiver) peer(key string) (appliance.Membership, error) {
 	return m, nil
 }
 
-func (r *Receiver) state(ctx context.Context, key string) ([]byte, error) {
+func (r *Receiver) state(ctx context.Context, key string, format int) ([]byte, error) {
 	m, err := r.peer(key)
 	if err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func (r *Receiver) state(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	r.heard, r.shown = r.o.Now(), s.Shared
+	r.heard, r.asked, r.shown = r.o.Now(), format, s.Shared
 	if r.cluster != m.Cluster || r.heard.Sub(r.taken) > againAfter+freshFor { // it looks, and would have given again what was refused
 		r.cluster, r.last = m.Cluster, answer{}
 	}
@@ -194,7 +195,7 @@ func (r *Receiver) take(ctx context.Context, from netip.Addr, key string, raw []
 	r.mu.Lock()
 	r.cluster, r.last, r.taken = m.Cluster, a, r.o.Now()
 	if a.Kept {
-		r.heard, r.shown = r.taken, a.Taken.State
+		r.heard, r.asked, r.shown = r.taken, int(r.format.Load()), a.Taken.State
 	}
 	r.mu.Unlock()
 	if err != nil {

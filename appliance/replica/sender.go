@@ -47,6 +47,7 @@ type Sender struct {
 	line     *line         // only Run's
 	patience time.Duration // with a line that loses what is sent; only Run's
 	signing  time.Duration // how long the next sign-in may take; only Run's
+	told     string        // the sentence of the alert that the other node lacks the settings; empty: there is none; only Run's
 
 	mu   sync.Mutex // guards what follows
 	seen seen
@@ -107,6 +108,10 @@ func (s *Sender) Run(ctx context.Context) error {
 				continue
 			}
 			wait(ctx, gather)
+		case <-s.dropped():
+			s.hangUp()
+			t.Reset(pause) // what was said of the other node is about one that may have gone
+			continue
 		case <-t.C:
 		}
 		err := s.turn(ctx)
@@ -144,6 +149,14 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// dropped is closed when the other node ended the connection; without one it never is.
+func (s *Sender) dropped() <-chan struct{} {
+	if s.line == nil {
+		return nil
+	}
+	return s.line.ended
+}
+
 func (s *Sender) hangUp() {
 	if s.line != nil {
 		s.line.close()
@@ -151,18 +164,23 @@ func (s *Sender) hangUp() {
 	}
 }
 
+// rest is what there is to do while this node has no settings to give: what it said of the other node it knows no more.
+func (s *Sender) rest() {
+	s.hangUp()
+	s.tellForks("", nil)
+	s.tellRefused("", "", "")
+}
+
 // turn asks what the other node has, and sends what it lacks.
 func (s *Sender) turn(ctx context.Context) (done error) {
 	m, ok := s.o.Members.Current()
 	if !ok {
-		s.hangUp()
-		s.tellForks("", nil)
+		s.rest()
 		s.note(func(n *seen) { *n = seen{} })
 		return nil
 	}
 	if !s.o.Active() {
-		s.hangUp()
-		s.tellForks("", nil)
+		s.rest()
 		return nil
 	}
 	if s.line != nil && s.line.peer.Cluster != m.Cluster {
@@ -209,9 +227,7 @@ func (s *Sender) turn(ctx context.Context) (done error) {
 		s.note(func(n *seen) {
 			*n = seen{cluster: m.Cluster, at: s.o.Now(), own: own, theirs: theirs.Shared, called: called, version: theirs.Version, forks: n.forks}
 		})
-		if before.refused != nil || unlike(before.failed) {
-			s.o.Clear(codeRefused)
-		}
+		s.tellRefused("", "", "")
 		return nil
 	}
 	s.note(func(n *seen) {
@@ -299,12 +315,10 @@ func (s *Sender) send(ctx context.Context, m appliance.Membership, theirs state)
 	})
 	if refused != nil {
 		s.log.Error("settings refused by the other node", "revision", shared.Saved.Number, "error", refused)
-		s.o.Alert(appliance.Alert{
-			Code: codeRefused, Severity: appliance.Critical, Sentence: m.Peer.Name + " does not have the settings of this node. " + texts(refused), Hint: "It would serve something else after a takeover. Mend what it says.",
-		})
+		s.tellRefused(m.Peer.Name, texts(refused), "It would serve something else after a takeover. Mend what it says.")
 		return nil
 	}
-	s.o.Clear(codeRefused)
+	s.tellRefused("", "", "")
 	s.log.Info("settings sent", "revision", shared.Saved.Number, "running", shared.Running.Number, "bytes", len(raw))
 	s.tellForks(m.Peer.Name, a.Taken.State.Forks)
 	return nil
@@ -338,14 +352,25 @@ func unlike(err error) bool { return err != nil && appliance.KindOf(err) == appl
 
 // tellUnlike raises an alert when both nodes run, and their versions keep the settings apart.
 func (s *Sender) tellUnlike(err error) {
-	if !unlike(err) {
+	if m, _ := s.o.Members.Current(); unlike(err) {
+		s.tellRefused(m.Peer.Name, texts(err), "Bring both nodes to the same version. Until then it would serve with older settings after a takeover.")
+	}
+}
+
+// tellRefused raises the alert that the other node lacks the settings, once for each reason, or with an empty one takes it back.
+func (s *Sender) tellRefused(name, why, hint string) {
+	said := ""
+	if why != "" {
+		said = name + " does not have the settings of this node. " + why
+	}
+	if said == s.told {
 		return
 	}
-	m, _ := s.o.Members.Current()
-	s.o.Alert(appliance.Alert{
-		Code: codeRefused, Severity: appliance.Critical, Sentence: m.Peer.Name + " does not have the settings of this node. " + texts(err),
-		Hint: "Bring both nodes to the same version. Until then it would serve with older settings after a takeover.",
-	})
+	if s.told = said; said == "" {
+		s.o.Clear(codeRefused)
+		return
+	}
+	s.o.Alert(appliance.Alert{Code: codeRefused, Severity: appliance.Critical, Sentence: said, Hint: hint})
 }
 
 func (s *Sender) known() seen {

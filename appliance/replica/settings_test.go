@@ -269,7 +269,7 @@ func TestWhatThePeerDoesNotGiveAgainIsOver(t *testing.T) {
 		t.Fatal("taken")
 	}
 	look := func() appliance.SyncStatus {
-		_, err := b.receiver.state(t.Context(), m.Peer.Key)
+		_, err := b.receiver.state(t.Context(), m.Peer.Key, Format)
 		must(t, err)
 		return b.receiver.Status()
 	}
@@ -413,18 +413,18 @@ func TestHostilePeerGetsNothingThroughTheFolder(t *testing.T) {
 		"upload outside":      upload(f, "/../etc/cron.d/x.part", []byte("x")),
 		"upload beside":       upload(f, "/incoming/x.part", []byte("x")),
 		"upload as whole":     upload(f, "/settings.bundle", []byte("x")),
-		"upload as state":     upload(f, "/state", []byte("x")),
+		"upload as state":     upload(f, "/state-1", []byte("x")),
 		"upload odd name":     upload(f, "/x\n.part", []byte("x")),
 		"mkdir":               f.Mkdir("/x"),
 		"symlink":             f.Symlink("/etc/passwd", "/x.part"),
-		"link":                f.Link("/state", "/x.part"),
-		"remove state":        f.Remove("/state"),
+		"link":                f.Link("/state-1", "/x.part"),
+		"remove state":        f.Remove("/state-1"),
 		"remove directory":    f.RemoveDirectory("/"),
-		"rename state":        f.Rename("/state", "/settings.bundle"),
+		"rename state":        f.Rename("/state-1", "/settings.bundle"),
 		"rename to elsewhere": f.Rename("/x.part", "/../../evenkeel.db"),
-		"posix rename":        f.PosixRename("/state", "/x.part"),
-		"chmod":               f.Chmod("/state", 0o777),
-		"truncate":            f.Truncate("/state", 0),
+		"posix rename":        f.PosixRename("/state-1", "/x.part"),
+		"chmod":               f.Chmod("/state-1", 0o777),
+		"truncate":            f.Truncate("/state-1", 0),
 	} {
 		if err == nil {
 			t.Errorf("%s went through", name)
@@ -443,7 +443,7 @@ func TestHostilePeerGetsNothingThroughTheFolder(t *testing.T) {
 	if _, err := f.StatVFS("/"); err == nil {
 		t.Error("the disk was measured")
 	}
-	if target, err := f.ReadLink("/state"); err == nil {
+	if target, err := f.ReadLink("/state-1"); err == nil {
 		t.Errorf("a link was read: %s", target)
 	}
 	if _, err := c.NewSession(); err == nil {
@@ -488,15 +488,15 @@ func TestQuotaOfTheFolder(t *testing.T) {
 	}
 	var open []*sftp.File
 	for range mostReads {
-		r, err := f.Open("/state")
+		r, err := f.Open("/state-1")
 		must(t, err)
 		open = append(open, r)
 	}
-	if _, err := f.Open("/state"); err == nil {
+	if _, err := f.Open("/state-1"); err == nil {
 		t.Error("more open files than there may be")
 	}
 	must(t, open[0].Close())
-	if _, err := f.Open("/state"); err != nil {
+	if _, err := f.Open("/state-1"); err != nil {
 		t.Error(err)
 	}
 }
@@ -610,11 +610,11 @@ func TestBrokenPairEndsTheFolderThatIsOpen(t *testing.T) {
 	a, b := newNodes(t)
 	a.active.Store(false)
 	_, f := folderOf(t, a)
-	if _, err := f.Open("/state"); err != nil {
+	if _, err := f.Open("/state-1"); err != nil {
 		t.Fatal(err)
 	}
 	must(t, b.members.forget(t.Context(), anna(), false))
-	if _, err := f.Open("/state"); err == nil {
+	if _, err := f.Open("/state-1"); err == nil {
 		t.Error("the folder is still open")
 	}
 	if _, err := f.Open("/running"); err == nil {

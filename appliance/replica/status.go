@@ -76,7 +76,7 @@ func (r *Receiver) Status() appliance.SyncStatus {
 		return appliance.SyncStatus{Sentence: "This node is in no pair."}
 	}
 	r.mu.Lock()
-	heard, last, cluster := r.heard, r.last, r.cluster
+	heard, asked, last, cluster := r.heard, r.asked, r.last, r.cluster
 	r.mu.Unlock()
 	if cluster != m.Cluster {
 		heard, last = time.Time{}, answer{}
@@ -86,6 +86,9 @@ func (r *Receiver) Status() appliance.SyncStatus {
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("The settings of %s were not taken over. %s", m.Peer.Name, last.Refused[0].Message)}
 	case heard.IsZero():
 		return appliance.SyncStatus{Sentence: m.Peer.Name + " has sent no settings since this node was started."}
+	case asked != int(r.format.Load()):
+		return appliance.SyncStatus{Sentence: fmt.Sprintf("This node, version %s, does not get the settings of %s: it takes them in format %d, and they are in format %d. Bring both nodes to the same version.",
+			r.o.Version, m.Peer.Name, r.format.Load(), asked)}
 	case r.o.Now().Sub(heard) > freshFor:
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s has not asked for this node's settings since %s.", m.Peer.Name, heard.UTC().Format("15:04:05 UTC"))}
 	}
