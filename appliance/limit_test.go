@@ -7,7 +7,7 @@ import (
 
 func TestHeadLimitHasBoundsAndADefaultForOldConfigurations(t *testing.T) {
 	var s VirtualService
-	if err := s.UnmarshalJSON([]byte(`{"label":"x","protocol":"http","http":{"keep_alive":"close"}}`)); err != nil || s.HTTP.HeadLimit != 48<<10 {
+	if err := s.UnmarshalJSON([]byte(`{"label":"x","protocol":"http","http":{"keep_alive":"close"}}`)); err != nil || s.HTTP.HeadLimit != 48<<10 || s.HTTP.TraceAndOptions {
 		t.Errorf("%v, %d", err, s.HTTP.HeadLimit)
 	}
 	for n, ok := range map[int]bool{-1: false, 0: false, 1023: false, 1024: true, 49152: true, 49153: false} {

@@ -123,6 +123,7 @@ type HTTPOptions struct {
 	Reuse            Reuse        `json:"reuse"`
 	HeadTimeout      Duration     `json:"head_timeout"`         // slow-header guard: a request head must be complete within it
 	HeadLimit        int          `json:"head_limit"`           // bytes that a request head may have
+	TraceAndOptions  bool         `json:"trace_and_options"`    // TRACE and OPTIONS * go to the real servers instead of being refused
 	WebSocketTimeout Duration     `json:"websocket_timeout"`    // silence of both sides of a WebSocket
 	HTTP2In          HTTP2In      `json:"http2_in"`             // which clients may speak HTTP/2
 	HTTP2Out         bool         `json:"http2_out"`            // the real servers are spoken to in HTTP/2

@@ -25,7 +25,7 @@ func (k *core) begin(b []byte) int {
 	}
 	config := k.service.Config()
 	h := &k.pool.request
-	h.ownID, h.limit = config.HTTP.RequestID && k.recorder != nil, config.HTTP.HeadLimit
+	h.ownID, h.limit, h.rare = config.HTTP.RequestID && k.recorder != nil, config.HTTP.HeadLimit, config.HTTP.TraceAndOptions
 	switch h.scan(b, config.HTTP.ForwardedFor, cookieName(&config.Persistence)) {
 	case more:
 		k.search.incomplete(b, h.limit)

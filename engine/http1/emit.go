@@ -17,7 +17,7 @@ func (h *requestHead) emit(out, b []byte, peer netip.Addr, local netip.AddrPort,
 		}
 		out = append(out, h.method...)
 		out = append(out, ' ')
-		if len(path) == 0 || path[0] != '/' {
+		if len(path) == 0 || path[0] != '/' && string(path) != asterisk {
 			out = append(out, '/')
 		}
 		out = append(out, path...)

@@ -72,7 +72,9 @@ func (h *requestHead) appendRedirect(out []byte, to *appliance.TLSOptions) ([]by
 	if len(h.path) == 0 || h.path[0] != '/' {
 		out = append(out, '/')
 	}
-	out = append(out, h.path...)
+	if string(h.path) != asterisk {
+		out = append(out, h.path...)
+	}
 	return append(out, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"...), true
 }
 

@@ -41,7 +41,7 @@ type Preview struct {
 func PreviewRequest(o PreviewOptions) Preview {
 	h := &requestHead{}
 	config := o.Config
-	h.ownID, h.limit = config.HTTP.RequestID, config.HTTP.HeadLimit
+	h.ownID, h.limit, h.rare = config.HTTP.RequestID, config.HTTP.HeadLimit, config.HTTP.TraceAndOptions
 	if p := h.scan(o.Head, config.HTTP.ForwardedFor, cookieName(&config.Persistence)); p == more {
 		return Preview{Refused: request.Bad("the head is not complete")}
 	} else if p == refused {

@@ -26,6 +26,7 @@ type requestHead struct {
 	hasProto    bool // X-Forwarded-Proto came in and passes
 	cookieName  string
 	limit       int    // bytes that it may have, 0: MaxHead; to be set before scan
+	rare        bool   // TRACE and OPTIONS * are served; to be set before scan
 	ownID       bool   // an X-Request-ID of the client does not pass; to be set before scan
 	target      []byte // that a rule gives instead of path; nil: none
 	newHost     []byte // that a rule sets
@@ -34,11 +35,11 @@ type requestHead struct {
 
 // scan reads a request head at the beginning of b. forwarding and cookieName (empty: none) say what is cut out for our own use.
 func (h *requestHead) scan(b []byte, forwarding appliance.ForwardedFor, cookieName string) progress {
-	cuts, amended, ownID, limit := h.cuts, h.amended, h.ownID, h.limit
+	cuts, amended, ownID, rare, limit := h.cuts, h.amended, h.ownID, h.rare, h.limit
 	if limit == 0 {
 		limit = MaxHead
 	}
-	*h = requestHead{forwarding: forwarding, cookieName: cookieName, ownID: ownID, limit: limit}
+	*h = requestHead{forwarding: forwarding, cookieName: cookieName, ownID: ownID, rare: rare, limit: limit}
 	h.cuts, h.amended = cuts, amended
 	h.clear()
 	p := h.scanAll(b)
@@ -84,7 +85,7 @@ func (h *requestHead) requestLine(b []byte) progress {
 		return more
 	}
 	h.method = b[h.start:i]
-	if v := request.CheckMethod(h.method); !v.OK() {
+	if v := request.CheckMethod(h.method, h.rare); !v.OK() {
 		return h.refuse(v)
 	}
 	if b[i] != ' ' {
@@ -101,6 +102,10 @@ func (h *requestHead) requestLine(b []byte) progress {
 	if p := h.version(b, end+1); p != complete {
 		return p
 	}
+	if h.rare && string(b[i:end]) == asterisk && string(h.method) == "OPTIONS" {
+		h.path = b[i:end]
+		return complete
+	}
 	var v request.Verdict
 	if h.authority, h.path, v = request.SplitTarget(b[i:end]); !v.OK() {
 		return h.refuse(v)
@@ -108,6 +113,9 @@ func (h *requestHead) requestLine(b []byte) progress {
 	h.absolute = h.authority != nil
 	return complete
 }
+
+// asterisk is the target of an OPTIONS that asks about a server as a whole (RFC 9112, 3.2.4).
+const asterisk = "*"
 
 // version reads HTTP/1.0 or HTTP/1.1 and the end of the line.
 func (h *requestHead) version(b []byte, i int) progress {
@@ -240,6 +248,8 @@ func (h *requestHead) whole(b []byte) progress {
 		return h.bad("there is no Host")
 	case h.absolute && h.host != nil && !request.SameFold(h.authority, h.host):
 		return h.bad("the Host and the request target disagree")
+	case string(h.method) == "TRACE" && (h.chunked || h.length > 0):
+		return h.bad("a TRACE has a body")
 	}
 	if p := h.framed(); p != complete {
 		return p

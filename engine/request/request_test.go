@@ -173,7 +173,7 @@ func TestAddressesAreWrittenPlainly(t *testing.T) {
 }
 
 func TestIdempotentMethods(t *testing.T) {
-	for method, want := range map[string]bool{"GET": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "POST": false, "PATCH": false, "get": false, "": false} {
+	for method, want := range map[string]bool{"GET": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "TRACE": true, "POST": false, "PATCH": false, "get": false, "": false} {
 		if Idempotent([]byte(method)) != want {
 			t.Errorf("%s: %v", method, !want)
 		}

@@ -53,12 +53,12 @@ func TargetLen(b []byte) int {
 	return len(b)
 }
 
-// CheckMethod refuses the methods that a reverse proxy does not serve.
-func CheckMethod(method []byte) Verdict {
+// CheckMethod refuses the methods that a reverse proxy does not serve: CONNECT, and TRACE unless trace says that it may pass.
+func CheckMethod(method []byte, trace bool) Verdict {
 	switch {
 	case !Token(method) || len(method) > 32:
 		return Bad("the method is not a token")
-	case string(method) == "CONNECT", string(method) == "TRACE":
+	case string(method) == "CONNECT", string(method) == "TRACE" && !trace:
 		return Verdict{Status: 405, Reason: "the method is not served here"}
 	}
 	return Verdict{}
@@ -98,7 +98,7 @@ func SplitTarget(target []byte) (authority, path []byte, v Verdict) {
 // Idempotent tells whether a request with that method may be sent twice (RFC 9110, 9.2.2).
 func Idempotent(method []byte) bool {
 	switch string(method) {
-	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND", "REPORT":
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PROPFIND", "REPORT":
 		return true
 	}
 	return false

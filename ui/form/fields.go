@@ -246,6 +246,7 @@ func httpFields() []Field {
 			Option{string(appliance.ReuseSafe), "safe"}, Option{string(appliance.ReuseNever), "never"}, Option{string(appliance.ReuseAlways), "always"}),
 		duration("http.head_timeout", func(s *vs) *appliance.Duration { return &s.HTTP.HeadTimeout }),
 		number("http.head_limit", func(s *vs) *int { return &s.HTTP.HeadLimit }),
+		check("http.trace_and_options", func(s *vs) *bool { return &s.HTTP.TraceAndOptions }),
 		choice("http.http2_in", func(s *vs) *appliance.HTTP2In { return &s.HTTP.HTTP2In },
 			Option{string(appliance.HTTP2OverTLS), "over TLS"}, Option{string(appliance.HTTP2Always), "always, also in clear"}, Option{string(appliance.HTTP2Off), "off"}),
 		check("http.http2_out", func(s *vs) *bool { return &s.HTTP.HTTP2Out }),
