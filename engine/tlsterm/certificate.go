@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"sync/atomic"
+	"time"
 
 	"evenkeel/appliance"
 )
@@ -16,6 +17,8 @@ type Certificate struct {
 	leaf    *x509.Certificate
 	issuer  *x509.Certificate // the next of the chain, which may be the root, or nil
 	slow    bool              // signatures are made by workers
+
+	stapledUntil time.Time // zero: there is no staple, or it has no end; the Stapler's alone
 }
 
 // Load reads a key pair. A root at the end of its chain is not shown to clients, which have it. An error is of kind Invalid.
@@ -52,8 +55,9 @@ func (c *Certificate) forHandshake(conn *Conn) *tls.Certificate {
 	return &own
 }
 
-// staple adds the responder's answer for the handshakes to come.
-func (c *Certificate) staple(answer []byte) {
+// staple adds the responder's answer for the handshakes to come, nil: none. Only the Stapler calls it.
+func (c *Certificate) staple(answer []byte, end time.Time) {
+	c.stapledUntil = end
 	with := *c.current.Load()
 	with.OCSPStaple = answer
 	c.current.Store(&with)
