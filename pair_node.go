@@ -144,6 +144,8 @@ func (p *pair) newNode(m appliance.Membership, founder bool, g *guarded) (*ha.No
 	}
 	if g.floating != nil {
 		o.Kernel = g.floating
+	} else {
+		o.Let = p.ground.let
 	}
 	return ha.New(o)
 }

@@ -64,6 +64,16 @@ func (t *territory) join(floating *host.Floating, list ...netip.Addr) {
 // any tells whether a service has an address.
 func (t *territory) any() bool { return len(t.addresses()) > 0 }
 
+// let takes the addresses that were put on before a pair without floating addresses off this machine.
+func (t *territory) let(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.absent {
+		return nil
+	}
+	return t.Host.Release(ctx, nil)
+}
+
 // leave takes the addresses back to this machine alone.
 func (t *territory) leave(ctx context.Context) error {
 	t.mu.Lock()

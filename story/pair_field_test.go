@@ -36,6 +36,7 @@ type field struct {
 	rules                        int
 	diskless                     bool   // nodes have no file systems of their own
 	program                      string // that the nodes run; empty: the binary
+	lesser                       string // the letter of a node that may send no raw packets, and so enforces no lease; empty: both may
 }
 
 // lay makes a laboratory, which goes with the test.

@@ -59,7 +59,11 @@ func (n *node) begin() {
 func (n *node) launch() {
 	n.f.t.Helper()
 	_ = os.Remove(filepath.Join(n.dir, "control.sock"))
-	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), "env", clockVariable+"="+n.clock, cmp.Or(n.program, n.f.program, binary), "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)
+	rights := []string{"env"}
+	if n.f.lesser == n.letter {
+		rights = []string{"setpriv", "--bounding-set", "-net_raw", "env"}
+	}
+	n.cmd = startWith(n.f.t, n.f.on(n.f.node(n.letter), append(rights, clockVariable+"="+n.clock, cmp.Or(n.program, n.f.program, binary), "serve", "--data", n.dir, "--webui", n.address+":9443", "--ssh", n.address+":22")...)...)
 }
 
 func (n *node) serves() {

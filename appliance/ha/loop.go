@@ -66,6 +66,7 @@ type loop struct {
 
 	nextTick, nextSend, nextShow time.Duration
 	late, lateAt                 time.Duration // the longest that the loop has come too late in the last hour, and when
+	let                          bool          // a founder without a lease has had its addresses taken off
 	leaving                      time.Duration // since then
 	silentAt                     time.Duration // owns nothing and leaves since then
 	refused                      int           // datagrams of this tick that were not the peer's
@@ -124,7 +125,7 @@ func (l *loop) run(ctx context.Context) {
 // close is called after run. What the machine has not given away by then is dropped: the limit for leaving is over.
 func (l *loop) close() {
 	if l.state.Owner() && !l.n.keeps.Load() {
-		if err := l.n.kernel.Drop(); err != nil {
+		if err := l.drop(); err != nil {
 			l.n.o.Logger.Warn("lease not ended, it ends by itself", "err", err)
 		}
 		l.down()

@@ -28,7 +28,7 @@ func (l *loop) configure() {
 	l.config = role.Config{
 		Interval: time.Duration(h.Interval), Dead: time.Duration(h.Dead), Witness: l.witness.configured(h, l.memory.Gateway), Failback: h.Failback,
 		Primary: m.Self.Role == appliance.Primary, Priority: f.Priority, First: l.me.Self < l.me.Peer,
-		Bare: l.n.o.Kernel == nil, Holds: l.n.o.Kernel == nil && l.n.o.Founder,
+		Bare: l.n.o.Kernel == nil, Holds: l.n.o.Kernel == nil && l.n.o.Founder && !l.let,
 	}
 	before := l.facts
 	l.facts = f
@@ -82,7 +82,7 @@ func (l *loop) perform(a *role.Action) {
 	case role.Renew:
 		l.renew(a.Until)
 	case role.Drop:
-		l.answer(l.n.kernel.Drop(), role.Dropped, role.DropFailed)
+		l.answer(l.drop(), role.Dropped, role.DropFailed)
 	case role.Up:
 		l.up()
 	case role.Down:

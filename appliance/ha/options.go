@@ -60,6 +60,8 @@ type Options struct {
 	Drain func(context.Context) error
 	// Resume follows every Drain, when connections may be kept open again. nil: nothing to do.
 	Resume func()
+	// Let takes the addresses of a Founder without a Kernel off this machine; it is called when the peer owns them from now on, as a rule because this node ends. nil: they stay on.
+	Let func(context.Context) error
 	// SaveKeys replaces the keys of the stored membership, durably. nil: the key cannot be changed.
 	SaveKeys func(context.Context, []appliance.HeartbeatKey) error
 	// Changed hears what the node does from now on; calls come one after the other, and may skip what was short. nil: nobody asks.

@@ -1,0 +1,36 @@
+package story
+
+import (
+	"testing"
+	"time"
+
+	"evenkeel/appliance"
+)
+
+// TestPairOfANodeWithoutALeaseThatServedBefore has its addresses on it from the time before the pair: when it ends, they are the peer's and not still there.
+func TestPairOfANodeWithoutALeaseThatServedBefore(t *testing.T) {
+	f := lay(t)
+	need(t, "setpriv")
+	f.lesser = "a"
+	c := f.pairUp()
+	if !c.has("a", labService) || c.has("b", labService) {
+		t.Fatal("the address is not where it was before the pair")
+	}
+	p, w := c.probe(labService+":80"), c.watch(labService)
+	pause(t, 500*time.Millisecond)
+	t0 := time.Now()
+	c.a.cmd.stop(t)
+	eventually(t, 10*time.Second, "b is active", func() bool { return c.b.status().Self.State == appliance.Active && c.has("b", labService) })
+	if c.has("a", labService) {
+		t.Error("the address is on the node that has ended")
+	}
+	pause(t, time.Second)
+	list, seen := p.end(), w.end()
+	gap, failed := outage(list, t0)
+	t.Logf("end of a node without a lease: outage %v, %d of %d attempts failed; %v", gap, failed, len(list), judge(seen))
+	if v := judge(seen); v.overlap != 0 || !list[len(list)-1].good {
+		t.Errorf("%v, want never two owners, and an answer at last", v)
+	}
+	c.a.begin()
+	c.settle("b")
+}
