@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,22 +24,35 @@ import (
 
 // responder answers in place of the network: with a certificate that is good for so long, or not at all.
 type responder struct {
-	t         *testing.T
-	ca        *tlstest.Authority
-	issued    *tlstest.Issued
-	began     time.Time
-	good      time.Duration // 0: it is not there
-	unlimited bool          // its answers have no end
-	asked     []time.Duration
+	t      *testing.T
+	ca     *tlstest.Authority
+	issued *tlstest.Issued
+	began  time.Time
+
+	mu    sync.Mutex
+	good  time.Duration // 0: it is not there
+	asked []time.Duration
+}
+
+// unlimited is how long an answer without an end is good.
+const unlimited = time.Duration(-1 << 62)
+
+// answers says how long what it answers from now on is good.
+func (r *responder) answers(good time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.good = good
 }
 
 func (r *responder) RoundTrip(*http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.asked = append(r.asked, time.Since(r.began))
-	if r.good == 0 && !r.unlimited {
+	if r.good == 0 {
 		return nil, errors.New("nobody is there")
 	}
 	answer := ocsp.Response{Status: ocsp.Good, SerialNumber: r.issued.Leaf.SerialNumber, ThisUpdate: time.Now()}
-	if !r.unlimited {
+	if r.good != unlimited {
 		answer.NextUpdate = time.Now().Add(r.good)
 	}
 	der, err := ocsp.CreateResponse(r.ca.Leaf, r.ca.Leaf, answer, r.ca.Key())
@@ -83,6 +97,8 @@ func after(d time.Duration) {
 // at demands when the responder was asked, in minutes since it was looked at last.
 func (r *responder) at(minutes ...float64) {
 	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var want []time.Duration
 	for _, m := range minutes {
 		want = append(want, time.Duration(m*float64(time.Minute)))
@@ -97,12 +113,12 @@ func TestAResponderThatFailsIsAskedAgainSoonAndThenMoreRarely(t *testing.T) {
 	stapling(t, func(r *responder, stapled func() bool) {
 		after(4 * time.Hour)
 		r.at(0, 1, 3, 7, 15, 31, 63, 123, 183)
-		r.good = 4 * time.Hour
+		r.answers(4 * time.Hour)
 		after(3 * time.Minute)
 		if r.at(243); !stapled() {
 			t.Error("its answer is not stapled")
 		}
-		r.good = 0
+		r.answers(0)
 		after(2*time.Hour + time.Minute)
 		if r.at(363, 364); !stapled() { // half of the validity, and soon again: the failures before the answer do not count any more
 			t.Error("the answer that is still good is not stapled any more")
@@ -112,10 +128,10 @@ func TestAResponderThatFailsIsAskedAgainSoonAndThenMoreRarely(t *testing.T) {
 
 func TestAStapleIsNotShownBeyondItsEnd(t *testing.T) {
 	stapling(t, func(r *responder, stapled func() bool) {
-		r.good = 4 * time.Hour
+		r.answers(4 * time.Hour)
 		after(time.Minute)
 		r.at(0)
-		r.good = 0
+		r.answers(0)
 		after(4*time.Hour - time.Minute - time.Second)
 		if r.at(120, 121, 123, 127, 135, 151, 183); !stapled() {
 			t.Error("it was taken away before its end")
@@ -131,21 +147,21 @@ func TestAStapleIsNotShownBeyondItsEnd(t *testing.T) {
 
 func TestAnswersThatEndSoonAreAskedForAgainInTime(t *testing.T) {
 	stapling(t, func(r *responder, stapled func() bool) {
-		r.good = 3 * time.Minute
+		r.answers(3 * time.Minute)
 		after(7 * time.Minute)
 		if r.at(0, 3, 6); !stapled() {
 			t.Error("nothing is stapled")
 		}
 	})
 	stapling(t, func(r *responder, stapled func() bool) {
-		r.good = -time.Minute
+		r.answers(-time.Minute)
 		after(2 * time.Minute)
 		if r.at(0, 1); stapled() {
 			t.Error("an answer that has ended is stapled")
 		}
 	})
 	stapling(t, func(r *responder, stapled func() bool) {
-		r.unlimited = true
+		r.answers(unlimited)
 		after(11 * time.Minute)
 		if r.at(0, 5, 10); !stapled() {
 			t.Error("nothing is stapled")
