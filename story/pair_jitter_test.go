@@ -4,10 +4,11 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"evenkeel/appliance/realtime"
 )
 
 // lateWire stands between a switch and one of its ports. It holds every frame back for a time that it draws, so that frames overtake one another, and lets some come twice.
@@ -96,8 +97,7 @@ func ends(port string) (int, error) {
 // carry takes frames in at either end, and puts them out at the other when they are due.
 func (r *lateWire) carry() {
 	defer close(r.done)
-	runtime.LockOSThread() // for good: the thread ends with the goroutine
-	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 20, Flags: unix.SCHED_FLAG_RESET_ON_FORK}, 0)
+	_ = realtime.Lock(realtime.Heartbeat)
 	b := make([]byte, 70_000)
 	poll := []unix.PollFd{{Fd: int32(r.fds[0]), Events: unix.POLLIN}, {Fd: int32(r.fds[1]), Events: unix.POLLIN}}
 	for {

@@ -1,10 +1,11 @@
 package story
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"evenkeel/appliance/realtime"
 )
 
 // still measures how long this machine did not run anything, not even what has priority over both nodes: a figure of such a time says nothing of them.
@@ -30,8 +31,7 @@ func (s *still) end() time.Duration {
 // measure sleeps in small pieces on a thread of its own, of a higher priority than the nodes' heartbeats, and each time sends itself a datagram: on a busy machine packets
 // wait for the kernel's own threads, which have no priority.
 func (s *still) measure() {
-	runtime.LockOSThread() // for good: the thread ends with the goroutine
-	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 30, Flags: unix.SCHED_FLAG_RESET_ON_FORK}, 0)
+	_ = realtime.Lock(realtime.Watcher)
 	var longest time.Duration
 	fd, err := toItself()
 	if err != nil {

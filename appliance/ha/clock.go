@@ -22,8 +22,3 @@ func wallTime(t time.Duration) time.Time {
 	}
 	return time.Now().Add(t - bootTime())
 }
-
-// realTime asks for a real-time priority of the calling thread; threads that it makes do not inherit it.
-func realTime() error {
-	return unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 20, Flags: unix.SCHED_FLAG_RESET_ON_FORK}, 0)
-}

@@ -2,7 +2,6 @@ package ha
 
 import (
 	"context"
-	"runtime"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -11,6 +10,7 @@ import (
 	"evenkeel/appliance"
 	"evenkeel/appliance/ha/beat"
 	"evenkeel/appliance/ha/role"
+	"evenkeel/appliance/realtime"
 )
 
 const (
@@ -101,9 +101,8 @@ const spare = 3
 
 // run is the loop. The thread ends with it, because a thread of real-time priority is not given back.
 func (l *loop) run(ctx context.Context) {
-	runtime.LockOSThread()
 	l.ctx = ctx
-	l.unfair = realTime()
+	l.unfair = realtime.Lock(realtime.Heartbeat)
 	l.open(bootTime())
 	l.facts = l.n.facts.Load()
 	l.configure()

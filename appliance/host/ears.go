@@ -2,7 +2,6 @@ package host
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -11,6 +10,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"evenkeel/appliance/realtime"
 )
 
 // ear hears on one interface who answers and who claims, and speaks there. It hears in front of the gate: what the kernel is kept from is heard all the same. What it
@@ -107,28 +108,51 @@ type heard struct {
 	at      time.Duration
 }
 
-// run hands on what is heard until the ear is closed.
+const (
+	earPatience = 100 * time.Millisecond // within this an ear notices that it was closed
+	earBurst    = 64                     // frames that are read at a time …
+	earBreath   = time.Millisecond       // … before others may run, whoever floods the wire
+)
+
+// run hands on what is heard until the ear is closed. The witness's answers keep a lone owner's lease, so that it runs with priority, and waits in the kernel itself.
 func (e *ear) run(tell func(heard)) {
+	_ = realtime.Lock(realtime.Neighbour) // the heartbeat tells when there is no right to it
 	frame, control := make([]byte, 256), make([]byte, 128)
 	own := [6]byte(e.link.hardware)
+	breath := unix.NsecToTimespec(int64(earBreath))
 	for {
-		var n, room int
-		var err error
-		failed := e.raw.Read(func(fd uintptr) bool {
-			n, room, _, _, err = unix.Recvmsg(int(fd), frame, control, 0)
-			return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+		left := earBurst
+		closed := e.raw.Control(func(fd uintptr) {
+			for patience := earPatience; left > 0; left, patience = left-1, 0 {
+				n, room, err := next(int(fd), frame, control, patience)
+				if err != nil { // nothing came, or the interface is down and may come back
+					return
+				}
+				if h, ok := understand(frame[:n], own); ok {
+					h.on, h.at = e.link, received(control[:room])
+					tell(h)
+				}
+			}
 		})
-		if failed != nil {
+		switch {
+		case closed != nil:
 			return
-		}
-		if err != nil { // the interface went down; it may come back
-			continue
-		}
-		if h, ok := understand(frame[:n], own); ok {
-			h.on, h.at = e.link, received(control[:room])
-			tell(h)
+		case left == 0:
+			_ = unix.Nanosleep(&breath, nil)
 		}
 	}
+}
+
+// next reads a frame, and waits for it so long.
+func next(fd int, frame, control []byte, patience time.Duration) (size, room int, err error) {
+	if patience > 0 {
+		timeout := unix.NsecToTimespec(int64(patience))
+		if _, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &timeout, nil); err != nil {
+			return 0, 0, err
+		}
+	}
+	size, room, _, _, err = unix.Recvmsg(fd, frame, control, unix.MSG_DONTWAIT)
+	return size, room, err
 }
 
 // received returns when the kernel had a packet, on CLOCK_BOOTTIME. The kernel notes it on the wall clock; when that was set meanwhile, the packet may seem to be older

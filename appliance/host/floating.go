@@ -36,7 +36,7 @@ type Floating struct {
 	gate   gate
 	lease  *lease
 	events chan appliance.KernelEvent
-	desk   desk
+	desk   *desk
 	rounds chan int // of announcements
 
 	stop   context.CancelFunc
@@ -84,7 +84,7 @@ func (f *Floating) begin(ctx, running context.Context, options PairOptions) (err
 	if err := f.settle(ctx, options); err != nil {
 		return err
 	}
-	for _, run := range []func(context.Context){f.watch, f.desk.run, f.announcer} {
+	for _, run := range []func(context.Context){f.watch, f.announcer} {
 		f.group.Go(func() { run(running) })
 	}
 	return nil

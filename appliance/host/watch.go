@@ -252,7 +252,7 @@ func (f *Floating) listenOn(before, after *view, s *scene) {
 			continue
 		}
 		after.ears[d.Name] = e
-		f.group.Go(func() { e.run(f.desk.heard) })
+		f.group.Go(func() { e.run(f.desk.understand) })
 	}
 	for name, e := range before.ears {
 		if after.ears[name] != e {

@@ -5,25 +5,20 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"evenkeel/appliance"
 )
 
-// desk asks and understands: one goroutine owns what was asked and what was told.
+// desk asks and understands, each on the thread of who wants it: the heartbeat asks, an ear has heard.
 type desk struct {
 	floating *Floating
-	wishes   chan wish
-	news     chan heard
-	asked    map[netip.Addr]*asked
-	told     map[told]time.Duration
-	full     time.Duration // until when as much is told as is allowed
-}
 
-// wish is something to be asked: one address, the gateways when it is invalid, or the owner of floating addresses.
-type wish struct {
-	address netip.Addr
-	probe   bool
+	mu    sync.Mutex // guards what follows
+	asked map[netip.Addr]*asked
+	told  map[told]time.Duration
+	full  time.Duration // until when as much is told as is allowed
 }
 
 // asked is what is known of one who is asked.
@@ -47,17 +42,17 @@ const (
 	mostTold   = 64                    // claims within a moment
 )
 
-func newDesk(f *Floating) desk {
-	return desk{floating: f, wishes: make(chan wish, 64), news: make(chan heard, 64), asked: map[netip.Addr]*asked{}, told: map[told]time.Duration{}}
+func newDesk(f *Floating) *desk {
+	return &desk{floating: f, asked: map[netip.Addr]*asked{}, told: map[told]time.Duration{}}
 }
 
 // AskWitness asks one machine of this node's networks, by ARP or neighbour discovery and from the node's own address, whether it is there; the zero Addr stands for the
 // default gateways. An answer comes as an event. Who is in none of the networks is not asked.
-func (f *Floating) AskWitness(a netip.Addr) { f.desk.wish(wish{address: a.Unmap()}) }
+func (f *Floating) AskWitness(a netip.Addr) { f.desk.ask(a.Unmap()) }
 
 // Probe asks once on each interface that has floating addresses, for one of each family and in nobody's name (RFC 5227, RFC 4862), who has it. An
 // owner comes as an event.
-func (f *Floating) Probe() { f.desk.wish(wish{probe: true}) }
+func (f *Floating) Probe() { f.view.Load().probe() }
 
 // Gateways returns who is asked in place of the zero Addr; empty: there is no default route.
 func (f *Floating) Gateways() []netip.Addr {
@@ -68,46 +63,17 @@ func (f *Floating) Gateways() []netip.Addr {
 	return out
 }
 
-// wish never waits: what cannot be asked now is asked in the next round.
-func (d *desk) wish(w wish) {
-	select {
-	case d.wishes <- w:
-	default:
-	}
-}
-
-// heard is called by the ears. What cannot be looked at in time is lost, as it would be in the kernel.
-func (d *desk) heard(h heard) {
-	select {
-	case d.news <- h:
-	default:
-	}
-}
-
-func (d *desk) run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case w := <-d.wishes:
-			d.ask(w)
-		case h := <-d.news:
-			d.understand(h)
-		}
-	}
-}
-
-func (d *desk) ask(w wish) {
+// ask never waits: what cannot be asked now is asked in the next round.
+func (d *desk) ask(a netip.Addr) {
 	v := d.floating.view.Load()
-	switch {
-	case w.probe:
-		v.probe()
-	case w.address.IsValid():
-		d.question(v, w.address, v.toward(w.address))
-	default:
-		for _, g := range v.gateways {
-			d.question(v, g.address, v.from(g.link, g.address))
-		}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if a.IsValid() {
+		d.question(v, a, v.toward(a))
+		return
+	}
+	for _, g := range v.gateways {
+		d.question(v, g.address, v.from(g.link, g.address))
 	}
 }
 
@@ -131,7 +97,7 @@ func (v *view) from(name string, a netip.Addr) Network {
 	return Network{}
 }
 
-// question goes to the machine alone that answered the last one, otherwise to all.
+// question goes to the machine alone that answered the last one, otherwise to all. The caller holds mu.
 func (d *desk) question(v *view, a netip.Addr, n Network) {
 	e := v.ears[n.Interface]
 	if e == nil || !n.Prefix.IsValid() {
@@ -182,12 +148,14 @@ func (v *view) probe() {
 	}
 }
 
-// understand tells answers of those who were asked, and claims of floating addresses and probes for them by others. An answer of unknown age is none.
+// understand takes what an ear has heard: it tells answers of those who were asked, and claims of floating addresses and probes for them by others. An answer of unknown age is none.
 func (d *desk) understand(h heard) {
 	v := d.floating.view.Load()
 	if v.hardware[h.owner] {
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	event := appliance.KernelEvent{At: h.at, Address: h.address, Hardware: net.HardwareAddr(h.owner[:]).String(), Interface: h.on.name}
 	if k := d.asked[h.address]; k != nil && h.answer && h.at != 0 && k.on == h.on.name && clock(bootTime)-k.at < answerable {
 		k.hardware = net.HardwareAddr(h.owner[:])
@@ -203,7 +171,7 @@ func (d *desk) understand(h heard) {
 	}
 }
 
-// fresh tells whether a claim was not told just now, and not too many others were.
+// fresh tells whether a claim was not told just now, and not too many others were. The caller holds mu.
 func (d *desk) fresh(t told) bool {
 	now := clock(bootTime)
 	if last, known := d.told[t]; known && now-last < tellEvery {
