@@ -54,7 +54,7 @@ type Options struct {
 	Settings   appliance.Heartbeat // the first ones; zero: the defaults
 
 	// TableAlive tells whether the peer was heard on the connection of the persistence table a moment ago. While it says so, silence on UDP 6694 is no reason to take
-	// over. It must say no at most 150 ms after the last sign of life, and not wait. nil: there is no such connection.
+	// over. It must say no at most 60 ms after the last sign of life, and not wait. nil: there is no such connection.
 	TableAlive func() bool
 	// Drain lets requests in flight finish and returns nil when there are none left; its context ends with the limit, or when the switch is off. nil: nothing has to.
 	Drain func(context.Context) error

@@ -6,26 +6,27 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/appliance"
 )
 
-// desk asks and understands, each on the thread of who wants it: the heartbeat asks, an ear has heard.
+// desk asks and understands, each on the thread of who wants it: the heartbeat asks, an ear has heard. Neither ever waits for the other.
 type desk struct {
 	floating *Floating
+	asked    sync.Map // netip.Addr to *asked
 
-	mu    sync.Mutex // guards what follows
-	asked map[netip.Addr]*asked
-	told  map[told]time.Duration
-	full  time.Duration // until when as much is told as is allowed
+	mu   sync.Mutex // of the ears alone; guards what follows
+	told map[told]time.Duration
+	full time.Duration // until when as much is told as is allowed
 }
 
-// asked is what is known of one who is asked.
+// asked is what is known of one who is asked, on one interface.
 type asked struct {
 	on       string
-	hardware net.HardwareAddr // nil: it has not answered the last question; then everybody is asked
-	at       time.Duration
+	hardware atomic.Pointer[net.HardwareAddr] // nil: it has not answered the last question; then everybody is asked
+	at       atomic.Int64                     // of the last question, a reading of bootTime
 }
 
 // told is what need not be told again right away.
@@ -43,7 +44,7 @@ const (
 )
 
 func newDesk(f *Floating) *desk {
-	return &desk{floating: f, asked: map[netip.Addr]*asked{}, told: map[told]time.Duration{}}
+	return &desk{floating: f, told: map[told]time.Duration{}}
 }
 
 // AskWitness asks one machine of this node's networks, by ARP or neighbour discovery and from the node's own address, whether it is there; the zero Addr stands for the
@@ -66,8 +67,6 @@ func (f *Floating) Gateways() []netip.Addr {
 // ask never waits: what cannot be asked now is asked in the next round.
 func (d *desk) ask(a netip.Addr) {
 	v := d.floating.view.Load()
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if a.IsValid() {
 		d.question(v, a, v.toward(a))
 		return
@@ -97,28 +96,35 @@ func (v *view) from(name string, a netip.Addr) Network {
 	return Network{}
 }
 
-// question goes to the machine alone that answered the last one, otherwise to all. The caller holds mu.
+// question goes to the machine alone that answered the last one, otherwise to all.
 func (d *desk) question(v *view, a netip.Addr, n Network) {
 	e := v.ears[n.Interface]
 	if e == nil || !n.Prefix.IsValid() {
 		return
 	}
-	k := d.asked[a]
+	k := d.known(a)
 	if k == nil || k.on != n.Interface {
 		k = &asked{on: n.Interface}
-		d.asked[a] = k
+		d.asked.Store(a, k)
 	}
-	own, to := n.Prefix.Addr(), net.HardwareAddr(nil)
-	k.hardware, to = nil, k.hardware
-	k.at = clock(bootTime)
+	own, to := n.Prefix.Addr(), k.hardware.Swap(nil)
+	k.at.Store(int64(clock(bootTime)))
 	switch {
 	case a.Is6():
 		_ = e.say(solicitFrom(e.link.hardware, own, a))
 	case to != nil:
-		_ = e.say(arpTo(to, e.link.hardware, own, a))
+		_ = e.say(arpTo(*to, e.link.hardware, own, a))
 	default:
 		_ = e.say(arp(e.link.hardware, own, a))
 	}
+}
+
+// known is what is known of an address; nil: it was never asked.
+func (d *desk) known(a netip.Addr) *asked {
+	if k, ok := d.asked.Load(a); ok {
+		return k.(*asked)
+	}
+	return nil
 }
 
 // probe asks for the first address of each family on each interface.
@@ -154,11 +160,10 @@ func (d *desk) understand(h heard) {
 	if v.hardware[h.owner] {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	event := appliance.KernelEvent{At: h.at, Address: h.address, Hardware: net.HardwareAddr(h.owner[:]).String(), Interface: h.on.name}
-	if k := d.asked[h.address]; k != nil && h.answer && h.at != 0 && k.on == h.on.name && clock(bootTime)-k.at < answerable {
-		k.hardware = net.HardwareAddr(h.owner[:])
+	if k := d.known(h.address); k != nil && h.answer && h.at != 0 && k.on == h.on.name && clock(bootTime)-time.Duration(k.at.Load()) < answerable {
+		hardware := net.HardwareAddr(h.owner[:])
+		k.hardware.Store(&hardware)
 		event.Kind = appliance.WitnessAnswered
 		d.floating.tell(event)
 	}
@@ -171,8 +176,10 @@ func (d *desk) understand(h heard) {
 	}
 }
 
-// fresh tells whether a claim was not told just now, and not too many others were. The caller holds mu.
+// fresh tells whether a claim was not told just now, and not too many others were.
 func (d *desk) fresh(t told) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	now := clock(bootTime)
 	if last, known := d.told[t]; known && now-last < tellEvery {
 		return false

@@ -92,8 +92,8 @@ func (s *sender) run(ctx context.Context) error {
 	}
 }
 
-// quietRound is the time between two rounds while no client comes: a sign of life, which must be younger than a peer's patience.
-const quietRound = 40 * time.Millisecond
+// quietRound is the time between two rounds while no client comes: a sign of life, of which a peer wants one every 60 ms.
+const quietRound = 30 * time.Millisecond
 
 // news tells whether there is anything to send.
 func (s *sender) news() bool {
