@@ -81,6 +81,8 @@ func (f *folder) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 		b, err = f.r.answer()
 	case r.Filepath == "/"+fileRunning:
 		b, err = f.r.running(f.key)
+	case r.Filepath == "/"+fileForks:
+		b, err = f.r.forks(f.ctx, f.key)
 	default:
 		return nil, f.refuse(r.Method, r.Filepath)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"evenkeel/appliance"
 )
@@ -56,4 +57,54 @@ func TestForkIsToldOnBothNodes(t *testing.T) {
 	if len(b.control.Alerts()) > 0 {
 		t.Errorf("%+v", b.control.Alerts())
 	}
+}
+
+// TestForkIsToldOnBothNodesWhoeverIsActive goes on where the node that set revisions aside becomes the active one: the other one asks it.
+func TestForkIsToldOnBothNodesWhoeverIsActive(t *testing.T) {
+	often := func(s *Sender) { s.look = 5 * time.Millisecond }
+	var dials atomic.Int32
+	a := newNode(t, "lb1", func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials.Add(1)
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}, often)
+	var cut atomic.Bool
+	b := newNode(t, "lb2", func(ctx context.Context, network, address string) (net.Conn, error) {
+		if cut.Load() {
+			return nil, syscall.EHOSTUNREACH
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	})
+	must(t, a.pair(b.rig))
+	cut.Store(true)
+	a.active.Store(true)
+	a.commit(add("HL7", 6667))
+	wantEqual(t, a, b)
+	a.active.Store(false)
+	b.active.Store(true)
+	b.commit(add("DICOM", 104))
+	b.active.Store(false)
+	a.active.Store(true)
+	a.commit(add("DMWL", 5104))
+	wantEqual(t, a, b)
+	told := func(want bool) func() bool {
+		return func() bool {
+			_, told := a.alerts.Load(codeForked)
+			return told == want && (len(a.sender.Forks()) > 0) == want
+		}
+	}
+	until(t, told(true))
+	a.active.Store(false)
+	b.active.Store(true)
+	before := dials.Load()
+	until(t, func() bool { return dials.Load() > before+3 }) // it has asked
+	until(t, told(true))
+	restarted := NewSender(a.sender.o) // knows nothing
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- restarted.Run(ctx) }()
+	until(t, func() bool { return len(restarted.Forks()) > 0 })
+	stop()
+	must(t, <-ended)
+	must(t, b.control.KeepFork(t.Context(), anna(), b.control.Forks()[0].ID))
+	until(t, told(false))
 }

@@ -43,11 +43,13 @@ type Sender struct {
 	o           SenderOptions
 	log         *slog.Logger
 	first, most time.Duration // pauses before a lost connection is made anew
+	look        time.Duration // between two looks without a change
 
 	line     *line         // only Run's
 	patience time.Duration // with a line that loses what is sent; only Run's
 	signing  time.Duration // how long the next sign-in may take; only Run's
-	told     string        // the sentence of the alert that the other node lacks the settings; empty: there is none; only Run's
+	aside    aside
+	told     string // the sentence of the alert that the other node lacks the settings; empty: there is none; only Run's
 
 	mu   sync.Mutex // guards what follows
 	seen seen
@@ -74,7 +76,7 @@ const (
 
 // NewSender returns a sender that has asked nothing yet.
 func NewSender(o SenderOptions) *Sender {
-	s := &Sender{o: o, log: o.Log, first: firstPause, most: mostPause, patience: stallFirst, signing: signFirst}
+	s := &Sender{o: o, log: o.Log, first: firstPause, most: mostPause, look: lookEvery, patience: stallFirst, signing: signFirst}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -118,7 +120,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		next := lookEvery
+		next := s.look
 		if err == nil {
 			pause = s.first
 		} else {
@@ -164,10 +166,9 @@ func (s *Sender) hangUp() {
 	}
 }
 
-// rest is what there is to do while this node has no settings to give: what it said of the other node it knows no more.
+// rest is what there is to do while this node has no settings to give: whether the other node takes them it knows no more.
 func (s *Sender) rest() {
 	s.hangUp()
-	s.tellForks("", nil)
 	s.tellRefused("", "", "")
 }
 
@@ -176,13 +177,16 @@ func (s *Sender) turn(ctx context.Context) (done error) {
 	m, ok := s.o.Members.Current()
 	if !ok {
 		s.rest()
+		s.tellForks("", nil)
 		s.note(func(n *seen) { *n = seen{} })
 		return nil
 	}
 	if !s.o.Active() {
 		s.rest()
+		s.lookAside(ctx, m)
 		return nil
 	}
+	s.aside.known = false
 	if s.line != nil && s.line.peer.Cluster != m.Cluster {
 		s.hangUp()
 	}
@@ -278,7 +282,7 @@ func (s *Sender) tellForks(name string, list []appliance.Fork) {
 	}
 	s.o.Alert(appliance.Alert{
 		Code: codeForked, Severity: appliance.Warning, Sentence: said,
-		Hint: "The history of " + name + " keeps them: look at them there, do again here what is still needed, then keep or discard them there.",
+		Hint: "The history of " + name + " keeps them: look at them there, do again on the active node what is still needed, then keep or discard them there.",
 	})
 }
 
