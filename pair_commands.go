@@ -98,6 +98,9 @@ func (p *pair) floating(here bool) []appliance.FloatingAddress {
 		}
 		out = append(out, f)
 	}
+	if p.ground.fixed() {
+		return settled(out, here)
+	}
 	return out
 }
 

@@ -211,7 +211,10 @@ func (p *pair) tellFacts(ctx context.Context, node *ha.Node) error {
 	defer stop()
 	tick := time.NewTicker(factsEvery)
 	defer tick.Stop()
+	said := ""
+	defer func() { p.tellNowhere(false, said) }()
 	for {
+		said = p.tellNowhere(p.active(), said)
 		if err := node.SetFacts(p.facts()); err != nil {
 			p.a.options.log.Error("heartbeats tell old facts", "component", "main", "error", err)
 		}

@@ -64,6 +64,13 @@ func (t *territory) join(floating *host.Floating, list ...netip.Addr) {
 // any tells whether a service has an address.
 func (t *territory) any() bool { return len(t.addresses()) > 0 }
 
+// fixed tells whether there is a pair that moves no address.
+func (t *territory) fixed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.absent
+}
+
 // let takes the addresses that were put on before a pair without floating addresses off this machine.
 func (t *territory) let(ctx context.Context) error {
 	t.mu.Lock()

@@ -1,6 +1,7 @@
 package story
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,15 @@ func TestPairOfANodeWithoutALeaseThatServedBefore(t *testing.T) {
 	if !c.has("a", labService) || c.has("b", labService) {
 		t.Fatal("the address is not where it was before the pair")
 	}
+	c.a.does("service", "add", "NEW", "--address", "10.77.0.101", "--ports", "80", "--protocol", "http", "--check", "none")
+	c.a.does("server", "add", "NEW", "S1", "--address", labGateway, "--port", "8081")
+	c.a.does("apply")
+	eventually(t, 10*time.Second, "the address that nobody puts on is told", func() bool {
+		return strings.Contains(c.a.alerts()["address_not_floating"], "10.77.0.101 (NEW) is on no interface of this node and will not float")
+	})
+	if out := c.a.does("pair", "--json"); !strings.Contains(out, "It stays on this node") || !strings.Contains(out, "It is on no interface of this node") {
+		t.Errorf("the floating addresses: %s", out)
+	}
 	p, w := c.probe(labService+":80"), c.watch(labService)
 	pause(t, 500*time.Millisecond)
 	t0 := time.Now()
@@ -30,6 +40,9 @@ func TestPairOfANodeWithoutALeaseThatServedBefore(t *testing.T) {
 	t.Logf("end of a node without a lease: outage %v, %d of %d attempts failed; %v", gap, failed, len(list), judge(seen))
 	if v := judge(seen); v.overlap != 0 || !list[len(list)-1].good {
 		t.Errorf("%v, want never two owners, and an answer at last", v)
+	}
+	if !c.has("b", "10.77.0.101") {
+		t.Error("the new address is not on the node that can own it")
 	}
 	c.a.begin()
 	c.settle("b")
