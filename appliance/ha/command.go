@@ -18,7 +18,7 @@ type waiter struct {
 }
 
 // MakeActive is the operator's wish that this node has the floating addresses. It returns when it has. even says that the peer is off, as the operator has made sure:
-// then the witness is not needed. It is refused with the reason as a conflict, and an unavailable error says that the switch did not come about before ctx ended.
+// then the witness is not needed. It is refused with the reason as a conflict, and an unavailable error says that the switch did not come about before ctx ended, and what holds it up.
 func (n *Node) MakeActive(ctx context.Context, even bool) error {
 	return n.command(ctx, "make active", role.Event{Kind: role.MakeActive, Yes: even}, func(l *loop) bool { return l.state.Phase == role.Active })
 }
@@ -32,7 +32,7 @@ func (n *Node) StandBy(ctx context.Context) error {
 
 // command gives the machine a command and waits for what comes of it.
 func (n *Node) command(ctx context.Context, op string, e role.Event, reached func(*loop) bool) error {
-	return n.ask(ctx, op, func(l *loop, w waiter) {
+	return n.explained(n.ask(ctx, op, func(l *loop, w waiter) {
 		told := l.decisions.number
 		l.give(e)
 		w.until = func(l *loop) (bool, error) {
@@ -42,7 +42,7 @@ func (n *Node) command(ctx context.Context, op string, e role.Event, reached fun
 			return reached(l), nil
 		}
 		l.waiting = append(l.waiting, w)
-	})
+	}))
 }
 
 // ask lets the loop do something and waits until it is done, or ctx ends.

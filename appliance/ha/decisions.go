@@ -71,6 +71,7 @@ func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64) {
 // tell notes a decision of this node, for both timelines.
 func (l *loop) tell(r role.Record) {
 	l.decisions.add(&r)
+	l.barred = obstructed(l.barred, r)
 	l.write(l.n.named().self, r, 0)
 	if planned := r.Code == role.Given; planned || r.Code == role.TookOver || r.Code == role.TookVacant || r.Code == role.Elected {
 		l.last = &lastTakeover{at: r.At, planned: planned, record: r}

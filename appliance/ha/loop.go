@@ -61,6 +61,7 @@ type loop struct {
 	links     links
 	raising   uint64 // counts the times that addresses are put up
 	waiting   []waiter
+	barred    role.Record
 	cloned    time.Duration // the last time that a second machine was seen
 	raisedAt  time.Duration // the last time that the epoch was raised while running
 

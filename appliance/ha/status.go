@@ -35,6 +35,7 @@ type snapshot struct {
 	gateway  bool
 	step     string
 	last     *lastTakeover
+	barred   role.Record // why this node does not own the addresses; none: it has said nothing of it
 	cloned   time.Duration
 	late     time.Duration
 	unfair   bool
@@ -52,7 +53,7 @@ func (l *loop) show(now time.Duration) {
 	}
 	s := &snapshot{
 		at: now, state: l.state, config: l.config, peer: l.peer, heardAt: l.heardAt, facts: l.facts, round: l.round, witness: l.witness.at,
-		kind: l.witness.settings.Witness, gateway: l.memory.Gateway, step: l.keys.rotation.Step(), last: l.last, cloned: l.cloned, late: l.late,
+		kind: l.witness.settings.Witness, gateway: l.memory.Gateway, step: l.keys.rotation.Step(), last: l.last, barred: l.barred, cloned: l.cloned, late: l.late,
 		unfair: l.unfair != nil, table: l.tableSpeaks(), contact: l.state.Contact(l.config, now), running: true, activity: l.state.Activity(),
 	}
 	patience := l.state.Patience(l.config)
