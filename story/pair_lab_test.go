@@ -73,6 +73,12 @@ func TestPairLivesThroughFaults(t *testing.T) {
 	if list := wanted(clocks()); len(list) > 0 {
 		t.Run("clocks", func(t *testing.T) { lay(t).withClocks().pairUp().strangeClocks(list) })
 	}
+	if list := wanted(snapshots(nil)); len(list) > 0 {
+		t.Run("snapshots", func(t *testing.T) {
+			c := lay(t).pairUp()
+			c.all(wanted(snapshots(c.album())))
+		})
+	}
 	if chosen(manyAddresses().name) {
 		t.Run("many addresses", func(t *testing.T) { lay(t).pairUp().crowded() })
 	}
@@ -110,7 +116,7 @@ func rivalry(t *testing.T, advert string) {
 
 // rowNames are those of the report, in its order.
 func rowNames() (list []string) {
-	for _, f := range slices.Concat(faults(), slices.Concat(patient()...), clocks(), []fault{manyAddresses()}) {
+	for _, f := range slices.Concat(faults(), slices.Concat(patient()...), clocks(), snapshots(nil), []fault{manyAddresses(), breaking()}) {
 		list = append(list, f.name)
 	}
 	for _, advert := range adverts {

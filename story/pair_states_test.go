@@ -14,34 +14,49 @@ import (
 	"evenkeel/appliance"
 )
 
+// breaking is Break while the Secondary is active: it keeps the services, and nobody notices.
+func breaking() fault { return fault{name: "Break while the Secondary is active", full: 20, short: 1} }
+
 func TestPairIsBrokenWhileTheSecondaryIsActive(t *testing.T) {
-	c := lay(t).pairUp()
+	f := breaking()
+	if !chosen(f.name) {
+		t.Skip("not chosen")
+	}
+	row := newRow(f.name)
+	for range laboratory(f) {
+		t.Run("trial", func(t *testing.T) { row.add(lay(t).pairUp().parts()) })
+	}
+	record(t, row)
+}
+
+// parts breaks a pair.
+func (c *couple) parts() (out tally) {
 	c.a.does("pair", "active", "peer")
 	owner, _ := c.calm()
 	if owner != c.b {
-		t.Fatal("the Secondary is not active")
+		c.t.Fatal("the Secondary is not active")
 	}
 	w, p := c.watch(labService), c.probe(labService+":80")
 	<-p.served
 	at := time.Now()
 	c.b.does("pair", "break")
-	eventually(t, 20*time.Second, "both are alone", func() bool { return !c.a.status().Paired && !c.b.status().Paired })
-	pause(t, time.Second)
-	gap, _ := outage(p.end(), at)
-	if v := judge(w.end()); v.changes != 0 || v.overlap != 0 || !c.has("b", labService) || c.has("a", labService) {
-		t.Errorf("%v; the address is on a: %v, on b: %v", v, c.has("a", labService), c.has("b", labService))
+	eventually(c.t, 20*time.Second, "both are alone", func() bool { return !c.a.status().Paired && !c.b.status().Paired })
+	pause(c.t, time.Second)
+	out.gap, out.failed = outage(p.end(), at)
+	if out.verdict = judge(w.end()); out.changes != 0 || out.overlap != 0 || !c.has("b", labService) || c.has("a", labService) {
+		c.t.Errorf("%v; the address is on a: %v, on b: %v", out.verdict, c.has("a", labService), c.has("b", labService))
 	}
-	t.Logf("break: %v without an answer", gap)
 	c.b.cmd.kill()
-	pause(t, 500*time.Millisecond)
+	pause(c.t, 500*time.Millisecond)
 	if c.has("a", labService) {
-		t.Error("the node that left the pair took the address")
+		c.t.Error("the node that left the pair took the address")
 	}
 	c.b.begin()
-	eventually(t, 20*time.Second, "the node that kept the services serves them alone", func() bool {
+	eventually(c.t, 20*time.Second, "the node that kept the services serves them alone", func() bool {
 		text, err := c.request(labService+":80", "/")
 		return err == nil && strings.HasPrefix(text, "HTTP/1.1 200")
 	})
+	return out
 }
 
 // labels are those of the services that a node has saved.
@@ -55,28 +70,64 @@ func (n *node) labels() (list []string) {
 	return list
 }
 
-func TestPairFindsARestoredSnapshot(t *testing.T) {
-	c := lay(t).pairUp()
-	snapshot := temporary(t)
-	c.b.cmd.stop(t)
-	must(t, "cp", "-a", c.b.dir+"/.", snapshot)
-	c.b.begin()
-	c.calm()
-	for i := range 3 {
-		c.a.does("service", "add", fmt.Sprintf("LATER%d", i), "--address", labService, "--ports", fmt.Sprint(9000+i), "--protocol", "tcp", "--check", "none")
+// snapshots are what happens when a node's disk is put back as it was some time ago. The last service that was added since is known to both before.
+func snapshots(album map[*node]string) []fault {
+	added := 0
+	add := func(r *round) {
+		added++
+		label := fmt.Sprintf("LATER%d", added)
+		r.keep["label"] = label
+		r.owner.does("service", "add", label, "--address", labService, "--ports", fmt.Sprint(9000+added), "--protocol", "tcp", "--check", "none")
+		r.owner.does("apply")
+		eventually(r.t, 20*time.Second, "both nodes have what was added", func() bool { return slices.Contains(r.other.labels(), label) })
 	}
-	c.a.does("apply")
-	eventually(t, 20*time.Second, "b has what was added", func() bool { return strings.Contains(fmt.Sprint(c.b.labels()), "LATER2") })
-	c.b.cmd.kill()
-	must(t, "find", c.b.dir, "-mindepth", "1", "-delete")
-	must(t, "cp", "-a", snapshot+"/.", c.b.dir)
-	w := c.watch(labService)
-	c.b.begin()
-	owner, _ := c.calm()
-	eventually(t, 20*time.Second, "the restored node has what was added since", func() bool { return strings.Contains(fmt.Sprint(c.b.labels()), "LATER2") })
-	if v := judge(w.end()); owner != c.a || v.changes != 0 || v.overlap != 0 {
-		t.Errorf("%s is active: %v", owner.letter, v)
+	knows := func(restored func(*round) *node) func(*round, tally) []string {
+		return func(r *round, _ tally) (bad []string) {
+			if !slices.Contains(restored(r).labels(), r.keep["label"].(string)) {
+				bad = append(bad, "the restored node does not have what was added since")
+			}
+			return bad
+		}
 	}
+	owner, other := func(r *round) *node { return r.owner }, func(r *round) *node { return r.other }
+	return []fault{
+		{
+			name: "an old snapshot of the passive node is restored", moves: stays, full: 20, short: 1, check: knows(other),
+			inject: func(r *round) {
+				add(r)
+				r.other.cmd.kill()
+				r.other.restore(album)
+			},
+		},
+		{
+			name: "kill -9, and back from an old snapshot", moves: moves, full: 20, short: 1, check: knows(owner),
+			inject: func(r *round) {
+				add(r)
+				r.owner.cmd.kill()
+			},
+			heal: func(r *round) { r.owner.restore(album) },
+		},
+	}
+}
+
+// album has a copy of each node's disk.
+func (c *couple) album() map[*node]string {
+	list := map[*node]string{}
+	for _, n := range []*node{c.a, c.b} {
+		list[n] = temporary(c.t)
+		n.cmd.stop(c.t)
+		must(c.t, "cp", "-a", n.dir+"/.", list[n])
+		n.begin()
+		c.calm()
+	}
+	return list
+}
+
+// restore starts a dead node with the disk that it had.
+func (n *node) restore(album map[*node]string) {
+	must(n.f.t, "find", n.dir, "-mindepth", "1", "-not", "-name", "lost+found", "-delete")
+	must(n.f.t, "cp", "-a", album[n]+"/.", n.dir)
+	n.begin()
 }
 
 // spread adds so many services, each on an address of its own, in one revision, and returns the last address.
