@@ -56,7 +56,7 @@ func (p *page) showHeartbeat(status int, t typedHeartbeat, base string, errs for
 func (p *page) heartbeatView() view.Heartbeat {
 	v := view.Heartbeat{PairStatus: p.ui.pairStatus(), Act: p.holds(appliance.Administrator)}
 	for _, reason := range slices.Sorted(maps.Keys(v.PairStatus.Rejected)) {
-		v.Refused = append(v.Refused, view.Refusal{Reason: strings.ReplaceAll(reason, "_", " "), Count: v.PairStatus.Rejected[reason]})
+		v.Refused = append(v.Refused, view.Refusal{Reason: appliance.RejectedWords(reason), Count: v.PairStatus.Rejected[reason]})
 	}
 	return v
 }

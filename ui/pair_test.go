@@ -192,7 +192,7 @@ func TestPassiveNodeIsReadOnlyAndSaysWhereChangesAreMade(t *testing.T) {
 func TestHeartbeatSettingsAreSavedLikeAllOthers(t *testing.T) {
 	r, f := beside(t, cutStatus())
 	_, _, body := r.get(r.client, heartbeatPath)
-	r.has(body, "UDP port 6694", "192.168.0.11:6694", "24\u202f011", "wrong key", "Step 2 of 3", `value="150ms"`, "Restart Heartbeat", "A machine that is paused")
+	r.has(body, "UDP port 6694", "192.168.0.11:6694", "24\u202f011", "LOST OR LATE", "wrong key", "held back on a path that stalled, or played back", "Step 2 of 3", `value="150ms"`, "Restart Heartbeat", "A machine that is paused")
 	h := r.control.Saved().Config.Cluster.Heartbeat.OrDefault()
 	base := appliance.Hash(&h)
 	status, _, body := r.post(r.client, heartbeatPath, "base", base, "interval", "10ms", "dead_time", "soon", "witness", "addresses", "witness_addresses", "192.168.0.1, gate")

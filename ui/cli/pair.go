@@ -101,7 +101,7 @@ func (s *session) paths(p appliance.PairStatus) {
 	}
 	if len(p.Paths) > 0 {
 		s.printf("\n")
-		s.table([]string{"PATH", "FROM", "TO", "STATE", "RECEIVED", "LOST", "JITTER"}, rows)
+		s.table([]string{"PATH", "FROM", "TO", "STATE", "RECEIVED", "LOST OR LATE", "JITTER"}, rows)
 	}
 	rows = make([][]string, len(p.Floating))
 	for i, f := range p.Floating {
@@ -112,7 +112,7 @@ func (s *session) paths(p appliance.PairStatus) {
 		s.table([]string{"FLOATING IP", "INTERFACE", "AT", "SERVICES", "REMARK"}, rows)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(p.Rejected)) {
-		s.printf("rejected datagrams, %s: %d\n", inert(reason), p.Rejected[reason])
+		s.printf("rejected datagrams, %s: %d\n", inert(appliance.RejectedWords(reason)), p.Rejected[reason])
 	}
 }
 
