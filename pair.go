@@ -101,7 +101,26 @@ func (p *pair) servePairing(ctx context.Context, s sshd.Session) error {
 }
 
 func (p *pair) serveSettings(ctx context.Context, s sshd.Session) error {
+	p.begun(ctx)
 	return p.receiver.Serve(ctx, s, s.From.Addr(), s.Key)
+}
+
+// beginTime is how long settings wait for the node of a new pair to run.
+const beginTime = 10 * time.Second
+
+// begun waits until the node runs. Before that the addresses are not behind the lease, and settings of a new pair would put on this machine what the peer owns.
+func (p *pair) begun(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, beginTime)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for p.half.Load() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // verify checks the password of loadbalancer for whoever wants to make this node a Secondary.

@@ -130,6 +130,9 @@ func (p *page) pairView() view.Pair {
 	v.EventCount = len(v.Events)
 	v.Events = v.Events[:min(len(v.Events), 8)]
 	v.Pairing = p.ui.pairing.recall(p.ui.Now())
+	if v.Pairing.Made() && !v.Paired { // the other node has ended the pair meanwhile
+		v.Pairing = view.Pairing{}
+	}
 	return v
 }
 

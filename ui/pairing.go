@@ -73,7 +73,7 @@ func (u *UI) reportPairing(step appliance.PairStep) {
 
 // typedNode is the form of the new node as it was typed.
 func (p *page) typedNode() view.PairForm {
-	f := view.PairForm{Address: typed(p, "address"), Port: typed(p, "port"), HostKey: typed(p, "host_key")}
+	f := view.PairForm{Address: typed(p, "address"), Port: typed(p, "port"), HostKey: typed(p, "host_key"), Confirmed: p.FormValue("confirmed") == "true"}
 	f.Own.Value = typed(p, "own")
 	return f
 }
@@ -120,7 +120,7 @@ func addNode(p *page) error {
 		}
 		return p.showConfirmNode(http.StatusOK, typed)
 	}
-	if p.FormValue("confirmed") != "true" {
+	if !typed.Confirmed {
 		return p.refusedNode(appliance.Refuse("confirmed", "Compare the two fingerprints, and say that they are the same."), typed)
 	}
 	p.ui.pairing.begin(w.Address.Addr().String(), p.ui.Now())

@@ -278,6 +278,9 @@ func TestPairingIsRefusedWithItsReason(t *testing.T) {
 			}
 			_, err := a.members.Pair(t.Context(), anna(), w, nil)
 			wantKind(t, err, try.kind, try.text)
+			if field := appliance.ErrorsOf(err)[0].Field; (field == "password") != strings.HasSuffix(try.name, " password") {
+				t.Errorf("of the field %q", field)
+			}
 			wantAlone(t, a, b)
 		})
 	}

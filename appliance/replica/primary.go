@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -87,10 +88,10 @@ func (m *Members) pair(ctx context.Context, o appliance.Origin, w appliance.Pair
 	if err := m.checkWish(w); err != nil {
 		return appliance.Membership{}, err
 	}
-	steps.next("connect", fmt.Sprintf("Connecting to %s and comparing its host key with the one that was confirmed", w.Address))
+	steps.next("connect", fmt.Sprintf("Connecting to %s, comparing its host key with the one that was confirmed, and signing in", w.Address))
 	c, key, err := signIn(ctx, m.o.Dial, w.Address, PairingUser, w.HostKey, ssh.Password(w.Password), signTime)
 	if err != nil {
-		return appliance.Membership{}, err
+		return appliance.Membership{}, ofPassword(err)
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.Close() })
@@ -111,6 +112,16 @@ func (m *Members) pair(ctx context.Context, o appliance.Origin, w appliance.Pair
 	steps.next("done", named.Self.Name+" is the Primary, "+named.Peer.Name+" the Secondary")
 	steps.end()
 	return membership, nil
+}
+
+// ofPassword says of a sign-in that the other node denied which field was wrong.
+func ofPassword(err error) error {
+	if e, ok := errors.AsType[*appliance.Error](err); ok && e.Kind == appliance.Denied && errors.Is(err, errSaidNo) {
+		denied := *e
+		denied.Field = "password"
+		return &denied
+	}
+	return err
 }
 
 // steps tells what happens, one step after the other.

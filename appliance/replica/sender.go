@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -340,15 +342,15 @@ func (a answer) err() error {
 	return list
 }
 
+// texts are the sentences of an error, each once.
 func texts(err error) string {
-	out := ""
-	for i, e := range appliance.ErrorsOf(err) {
-		if i > 0 {
-			out += " "
+	var list []string
+	for _, e := range appliance.ErrorsOf(err) {
+		if text := e.Text(); !slices.Contains(list, text) {
+			list = append(list, text)
 		}
-		out += e.Text()
 	}
-	return out
+	return strings.Join(list, " ")
 }
 
 // unlike tells whether the other node has a version that cannot work with this one.

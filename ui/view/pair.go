@@ -57,11 +57,21 @@ type Pairing struct {
 	Drill *appliance.PairDrill
 }
 
+// Made tells whether what was done made a pair.
+func (p Pairing) Made() bool {
+	if len(p.Steps) == 0 {
+		return false
+	}
+	last := p.Steps[len(p.Steps)-1]
+	return last.Code == "done" && last.Done
+}
+
 // PairForm is the form of a new node.
 type PairForm struct {
 	Own           SimpleField
 	Address, Port string
 	HostKey       string // the fingerprint to be confirmed; empty: it was not asked for yet
+	Confirmed     bool   // it was compared
 	Errors        form.Errors
 	Pairing       Pairing
 }
