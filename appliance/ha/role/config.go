@@ -13,6 +13,7 @@ type Config struct {
 	Lease    time.Duration // how long the kernel lets a node own the addresses without a renewal; zero: appliance.Lease, and ten intervals at least
 	Dead     time.Duration // silence after which the peer counts as gone; zero, and everything below the lease: the lease
 	Start    time.Duration // silence after a start before the node decides alone; zero: 500 ms with a witness, 3 s without
+	Alone    time.Duration // of silence until an owner begins to tell a longer lease, and twice as long until it uses it; zero: 5 s
 	Switch   time.Duration // how long requests in flight may take to finish in a planned switch; zero: 5 s
 	Witness  bool          // a witness is configured
 	Failback bool          // the Primary takes the addresses back when it is well again
@@ -35,10 +36,12 @@ const (
 	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
 	probeRounds  = 4                      // unanswered ones when the owner's last datagram is just as old as the patience, and knew this node able
 	probeWary    = 20                     // in every other case: a lease on the witness's word must have ended while nobody answered
+	probeLong    = 560 * time.Millisecond // and for so long, if it may be the long one of an owner that has been alone for long
 	drifts       = time.Second            // what is known of the peer's sending times by an echo that is older is not used
 	insistPause  = 30 * time.Millisecond  // the rounds of one who looks are not further apart
 	insistFor    = 25 * time.Millisecond  // and after so long it should have heard an answer
 	solo         = 100 * time.Millisecond // the life of a lease on the witness's word, from the question; its answer is a proof for as long
+	soloLong     = 500 * time.Millisecond // the same for an owner that has been alone (Config.Alone) and has told it for twice as long as a peer relies on what it was told
 	askSlow      = time.Second            // the witness, while the pair is well
 	askSolo      = 20 * time.Millisecond  // while the node's right depends on it
 	askBurst     = 4                      // questions when an answer is overdue
@@ -74,6 +77,9 @@ func (c Config) orDefault() Config {
 		if c.Witness {
 			c.Start = 500 * time.Millisecond
 		}
+	}
+	if c.Alone == 0 {
+		c.Alone = 5 * time.Second
 	}
 	if c.Switch == 0 {
 		c.Switch = 5 * time.Second

@@ -36,7 +36,9 @@
 // 4. Without an echo the owner needs its witness. A lease on the witness's word lives ⅔ L from the question. While it has it, the peer may reach its
 // own witness too, so that here the last looks exclude a second owner: the peer asks for the addresses in at least four rounds of five questions
 // after P, and every answer puts it off for another P. More rounds when datagrams have been lost or late. Unless the owner was heard just P ago and knew that this node is able, it needs twenty rounds,
-// twice the life of a lease on the witness's word, so that an owner that has just been cut off no longer has one either. Two nodes that look at the same time see each other's probes: the
+// twice the life of a lease on the witness's word, so that an owner that has just been cut off no longer has one either. An owner whose peer has been silent for long
+// (Alone) uses a lease of half a second, so that a machine that stands still for less costs a survivor nothing. Every datagram tells that for 2 Alone before it is used, and as
+// long as any may be left; the peer relies on a shorter one for less than Alone from when that was said, or later on nothing: then its questions last longer than half a second. Two nodes that look at the same time see each other's probes: the
 // first of the order goes on, the other waits; if the other was faster, it answers the first one's next probe. An owner without contact that is asked
 // again and again lets go: its answers do not arrive.
 //
@@ -48,7 +50,7 @@
 // spoke, so that this node owns before, answers its questions for the rest of that time, and says that it takes or owns in all that time. If it comes to hear
 // this node, there is an election (2). When its datagrams stop, or say anything else, patience and twenty rounds are needed as ever.
 //
-// 6. Restarts. A new process cannot know whether a lease of the one before is in force: it ends it first and until that is confirmed (or L has passed)
+// 6. Restarts. A new process cannot know whether a lease of the one before is in force: it ends it first and until that is confirmed (or the longest lease has passed)
 // says that it owns. It then elects with the peer or, hearing nothing, waits longer than the lease (Start), asks witness and address, and takes. A node that was
 // killed while it took the addresses leaves a lease that ends by itself, as in 1.
 //

@@ -41,7 +41,7 @@ func (m *machine) renew() {
 	if m.retry {
 		return
 	}
-	if wins >= renewSooner || wins >= renewLeast && left < renewUrgent {
+	if wins >= renewSooner || wins >= renewLeast && (left < renewUrgent || m.s.Failed > 0) {
 		m.s.Until = until
 		m.act(Action{Do: Renew, Until: until})
 	}
@@ -61,13 +61,33 @@ func (m *machine) proof() time.Duration {
 	if !m.c.Witness && !m.s.Fine(m.now) {
 		return 0
 	}
+	life := m.solo()
 	if m.c.Witness && !m.s.Forced {
-		if asked = m.s.Answered; asked == 0 || m.now-asked > solo {
+		if asked = m.s.Answered; asked == 0 || m.now-asked > life {
 			return 0
 		}
 	}
 	m.once(toldSolo, Record{Code: Solo, Lasted: m.since(m.s.Echoed)})
-	return asked + solo
+	return asked + life
+}
+
+// solo is the life of a lease on the witness's word. One that lets the node survive that its machine stands still is not used before every peer that can take over
+// knows of it, or knows that it knows nothing.
+func (m *machine) solo() time.Duration {
+	if m.s.Lone != 0 && m.now-m.s.Lone > 2*m.c.Alone {
+		return soloLong
+	}
+	return solo
+}
+
+// lone notes since when this owner has been telling the long lease.
+func (m *machine) lone() {
+	switch {
+	case !m.s.Owner() || m.now-max(m.s.Heard, m.s.Since) <= m.c.Alone:
+		m.s.Lone = 0
+	case m.s.Lone == 0:
+		m.s.Lone = m.now
+	}
 }
 
 // deaf tells whether the peer is heard and does not hear this node.
@@ -82,7 +102,6 @@ func (m *machine) renewFailed() {
 	}
 	if m.s.Failed++; m.s.Failed < 2 {
 		m.tell(Record{Code: RenewRefused})
-		m.s.Until = min(m.s.Until, m.now+renewUrgent)
 		return
 	}
 	m.s.Sick = m.now + sickLasts

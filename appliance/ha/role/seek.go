@@ -150,7 +150,7 @@ func (m *machine) unwitnessed() {
 
 // take begins the last looks.
 func (m *machine) take() {
-	m.s.Phase, m.s.Since, m.s.Began, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, 0, 0
+	m.s.Phase, m.s.Since, m.s.Began, m.s.Looked, m.s.Rounds, m.s.Probed = Taking, m.now, m.now, m.now, 0, 0
 	m.s.Need = probeWary
 	if m.vacant() || m.said(Owns) && m.now-m.s.Heard <= m.patience()+2*margin && m.s.Ready != 0 && m.s.Ready <= m.s.Heard {
 		m.s.Need = uint8(min(probeRounds+max(0, m.s.Gap-gapUsual)/gapRound, gapRounds))
@@ -168,18 +168,23 @@ func (m *machine) probe() {
 	}
 	if m.s.Told&toldOwner != 0 && m.s.Rounds >= probeRounds { // whoever answered is gone: say so first
 		m.s.Told &^= toldOwner
-		m.s.Rounds, m.s.Need = 0, probeWary
+		m.s.Rounds, m.s.Looked, m.s.Need = 0, m.now, probeWary
 	}
 	if !m.said(Owns) && !m.vacant() { // the few rounds that are enough for one who yields or gives up
 		m.s.Need = probeWary
 	}
-	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() {
+	if m.s.Rounds >= m.s.Need && m.s.Addresses == On && m.known() && m.outlasted() {
 		m.become(m.now+solo, m.taken())
 		return
 	}
 	m.s.Probed = m.now
 	m.s.Rounds = min(m.s.Rounds+1, m.s.Need)
 	m.act(Action{Do: Probe, Times: probeBurst})
+}
+
+// outlasted tells whether the rounds exclude a lease on the witness's word that is a long one; the peer has none if it said so a moment ago.
+func (m *machine) outlasted() bool {
+	return m.s.Said != 0 && m.now-m.s.Said < m.c.Alone && m.s.Peer.Lease < soloLong || m.vacant() || m.now-m.s.Looked >= probeLong
 }
 
 // taken says why nobody else can own the addresses.

@@ -60,10 +60,12 @@ type State struct {
 	Answered  time.Duration // it was asked what it has answered
 	Mute      time.Duration // until then its answers may be old
 	Probed    time.Duration // the last round of probes
+	Looked    time.Duration // the first of those that nobody answered
 	Announce  time.Duration // the next announcement is due
 	Lease     time.Duration // of the last step's settings
 	Short     time.Duration // what it was before it became longer …
 	Longer    time.Duration // … then
+	Lone      time.Duration // since then this owner has heard nobody for so long that every datagram tells the long lease
 	Rival     time.Duration // since then the peer has been saying that it owns the addresses as well
 	Asking    time.Duration // since then the other has been asking for the addresses that this node owns …
 	AskedMe   time.Duration // … until then
@@ -142,7 +144,11 @@ func (s State) Says(c Config, now time.Duration) Beat {
 		with(s.Phase != Starting && !(c.Bare && !s.Owner() && now < s.Until), Settled).
 		with(s.Addresses == On, Prepared).
 		with(c.Bare, Bare)
-	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: max(c.Lease, s.Until-now)}
+	lease := max(c.Lease, s.Until-now)
+	if s.Lone != 0 {
+		lease = max(lease, soloLong)
+	}
+	return Beat{Says: says, Priority: c.Priority, Choice: s.Choice, Lease: lease}
 }
 
 // Patience is the silence after which the peer counts as gone. It adapts to the gaps between datagrams that were seen, and is never below the

@@ -27,6 +27,7 @@ func Step(c Config, s State, e Event) (State, []Action) {
 	default:
 		m.seek()
 	}
+	m.lone()
 	m.ask()
 	m.announce()
 	m.ready()
@@ -116,7 +117,7 @@ func (m *machine) woke(e Event) {
 		return
 	}
 	if m.s.Phase == Taking && gap > pause {
-		m.s.Rounds = 0
+		m.s.Rounds, m.s.Looked = 0, m.now
 	}
 	if gap <= stall {
 		return
@@ -232,7 +233,7 @@ func (m *machine) answered(e Event) {
 
 // start takes nothing for granted: a lease of the process before may be in force.
 func (m *machine) start(e Event) {
-	m.s = State{At: m.now, Fit: e.Yes, Choice: e.Choice, Until: m.now + m.c.Lease, Due: m.now + m.c.Start, Well: m.now}
+	m.s = State{At: m.now, Fit: e.Yes, Choice: e.Choice, Until: m.now + max(m.c.Lease, soloLong), Due: m.now + m.c.Start, Well: m.now}
 	m.tell(Record{Code: Started, Lasted: m.c.Start})
 	if !m.c.Bare { // else nothing of what the process before has left can be ended: it ends by itself
 		m.act(Action{Do: Drop})

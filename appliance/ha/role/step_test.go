@@ -77,7 +77,7 @@ func (b *bench) ticks(d time.Duration, says func() *Beat) {
 // peer is a peer that hears everything.
 func (b *bench) peer(says Says) func() *Beat {
 	return func() *Beat {
-		return &Beat{Boot: 1, Echo: b.now - 6*ms, Says: says | Settled | Healthy, Lease: appliance.Lease}
+		return &Beat{Boot: 1, Echo: b.now - 6*ms, Sent: b.now - ms, Says: says | Settled | Healthy, Lease: appliance.Lease}
 	}
 }
 
@@ -131,7 +131,7 @@ func TestStartWaitsForPeerOrSilence(t *testing.T) {
 	b := newBench(t, Config{Witness: true})
 	b.ticks(490*ms, nil)
 	b.want(appliance.Starting)
-	b.ticks(300*ms, nil)
+	b.ticks(700*ms, nil)
 	b.want(appliance.Active, PeerSilent, TookOver)
 }
 

@@ -68,6 +68,7 @@ type Schedule struct {
 	Rate      [2]float64 // of each node's clock, against the world's
 	Started   [2]time.Duration
 	Priority  [2]uint8
+	Alone     time.Duration // see role.Config; zero: as usual
 	Length    time.Duration
 	Faults    []Fault
 }
@@ -92,6 +93,9 @@ func NewSchedule(seed uint64) Schedule {
 		if r.IntN(3) == 0 {
 			s.Started[i] = time.Duration(r.Int64N(int64(2 * time.Second)))
 		}
+	}
+	if r.IntN(3) > 0 {
+		s.Alone = 300*time.Millisecond + time.Duration(r.Int64N(int64(700*time.Millisecond)))
 	}
 	at := settle
 	for range 1 + r.IntN(4) {

@@ -84,7 +84,7 @@ func (x *explorer) read(w *world, i int) {
 			continue
 		}
 		p.heard = l.sent
-		x.give(w, i, role.Event{Kind: role.Heard, Beat: role.Beat{Boot: 1, Echo: l.echo, Sent: l.known(), Says: l.says, Choice: uint32(l.choice), Lease: life(l.longer)}})
+		x.give(w, i, role.Event{Kind: role.Heard, Beat: role.Beat{Boot: 1, Echo: l.echo, Sent: l.known(), Says: l.says, Choice: uint32(l.choice), Lease: l.life}})
 	}
 }
 
@@ -96,12 +96,14 @@ func (l *letter) known() time.Duration {
 	return l.sent
 }
 
-// life is what a letter says of the lease: at most what a new pair begins with.
-func life(longer bool) time.Duration {
-	if longer {
-		return role.FirstLease(config(0))
+// life is what a letter says of the lease: one of three, so that situations meet.
+func life(lease time.Duration) time.Duration {
+	for _, usual := range []time.Duration{appliance.Lease, role.FirstLease(config(0))} {
+		if lease <= usual {
+			return usual
+		}
 	}
-	return appliance.Lease
+	return long
 }
 
 // post puts a letter into the mail of a node; when there is no room the newest of the others makes room.
@@ -119,7 +121,7 @@ func (x *explorer) send(w *world, i int, f fate) {
 	}
 	p := &w.places[i]
 	b := p.state.Says(config(i), now)
-	l := letter{says: b.Says, choice: uint8(b.Choice), sent: now + 1, echo: p.heard, turns: 1, longer: b.Lease > appliance.Lease}
+	l := letter{says: b.Says, choice: uint8(b.Choice), sent: now + 1, echo: p.heard, turns: 1, life: life(b.Lease)}
 	to := &w.places[1-i]
 	switch f {
 	case late:

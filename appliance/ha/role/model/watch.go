@@ -22,7 +22,7 @@ type watch struct {
 
 // bound is how long the pair may need after a change until it has an owner, from any state: a start's silence, the patience at its longest and
 // the longest looks, and another turn because the first was disturbed.
-const bound = 1400 * time.Millisecond
+const bound = 2200 * time.Millisecond
 
 func (a *watch) fail(w *sim, format string, args ...any) {
 	if a.broken == "" {

@@ -15,7 +15,7 @@ const now = time.Hour
 // letter is a heartbeat on its way.
 type letter struct {
 	says   role.Says
-	longer bool // the lease of a new pair
+	life   time.Duration // of the lease: as usual, of a new pair, or of an owner that has been alone for long
 	choice uint8
 	turns  uint8 // of the receiver until it comes
 	sent   time.Duration
@@ -82,7 +82,7 @@ func (w *world) found() {
 
 // config is the same for every world of an exploration but for the failback.
 func config(i int) role.Config {
-	return role.Config{Witness: true, First: i == 0, Primary: i == 0, Switch: 200 * time.Millisecond}
+	return role.Config{Witness: true, First: i == 0, Primary: i == 0, Switch: 200 * time.Millisecond, Alone: 400 * time.Millisecond}
 }
 
 // explorer is what the turns of all worlds share.
@@ -115,6 +115,8 @@ func (w *world) shift() {
 		for _, t := range [...]*time.Duration{&s.Wish, &s.Give, &s.Limit, &s.Sick, &s.Mute} {
 			back(t, 0)
 		}
+		back(&s.Lone, 900*time.Millisecond)
+		back(&s.Looked, 600*time.Millisecond)
 		back(&s.Asked, 1100*time.Millisecond)
 		back(&s.Answered, 3100*time.Millisecond)
 		s.Gap = s.Gap.Truncate(grid)                                      // a gap is forgotten faster than in the machine: less patience is the harder case
