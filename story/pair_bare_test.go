@@ -34,12 +34,16 @@ func TestPairOfANodeWithoutALeaseThatServedBefore(t *testing.T) {
 	if c.has("a", labService) {
 		t.Error("the address is on the node that has ended")
 	}
+	eventually(t, 10*time.Second, "the service answers", func() bool {
+		text, err := c.request(labService+":80", "/")
+		return err == nil && strings.HasPrefix(text, "HTTP/1.1 200")
+	})
 	pause(t, time.Second)
 	list, seen := p.end(), w.end()
 	gap, failed := outage(list, t0)
 	t.Logf("end of a node without a lease: outage %v, %d of %d attempts failed; %v", gap, failed, len(list), judge(seen))
-	if v := judge(seen); v.overlap != 0 || !list[len(list)-1].good {
-		t.Errorf("%v, want never two owners, and an answer at last", v)
+	if v := judge(seen); v.overlap != 0 {
+		t.Errorf("%v, want never two owners", v)
 	}
 	if !c.has("b", "10.77.0.101") {
 		t.Error("the new address is not on the node that can own it")

@@ -139,7 +139,7 @@ func losses() []fault { return []fault{loss(10, stays), loss(30, stays), loss(50
 
 func loss(percent int, o outcome) fault {
 	return fault{
-		name: fmt.Sprintf("%d %% loss everywhere", percent), moves: o, full: 20, short: 1, lasts: 5 * time.Second, rough: true,
+		name: fmt.Sprintf("%d %% loss everywhere", percent), moves: o, full: 20, short: 1, lasts: 5 * time.Second, rough: true, blind: percent >= 50,
 		inject: func(r *round) { r.spoil(fmt.Sprintf("numgen random mod 100 < %d drop;", percent)) }, heal: func(r *round) { r.couple.heal() },
 	}
 }

@@ -24,6 +24,7 @@ type fault struct {
 	probes string                       // who is asked; empty: the web service
 	every  time.Duration                // how often; zero: a thousand times a second
 
+	blind   bool // so much is lost that a machine which stands still as well may make both owners, as package role says of its limits
 	rough   bool // heartbeats get gaps, which make the pair more patient for a while
 	disks   bool // it needs file systems of the nodes' own
 	freezes bool // it stops a node, which says so in its timeline, or sets the clock that the timeline goes by

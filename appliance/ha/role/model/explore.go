@@ -48,7 +48,7 @@ var moves = []move{
 		},
 	},
 	{
-		name: "isolate", costs: true, can: func(w *world, p *place, _ int) bool { return !p.isolated && !(w.cut[0] && w.cut[1]) },
+		name: "isolate", costs: true, can: func(w *world, p *place, _ int) bool { return !p.isolated && (!(w.cut[0] && w.cut[1]) || w.long()) },
 		do: func(_ *explorer, _ *world, p *place, _ int) { p.isolated = true },
 	},
 	{name: "connect", can: func(_ *world, p *place, _ int) bool { return p.isolated }, do: func(_ *explorer, _ *world, p *place, _ int) { p.isolated = false }},
@@ -91,6 +91,9 @@ var moves = []move{
 	{name: "healthy", can: func(_ *world, p *place, _ int) bool { return p.unfit }, do: func(_ *explorer, _ *world, p *place, _ int) { p.unfit = false }},
 }
 
+// long tells whether an owner has been alone for so long that a cut of the heartbeat no longer matters to what comes then.
+func (w *world) long() bool { return w.places[0].state.Lone != 0 || w.places[1].state.Lone != 0 }
+
 // parted tells whether something but the heartbeat is kept from the other node: a cut of the heartbeat with it is a limit of the pair.
 func (w *world) parted() bool {
 	a, b := &w.places[0], &w.places[1]
@@ -122,6 +125,8 @@ const (
 	Settled Beginning = iota // a pair that is well
 	Started                  // two nodes that start together
 	Founded                  // a node that was alone and serves, and its new peer
+	Lonely                   // an owner whose peer has been dead for long
+	Parted                   // an owner and a peer that have not heard each other for long
 )
 
 // Limits bounds an exploration.
@@ -149,6 +154,14 @@ func Explore(l Limits, step Stepper) Exploration {
 		x.settle(&root, 100)
 	case Founded:
 		root.found()
+	case Lonely, Parted:
+		x.settle(&root, 100)
+		if l.From == Lonely {
+			root.places[2-root.owner].dead = true
+		} else {
+			root.cut = [2]bool{true, true}
+		}
+		x.settle(&root, 200)
 	}
 	s := search{x: x, seen: newSet(l.States), limit: l.States, moves: chosen(l.Moves), from: []origin{{parent: -1}}}
 	front, numbers := []world{root}, []int32{0}

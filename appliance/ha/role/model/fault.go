@@ -111,6 +111,9 @@ func NewSchedule(seed uint64) Schedule {
 	if seed%7 == 3 {
 		at = s.vouch(r, at+apart)
 	}
+	if s.Witness && s.Dedicated && seed%11 == 6 {
+		at = s.estrange(r)
+	}
 	s.Length = at + 2*time.Second
 	if s.Failback {
 		s.Length += 12 * time.Second
@@ -128,6 +131,22 @@ func (s *Schedule) vouch(r *rand.Rand, at time.Duration) time.Duration {
 	at += time.Duration(r.Int64N(int64(settle)))
 	s.Faults = append(s.Faults, Fault{Ill: Vouch, Node: node, At: at})
 	return at
+}
+
+// estrange is a schedule of its own: two nodes do not hear each other for so long that the owner may use its longer lease, and then one is cut off or gone.
+func (s *Schedule) estrange(r *rand.Rand) time.Duration {
+	s.Shared = false
+	at := settle + time.Duration(r.Int64N(int64(apart)))
+	alone := s.Alone
+	if alone == 0 {
+		alone = 5 * time.Second
+	}
+	s.Faults = []Fault{{Ill: Heartbeat, At: at, Until: at + 5*alone + settle}}
+	at += 2*alone + time.Duration(r.Int64N(int64(2*alone)))
+	ills := []Ill{Kill, PowerCut, Freeze, LinkDown, Blackhole, Numb}
+	f := Fault{Ill: ills[r.IntN(len(ills))], Node: r.IntN(2), At: at, Until: at + time.Duration(r.Int64N(int64(2*time.Second)))}
+	s.Faults = append(s.Faults, f)
+	return max(f.Until, s.Faults[0].Until)
 }
 
 // draw makes a fault that may come with those that are there; it gives up after some tries.
