@@ -36,8 +36,8 @@ type WitnessedPair struct {
 }
 
 // Witness is a third appliance that tells a dead node from a cut wire. It gives its word to one node of a pair at a time: a bare "I hear you" would be right for both
-// when the wire between them is cut, and each would own the addresses. Who owns them, or is about to take them, claims the word; it holds it for longer than a lease
-// on it can last, and as long as it asks again; a node that no longer claims lets it go. The owner claims earlier in a silence than the other, so that it stays the
+// when the wire between them is cut, and each would own the addresses. Who owns them, or is about to take them, claims the word; it holds it for longer than a usual
+// lease on it can last, and as long as it asks again; a node that no longer claims lets it go. The owner claims earlier in a silence than the other, so that it stays the
 // owner. A witness that has just started remembers nothing: until what it may have said is over, only a node that says it owns the addresses gets its word.
 // It answers authentic questions of a known pair, once each, and nothing else.
 type Witness struct {
@@ -50,7 +50,8 @@ type Witness struct {
 	counters beat.Counters
 }
 
-// wordHolds is for how long a word is given: a lease on it lasts less, counted from the question, and the answer may have been on its way for a while.
+// wordHolds is for how long a word is given: a lease on it lasts less, counted from the question, and the answer may have been on its way for a while. The longer lease of an
+// owner that has been alone for long ends while the other, once it has the word, still asks for the addresses (role, "Why there are never two owners", 4).
 const wordHolds = appliance.Lease + 50*time.Millisecond
 
 // witnessed is a pair and who has the word.
