@@ -58,7 +58,15 @@ func (s *spans) UnmarshalJSON(b []byte) error {
 
 func newRow(name string) faultRow {
 	now := time.Now()
-	return faultRow{Fault: name, Date: now.UTC().Format(time.DateOnly), Machine: fmt.Sprintf("%s, %d processors", kernel(), processors()), Seed: seed(), since: now}
+	return faultRow{Fault: name, Date: now.UTC().Format(time.DateOnly), Machine: fmt.Sprintf("%s, %d processors%s", kernel(), processors(), urgency()), Seed: seed(), since: now}
+}
+
+// urgency says whether everything of the laboratory was in front of everything else of its machine (chrt).
+func urgency() string {
+	if p, err := unix.SchedGetAttr(0, 0); err == nil && p.Policy != unix.SCHED_NORMAL {
+		return ", the laboratory with real-time priority"
+	}
+	return ""
 }
 
 func (r *faultRow) add(t tally) {
