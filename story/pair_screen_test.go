@@ -125,16 +125,6 @@ func (s *screen) evaluates(script string) {
 	}
 }
 
-// storage returns what the pages of this tab have kept under a name.
-func (s *screen) storage(name string) string {
-	s.t.Helper()
-	text, err := chromedp.Run(s.tab, chromedp.Evaluate[string](fmt.Sprintf("sessionStorage[%q] || ''", name)))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return text
-}
-
 // header waits until the head of the page says these of the pair; it is not loaded again meanwhile.
 func (s *screen) header(texts ...string) {
 	s.t.Helper()
