@@ -26,9 +26,7 @@ func forced(t *testing.T, c *couple, want string) {
 func TestCommandThatDoesNotComeAboutSaysWhatHoldsItUp(t *testing.T) {
 	c := newCouple(t, nil)
 	c.settle(t)
-	c.street.mu.Lock()
-	c.street.gateway = false
-	c.street.mu.Unlock()
+	c.street.silence()
 	thaw := c.left.freeze(t)
 	defer thaw()
 	stop := make(chan struct{})

@@ -121,6 +121,13 @@ func (k *kernel) AskWitness(a netip.Addr) {
 	}
 }
 
+// silence lets no gateway answer any more.
+func (s *street) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gateway = false
+}
+
 func (s *street) owner() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -153,9 +153,7 @@ func TestWitnessRefusesWhatCannotBe(t *testing.T) {
 func TestSilentWitnessKeepsThePassiveNodePassive(t *testing.T) {
 	c := newCouple(t, nil)
 	c.settle(t)
-	c.street.mu.Lock()
-	c.street.gateway = false
-	c.street.mu.Unlock()
+	c.street.silence()
 	thaw := c.left.freeze(t)
 	defer thaw()
 	until(t, "right knows that it is cut off", func() bool { return c.right.Activity() == appliance.Cut })
@@ -175,9 +173,7 @@ func TestOnlyAskedAddressesAreAWitness(t *testing.T) {
 	})
 	c.settle(t)
 	until(t, "the witness answers", func() bool { return c.left.Status().Witness.Answers && c.right.Status().Witness.Answers })
-	c.street.mu.Lock()
-	c.street.gateway = false
-	c.street.mu.Unlock()
+	c.street.silence()
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() {
@@ -234,9 +230,7 @@ func TestNodeWhoseServicesAreCutOffGivesTheAddressesAway(t *testing.T) {
 	if c.right.Activity() != appliance.Active && !c.stood() {
 		t.Errorf("right is %s: the addresses went back by themselves", c.right.Activity())
 	}
-	c.street.mu.Lock()
-	c.street.gateway = false
-	c.street.mu.Unlock()
+	c.street.silence()
 	until(t, "the witness is silent for longer than a cut is", func() bool {
 		at := c.right.Status().Witness.At
 		return !at.IsZero() && time.Since(at) > cutAfter+time.Second

@@ -12,17 +12,22 @@ import (
 	"evenkeel/appliance"
 )
 
+// unless dials as long as the way is not cut.
+func unless(cut *atomic.Bool) Dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if cut.Load() {
+			return nil, syscall.EHOSTUNREACH
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+}
+
 // TestForkIsToldOnBothNodes lets both nodes be active for a while without hearing each other, as after a forced takeover: what the passive one of them did is set aside there, and
 // both tell it until an administrator has seen it, however often it is sent or asked for in between.
 func TestForkIsToldOnBothNodes(t *testing.T) {
 	a := newNode(t, "lb1", new(net.Dialer).DialContext)
 	var cut atomic.Bool
-	b := newNode(t, "lb2", func(ctx context.Context, network, address string) (net.Conn, error) {
-		if cut.Load() {
-			return nil, syscall.EHOSTUNREACH
-		}
-		return new(net.Dialer).DialContext(ctx, network, address)
-	})
+	b := newNode(t, "lb2", unless(&cut))
 	must(t, a.pair(b.rig))
 	a.active.Store(true)
 	a.commit(add("HL7", 6667))
@@ -68,12 +73,7 @@ func TestForkIsToldOnBothNodesWhoeverIsActive(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}, often)
 	var cut atomic.Bool
-	b := newNode(t, "lb2", func(ctx context.Context, network, address string) (net.Conn, error) {
-		if cut.Load() {
-			return nil, syscall.EHOSTUNREACH
-		}
-		return new(net.Dialer).DialContext(ctx, network, address)
-	})
+	b := newNode(t, "lb2", unless(&cut))
 	must(t, a.pair(b.rig))
 	cut.Store(true)
 	a.active.Store(true)
