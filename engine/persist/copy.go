@@ -92,18 +92,46 @@ func (t *Table) Take(rows []Row) {
 	}
 }
 
-// Replace makes rows that Whole, or Changes from the beginning, gave on the other machine all that a shard holds. Rows of another shard are left out.
-func (t *Table) Replace(shard int, rows []Row) {
-	t.Trim(shard, noEntry)
-	s := t.settings.Load()
+// Replace makes rows that Whole, or Changes from the beginning, gave on the other machine all that a shard holds. Rows of another shard are left out. It is done at one
+// instant: whoever looks sees what the shard held before, or all rows.
+func (t *Table) Replace(n int, rows []Row) {
+	s, sh, clients := t.settings.Load(), &t.shards[n], map[uint32]int64{}
+	sh.mu.Lock()
+	room := 2*int64(s.Size) - t.count.Load() + int64(len(sh.index)) // the bound of put
+	sh.mu.Unlock()
+	fresh := t.ringOf(n, rows[max(0, len(rows)-int(max(room, 0))):], clients)
+	sh.mu.Lock()
+	old := sh.ring
+	sh.ring = fresh
+	sh.note()
+	sh.mu.Unlock()
+	t.count.Add(int64(len(fresh.index) - len(old.index)))
+	for _, i := range old.index {
+		clients[old.at(i).server]--
+	}
+	for server, more := range clients {
+		t.servers.add(server, more)
+	}
+}
+
+// ringOf puts the entries of a shard together, and adds to how many clients each server has.
+func (t *Table) ringOf(n int, rows []Row, clients map[uint32]int64) ring {
+	var sh shard
+	sh.reset()
 	for i := range rows {
 		if i%piece == 0 {
 			t.turn()
 		}
-		if r := &rows[i]; r.Key.shard() == shard {
-			t.put(row{r.Key, t.servers.number(r.Server), r.Last, r.Born}, s, true)
+		r := &rows[i]
+		if _, twice := sh.index[r.Key]; twice || r.Key.shard() != n {
+			continue // no table gives such rows
 		}
+		server := t.servers.number(r.Server)
+		sh.insert(r.Key, server, r.Last, r.Born)
+		sh.digest += t.digestOf(r.Key, server)
+		clients[server]++
 	}
+	return sh.ring
 }
 
 // Trim forgets the entries of a shard that were last used before a moment.

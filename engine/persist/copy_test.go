@@ -151,6 +151,47 @@ func TestCopyLetsNothingGoThatIsToStay(t *testing.T) {
 	}
 }
 
+// TestReplaceTakesNothingAwayMeanwhile: whoever looks while a shard is replaced by what it holds sees every client.
+func TestReplaceTakesNothingAwayMeanwhile(t *testing.T) {
+	const clients = 5000
+	p := newPair(Settings{Size: clients, Timeout: time.Hour, MaskIPv4: 32, MaskIPv6: 128})
+	for n := range clients {
+		p.own.Put(clientKey(p.own, n), "s", int64(n+1))
+	}
+	p.copy(clients, 0)
+	ended, missing := make(chan struct{}), make(chan int)
+	go func() {
+		lost := 0
+		for n := 0; ; n++ {
+			select {
+			case <-ended:
+				missing <- lost
+				return
+			default:
+			}
+			if _, ok := p.peer.Look(clientKey(p.peer, n%clients), clients); !ok {
+				lost++
+			}
+		}
+	}()
+	for range 50 {
+		for n := range Shards {
+			rows, _ := p.own.Whole(n)
+			p.peer.Replace(n, rows)
+		}
+	}
+	close(ended)
+	if n := <-missing; n > 0 {
+		t.Errorf("a client was not found %d times", n)
+	}
+	if d := p.differ(t, clients, 0); d != "" {
+		t.Fatal(d)
+	}
+	if n := p.peer.CountByServer(clients)["s"]; n != clients {
+		t.Errorf("the server has %d clients", n)
+	}
+}
+
 func TestChangesAreBounded(t *testing.T) {
 	p := newPair(Settings{Size: 1 << 20, Timeout: time.Hour, MaskIPv4: 32, MaskIPv6: 128})
 	for n := range 40 * mostChanges {

@@ -22,11 +22,16 @@ const noEntry = math.MaxInt64
 // piece is how many places are looked at, at most, before the loops have their turn; and how many are made at once, so that growing copies nothing.
 const piece = 1024
 
-// shard is a part of the table: a ring in the order of use over places.
+// shard is a part of the table.
 type shard struct {
 	oldest atomic.Int64 // last use of the oldest entry, or noEntry; read without the lock
 
-	mu     sync.Mutex // guards what follows
+	mu sync.Mutex // guards what follows
+	ring
+}
+
+// ring holds entries in the order of use, over places.
+type ring struct {
 	index  map[Key]int32
 	pieces [][]entry // all full but for the last
 	places int
@@ -35,26 +40,26 @@ type shard struct {
 }
 
 func (sh *shard) reset() {
-	sh.index, sh.pieces, sh.places, sh.free, sh.digest = map[Key]int32{}, nil, 0, 0, 0
+	sh.ring = ring{index: map[Key]int32{}}
 	sh.place()
 	sh.oldest.Store(noEntry)
 }
 
 // at returns a place, until the next one is made.
-func (sh *shard) at(i int32) *entry { return &sh.pieces[i/piece][i%piece] }
+func (g *ring) at(i int32) *entry { return &g.pieces[i/piece][i%piece] }
 
 // place makes one more place.
-func (sh *shard) place() int32 {
-	i := sh.places
+func (g *ring) place() int32 {
+	i := g.places
 	if i%piece == 0 {
 		size := piece
 		if i == 0 {
 			size = 16 // most tables are small
 		}
-		sh.pieces = append(sh.pieces, make([]entry, 0, size))
+		g.pieces = append(g.pieces, make([]entry, 0, size))
 	}
-	sh.pieces[i/piece] = append(sh.pieces[i/piece], entry{})
-	sh.places++
+	g.pieces[i/piece] = append(g.pieces[i/piece], entry{})
+	g.places++
 	return int32(i)
 }
 

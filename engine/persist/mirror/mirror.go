@@ -30,7 +30,10 @@ type Options struct {
 	Patience time.Duration
 	// Told is called after every round; nil: nobody asks. It must not block.
 	Told func(Round)
-	Log  *slog.Logger // nil: silent
+	// While is asked before a round is sent, and before anything that came is taken: false ends the connection. nil: it lasts. It must not block. It is for the caller to
+	// see to it that no two nodes take from each other at the same time: each would forget what the other has not told it yet.
+	While func() bool
+	Log   *slog.Logger // nil: silent
 }
 
 // Round is what one round has shown.
@@ -51,6 +54,9 @@ func (o Options) orDefault() Options {
 	}
 	if o.Told == nil {
 		o.Told = func(Round) {}
+	}
+	if o.While == nil {
+		o.While = func() bool { return true }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -179,6 +179,41 @@ func TestMirrorFollowsTheActiveNodeWhereverItIs(t *testing.T) {
 	}
 }
 
+// TestMirrorTakesNothingBehindItsTime: what is under way when a node stops being the one that takes changes nothing there.
+func TestMirrorTakesNothingBehindItsTime(t *testing.T) {
+	a, b := newNode(time.Hour, 1000, "WEB"), newNode(time.Hour, 1000, "WEB")
+	a.put(0, 0, 500)
+	b.put(0, 500, 600)
+	from, to := pipe(t)
+	o := b.options()
+	o.While = func() bool { return false }
+	ended := make(chan error, 1)
+	go func() { ended <- Send(t.Context(), from, a.options()) }()
+	if err := Receive(t.Context(), to, o); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the sender was not told")
+	}
+	if n := b.tables[0].Table.Len(); n != 100 {
+		t.Errorf("%d entries", n)
+	}
+	from, to = pipe(t)
+	defer to.Close()
+	o = a.options()
+	o.While = func() bool { return false }
+	go func() { ended <- Send(t.Context(), from, o) }()
+	if _, err := greet(to, &o); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, to); n > 0 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestMirrorAgesClientsAlikeOverConnections: a client that came long ago is not taken for a new one because the connection is.
 func TestMirrorAgesClientsAlikeOverConnections(t *testing.T) {
 	a, b := newNode(time.Hour, 3000, "WEB"), newNode(time.Hour, 3000, "WEB")

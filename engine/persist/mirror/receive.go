@@ -35,7 +35,7 @@ type spot struct{ table, shard int }
 // maxWhole bounds the rows of a shard that are kept until it has come as a whole: more than any table may have.
 const maxWhole = 16 << 20
 
-// Receive takes what Send on the other side gives until the context ends (nil), the other side ends (nil), or the connection fails. It closes conn.
+// Receive takes what Send on the other side gives until the context ends (nil), the other side ends (nil), While says so (nil), or the connection fails. It closes conn.
 func Receive(ctx context.Context, conn net.Conn, o Options) error {
 	defer conn.Close()
 	r := &receiver{o: o.orDefault(), conn: conn, own: map[string]Table{}, scrubs: map[string]*int{}}
@@ -61,6 +61,9 @@ func (r *receiver) run() (err error) {
 		kind, err := r.in.next()
 		if err != nil {
 			return err
+		}
+		if !r.o.While() {
+			return nil
 		}
 		if err := r.take(kind); err != nil {
 			return err

@@ -52,7 +52,7 @@ func (r *reach) kind() byte {
 	return frameWhole
 }
 
-// Send copies the tables to the other side until the context ends (nil) or the connection fails. It closes conn.
+// Send copies the tables to the other side until the context ends (nil), While says so (nil), or the connection fails. It closes conn.
 func Send(ctx context.Context, conn net.Conn, o Options) error {
 	defer conn.Close()
 	s := &sender{o: o.orDefault(), conn: conn, numbers: map[string]int{}, copies: map[string]*progress{}, servers: map[string]int{}}
@@ -71,7 +71,7 @@ func (s *sender) run(ctx context.Context) error {
 	}
 	tick, scrubbed := time.NewTicker(s.o.Interval), time.Now()
 	defer tick.Stop()
-	for {
+	for s.o.While() {
 		if err := s.oneRound(); err != nil {
 			return err
 		}
@@ -90,6 +90,7 @@ func (s *sender) run(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
 }
 
 // quietRound is the time between two rounds while no client comes: a sign of life, of which a peer wants one every 60 ms.
