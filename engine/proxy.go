@@ -54,9 +54,12 @@ func (g *greeting) Received(c wire.Conn, b []byte) int {
 		g.refuse("a proxy's header: " + err.Error())
 		return len(b)
 	case n == 0:
+		c.Acknowledge()
 		return 0
 	}
-	g.over = true
+	if g.over = true; n == len(b) {
+		c.Acknowledge() // who waits for that before it sends its request need not wait longer
+	}
 	c.WakeAt(0)
 	if !h.Local {
 		c.(renamed).Rename(h.Source, h.Destination)

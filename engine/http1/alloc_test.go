@@ -36,6 +36,7 @@ type flatConn struct {
 func (c *flatConn) Send(b []byte) int         { c.sent += len(b); return 0 }
 func (c *flatConn) Queued() int               { return 0 }
 func (c *flatConn) Unacknowledged() int       { c.asked++; return 0 }
+func (c *flatConn) Acknowledge()              {}
 func (c *flatConn) Quiet() bool               { return true }
 func (c *flatConn) Pause()                    {}
 func (c *flatConn) Resume()                   {}

@@ -120,8 +120,11 @@ func (k *core) fromClient(b []byte) int {
 			return len(b)
 		}
 		if k.x == nil {
-			if k.leftover = taken < len(b); k.ended && !k.paused {
+			switch k.leftover = taken < len(b); {
+			case k.ended && !k.paused:
 				k.shut()
+			case k.begun != 0:
+				k.client.Acknowledge()
 			}
 			return taken
 		}
@@ -131,6 +134,9 @@ func (k *core) fromClient(b []byte) int {
 		return len(b)
 	}
 	k.x.in += uint64(taken)
+	if k.x.up != upDone {
+		k.client.Acknowledge()
+	}
 	if k.leftover = taken < len(b); k.leftover && k.x.clientMustWait() {
 		if !k.x.waits() {
 			k.pause()

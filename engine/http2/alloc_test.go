@@ -19,6 +19,7 @@ type flatConn struct{ sent int }
 func (c *flatConn) Send(b []byte) int         { c.sent += len(b); return 0 }
 func (c *flatConn) Queued() int               { return 0 }
 func (c *flatConn) Unacknowledged() int       { return 0 }
+func (c *flatConn) Acknowledge()              {}
 func (c *flatConn) Quiet() bool               { return true }
 func (c *flatConn) Pause()                    {}
 func (c *flatConn) Resume()                   {}

@@ -50,6 +50,9 @@ func (s *stream) Unacknowledged() int {
 	return s.conn.outer.Queued() + s.conn.outer.Unacknowledged()
 }
 
+// Acknowledge implements wire.Conn. The connection has been answered before: by SETTINGS.
+func (s *stream) Acknowledge() {}
+
 // Quiet implements wire.Conn. A stream serves one request.
 func (s *stream) Quiet() bool { return true }
 

@@ -66,11 +66,12 @@ func (l *Loop) Listen(fd int, local netip.AddrPort, a Acceptor, clientFirst bool
 // Serve gives the listener to another acceptor; connections that were accepted before stay with theirs.
 func (n *Listener) Serve(a Acceptor, local netip.AddrPort, clientFirst bool) {
 	n.origin, n.eager = &origin{acceptor: a, local: local}, clientFirst
-	seconds := int32(0)
+	seconds, quick := int32(0), int32(1)
 	if clientFirst {
-		seconds = 1
+		seconds, quick = 1, 0 // its connections have both from it: the answer acknowledges the request, which saves a packet
 	}
 	sysSetInt(n.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
+	sysSetInt(n.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, quick)
 	if n.full {
 		n.full = false
 		n.update()
@@ -191,6 +192,9 @@ func (n *Listener) acceptOne(a Acceptor) bool {
 	count(&l.stats.Accepted)
 	c := l.newConn(fd, peer)
 	c.origin, c.flags = n.origin, isFresh|isReadable|isWritable|isPrompt // TCP_NODELAY comes from the listener
+	if n.eager {
+		c.flags |= keepsACK
+	}
 	l.fresh, l.current = append(l.fresh, c), c
 	core := a.Accepted(c)
 	switch {

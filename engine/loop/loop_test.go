@@ -126,13 +126,18 @@ func call(f func(wire.Conn), c wire.Conn) {
 // listen serves d on a new listener of l.
 func listen(t *testing.T, l *Loop, d *door) (netip.AddrPort, *Listener) {
 	t.Helper()
+	return listenTo(t, l, d, false)
+}
+
+func listenTo(t *testing.T, l *Loop, d *door, clientFirst bool) (netip.AddrPort, *Listener) {
+	t.Helper()
 	addr := free(t)
 	fds, err := Bind(addr, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var n *Listener
-	on(t, l, func() { n = l.Listen(fds[0], addr, d, false) })
+	on(t, l, func() { n = l.Listen(fds[0], addr, d, clientFirst) })
 	return addr, n
 }
 

@@ -117,6 +117,12 @@ func sysResetOnClose(fd int32) {
 	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
 }
 
+// sysUnread returns how many bytes have arrived that nobody has read.
+func sysUnread(fd int32) (n int32, e syscall.Errno) {
+	_, _, e = syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
+	return n, e
+}
+
 // sysError takes the error that the kernel keeps for the socket.
 func sysError(fd int32) syscall.Errno {
 	var value, size int32 = 0, 4

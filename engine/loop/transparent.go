@@ -11,10 +11,11 @@ import (
 
 // DialAs is Dial from a client's own address, of the family of to, which need not be one of this machine: rules of the network must bring the answers back here. The
 // connection has the client's port too if no other of ours to that server has it. It needs CAP_NET_ADMIN; EPERM is returned without.
-func (l *Loop) DialAs(client, to netip.AddrPort, core wire.Core) (wire.Conn, error) {
-	fd, errno := l.connectAs(client, to)
+// Who begins is as in DialFrom.
+func (l *Loop) DialAs(client, to netip.AddrPort, begins bool, core wire.Core) (wire.Conn, error) {
+	fd, errno := l.connectAs(client, to, begins)
 	if errno == unix.EADDRINUSE || errno == unix.EADDRNOTAVAIL || errno == unix.EACCES { // taken, or below 1024 without the right to that
-		fd, errno = l.connectAs(netip.AddrPortFrom(client.Addr(), 0), to)
+		fd, errno = l.connectAs(netip.AddrPortFrom(client.Addr(), 0), to, begins)
 	}
 	if errno != 0 {
 		return nil, errno
@@ -23,8 +24,8 @@ func (l *Loop) DialAs(client, to netip.AddrPort, core wire.Core) (wire.Conn, err
 }
 
 // connectAs begins to connect from an address; with port 0 the kernel chooses one that is free towards that server.
-func (l *Loop) connectAs(from, to netip.AddrPort) (int32, syscall.Errno) {
-	fd, errno := l.socketTo(to)
+func (l *Loop) connectAs(from, to netip.AddrPort, begins bool) (int32, syscall.Errno) {
+	fd, errno := l.socketTo(to, begins)
 	if errno != 0 {
 		return -1, errno
 	}

@@ -82,6 +82,17 @@ func (c *Conn) Unacknowledged() int {
 	return n
 }
 
+// Acknowledge implements wire.Conn.
+func (c *Conn) Acknowledge() {
+	if c.flags&(keepsACK|isGone|isPending) != keepsACK {
+		return
+	}
+	c.flags &^= keepsACK
+	if c.sent == 0 {
+		sysSetInt(c.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+	}
+}
+
 // outstanding returns how many bytes the peer has not acknowledged, those included that the kernel has not taken.
 func (c *Conn) outstanding() int { return c.Queued() + c.Unacknowledged() }
 

@@ -50,6 +50,7 @@ func (c *Conn) Received(_ wire.Conn, b []byte) int {
 	}
 	if c.hand != nil {
 		if c.mustWait(b) {
+			c.raw.Acknowledge()
 			return 0
 		}
 		c.in = b
@@ -296,6 +297,9 @@ func (c *Conn) Queued() int { return c.raw.Queued() }
 
 // Unacknowledged implements wire.Conn: in records.
 func (c *Conn) Unacknowledged() int { return c.raw.Unacknowledged() }
+
+// Acknowledge implements wire.Conn.
+func (c *Conn) Acknowledge() { c.raw.Acknowledge() }
 
 // Quiet implements wire.Conn.
 func (c *Conn) Quiet() bool { return len(c.in) == 0 && c.kept == nil && c.raw.Quiet() }

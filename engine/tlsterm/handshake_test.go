@@ -283,3 +283,18 @@ func FuzzHello(f *testing.F) {
 		}
 	})
 }
+
+func TestAHelloInPiecesIsAcknowledged(t *testing.T) {
+	known := simple(t)
+	p := newPair(t, known.serverConfig, known.clientConfig, nil)
+	p.clientIn.Connect()
+	p.serverIn.Arrive(p.clientIn.Sent[:50])
+	if !p.serverIn.Acknowledged {
+		t.Error("who sends the rest behind an acknowledgement only has to wait for it")
+	}
+	p.clientIn.Sent = p.clientIn.Sent[50:]
+	p.carry(1 << 20)
+	if p.outer.connected != 1 {
+		t.Error("not connected")
+	}
+}

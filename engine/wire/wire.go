@@ -56,6 +56,9 @@ type Conn interface {
 	// Unacknowledged returns how many bytes the kernel holds that the peer has not acknowledged yet. It costs a system call: for timers, not for each message.
 	// A core whose timer fires compares it to see that a slow peer still reads.
 	Unacknowledged() int
+	// Acknowledge has the kernel acknowledge what came first on an accepted connection now, where it would keep that for the bytes that go back (tcp(7), TCP_QUICKACK):
+	// a peer may wait for it before it sends the rest (RFC 896). To be called when more must come before anything can be answered; it costs a system call at most once.
+	Acknowledge()
 	// Pause stops offering bytes of c; Ended and Broken may be told later too.
 	Pause()
 	// Resume undoes Pause; bytes that were kept are offered again, from the loop, not from within Resume.

@@ -30,7 +30,13 @@ func (e *Ended) DialContext(ctx context.Context, network, address string) (net.C
 type endable struct {
 	net.Conn
 	ended *Ended
-	seen  atomic.Bool
+	seen  atomic.Bool // that it has ended, by whomever
+}
+
+// Close is not the other side's: what that does then, before the connection is closed here, is its answer.
+func (c *endable) Close() error {
+	c.seen.Store(true)
+	return c.Conn.Close()
 }
 
 // Read counts the connection when the other side ends it.

@@ -107,15 +107,18 @@ func (l *Loop) Settle() {
 
 // Conn is a wire.Conn in the test's hands.
 type Conn struct {
-	Room     int    // how many bytes the kernel takes before Send leaves some queued; -1: any number
-	Sent     []byte // what the kernel took
-	FIN      bool   // CloseWrite or Close took effect
-	Closed   bool   // Close was called
-	Aborted  bool   // Abort was called
-	Paused   bool   // the core wants no bytes
-	Adapted  bool   // as a connection in TLS, or a stream of HTTP/2: not raw
-	Held     int    // what Unacknowledged tells
-	More     bool   // the kernel may have more of the peer: it is not quiet
+	Room    int    // how many bytes the kernel takes before Send leaves some queued; -1: any number
+	Sent    []byte // what the kernel took
+	FIN     bool   // CloseWrite or Close took effect
+	Closed  bool   // Close was called
+	Aborted bool   // Abort was called
+	Paused  bool   // the core wants no bytes
+	Adapted bool   // as a connection in TLS, or a stream of HTTP/2: not raw
+	Held    int    // what Unacknowledged tells
+	More    bool   // the kernel may have more of the peer: it is not quiet
+
+	Acknowledged bool // Acknowledge was called
+
 	loop     *Loop
 	core     wire.Core
 	peer     netip.AddrPort
@@ -294,6 +297,9 @@ func (c *Conn) Queued() int { return len(c.queue) }
 
 // Unacknowledged implements wire.Conn: what the test put into Held.
 func (c *Conn) Unacknowledged() int { return c.Held }
+
+// Acknowledge implements wire.Conn: the test sees that it was called.
+func (c *Conn) Acknowledge() { c.Acknowledged = true }
 
 // Quiet implements wire.Conn: nothing is left of what arrived, and the test did not say otherwise.
 func (c *Conn) Quiet() bool { return len(c.inbox) == 0 && !c.More }
