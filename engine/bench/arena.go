@@ -2,7 +2,6 @@ package bench
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,47 +10,18 @@ import (
 // arena is where the contenders meet.
 type arena struct {
 	options    Options
+	pace       pace // of the work that is measured
 	load       *load
 	contenders map[string]*contender
 	current    *contender
 	half       int // half of what HAProxy can serve, in requests per second
 }
 
-// interleaved lets the contenders take turns and returns the medians.
-func (f *arena) interleaved(w work) (row, error) {
-	rounds := f.options.Rounds
-	if w.once {
-		rounds = 1
-	}
-	values := map[string][]float64{}
-	for range rounds {
-		for _, name := range w.who {
-			c := f.contenders[name]
-			if c == nil {
-				continue
-			}
-			f.current = c
-			v, err := w.run(c.base + w.port)
-			if err != nil {
-				return row{}, fmt.Errorf("%s of %s: %w", w.name, name, err)
-			}
-			values[name] = append(values[name], v)
-		}
-	}
-	r := row{work: w, medians: map[string]float64{}, spread: map[string]float64{}}
-	for name, v := range values {
-		slices.Sort(v)
-		median := v[len(v)/2]
-		r.medians[name], r.spread[name] = median, (v[len(v)-1]-v[0])/median
-	}
-	return r, nil
-}
-
 // steady warms up, then returns what was done and the CPU time of the contender while it was done.
 func (f *arena) steady() (done int64, cpu time.Duration) {
-	f.load.during(f.options.Warm)
+	f.load.during(f.pace.warm)
 	before, used := f.load.done, f.current.cpu()
-	f.load.during(f.options.Length)
+	f.load.during(f.pace.length)
 	return f.load.done - before, f.current.cpu() - used
 }
 
@@ -77,7 +47,7 @@ func (f *arena) dropClients() error {
 		}
 	}
 	f.load.paused = false
-	f.load.during(200 * time.Millisecond)
+	f.load.during(f.pace.settle)
 	return nil
 }
 

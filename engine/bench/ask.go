@@ -18,8 +18,7 @@ type asker struct {
 	once   bool                // a connection for each request
 	cookie bool                // gives back the cookie that it was given
 	free   func(*load, *peer)  // what a client does behind an answer; nil: it asks again
-	timed  func(time.Duration) // told how long each answer took since it was due; may be nil
-	now    func() time.Time    // with timed
+	timed  func(due time.Time) // told of each answer when its request should have been sent; may be nil
 }
 
 // ask sends a request.
@@ -52,7 +51,7 @@ func (a *asker) act(l *load, p *peer, events uint32) {
 	p.begun = false
 	l.done++
 	if a.timed != nil {
-		a.timed(a.now().Sub(p.due))
+		a.timed(p.due)
 	}
 	switch {
 	case a.once:

@@ -4,29 +4,94 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestMediansAreOfInterleavedRounds(t *testing.T) {
+// turns measures with made-up values, by contender and round, and returns the row and who was measured, in order.
+func turns(t *testing.T, w work, values map[string][]float64) (row, string) {
+	t.Helper()
 	var order []string
-	values := map[string][]float64{oursName: {6, 5, 4}, haproxyName: {3, 100, 2}}
-	a := &arena{options: Options{Rounds: 3}, contenders: map[string]*contender{oursName: {name: oursName}, haproxyName: {name: haproxyName}}}
-	w := work{name: "w", goal: 0.5, who: []string{haproxyName, nginxName, oursName}, run: func(int) (float64, error) {
+	a := &arena{options: Options{Rounds: 3}, contenders: map[string]*contender{}}
+	for name := range values {
+		a.contenders[name] = &contender{name: name}
+	}
+	w.run = func(int) (float64, error) {
 		name := a.current.name
 		order = append(order, name)
 		v := values[name][0]
 		values[name] = values[name][1:]
 		return v, nil
-	}}
-	r, err := a.interleaved(w)
-	if err != nil || r.medians[haproxyName] != 3 || r.medians[oursName] != 5 || strings.Join(order, " ") != "HAProxy Evenkeel HAProxy Evenkeel HAProxy Evenkeel" {
-		t.Errorf("%+v %v %v", r, order, err)
 	}
+	r, err := a.interleaved(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, strings.Join(order, " ")
+}
+
+func TestContendersTakeTurnsForwardAndBackward(t *testing.T) {
+	values := map[string][]float64{oursName: {1, 1, 1}, haproxyName: {1, 1, 1}, reverseName: {1, 1, 1}}
+	_, order := turns(t, work{who: []string{haproxyName, oursName, nginxName, reverseName}}, values)
+	if order != "HAProxy Evenkeel Go ReverseProxy Go ReverseProxy Evenkeel HAProxy HAProxy Evenkeel Go ReverseProxy" {
+		t.Error(order)
+	}
+}
+
+// TestRatioIsOfPairsOfRounds: the quotient of the medians is 1, and that of sorted values has the median 1.33.
+func TestRatioIsOfPairsOfRounds(t *testing.T) {
+	w := work{name: "w", goal: 0.5, who: []string{haproxyName, oursName}}
+	r, _ := turns(t, w, map[string][]float64{haproxyName: {4, 12, 6}, oursName: {8, 6, 3}})
 	table := string(report(Options{Rounds: 3, Length: time.Second}, "v", []row{r}))
-	if !strings.Contains(table, "| w |  | 3 ±1633 % | – | – | – | 5 ±20 % | – | 0.60 | ≥ 0.5 |") {
+	if !strings.Contains(table, "| w |  | 6 ±67 % | – | – | – | 6 ±42 % | – | 2.00 (0.50 to 2.00) | ≥ 0.5 |") {
 		t.Error(table)
+	}
+}
+
+func TestRatioNeedsBoth(t *testing.T) {
+	once := newRow(work{name: "w", once: true}, map[string][]float64{haproxyName: {3}, oursName: {2}})
+	alone := newRow(work{name: "w", once: true}, map[string][]float64{oursName: {2}})
+	if once.quotient() != "1.50" || alone.quotient() != "–" {
+		t.Errorf("%q %q", once.quotient(), alone.quotient())
+	}
+}
+
+func TestMiddleIsOfQuartiles(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   middle
+	}{
+		{[]float64{7}, middle{7, 7, 7}},
+		{[]float64{4, 2}, middle{2, 3, 4}},
+		{[]float64{9, 1, 8, 2, 7, 3, 6, 4, 5}, middle{3, 5, 7}},
+	} {
+		if got := middleOf(c.values); got != c.want {
+			t.Errorf("%v: %v", c.values, got)
+		}
+	}
+}
+
+// TestComparedStandTogether: a work whose two main contenders were not measured directly behind each other has a ratio that says less.
+func TestComparedStandTogether(t *testing.T) {
+	for _, w := range (&arena{}).works() {
+		i := slices.Index(w.who, haproxyName)
+		if i < 0 && w.goal == 0 {
+			continue // there is nothing to compare with
+		}
+		if i < 0 || i+1 == len(w.who) || w.who[i+1] != oursName {
+			t.Errorf("%s: %v", w.name, w.who)
+		}
+	}
+}
+
+func TestShortWorksHaveManyRounds(t *testing.T) {
+	o := Options{}
+	o.defaults()
+	p := o.pace(work{short: true})
+	if p.rounds != 72 || p.length != 125*time.Millisecond || o.pace(work{}).rounds != 9 || o.pace(work{once: true}).rounds != 1 {
+		t.Error(p, o.pace(work{}))
 	}
 }
 

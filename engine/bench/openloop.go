@@ -35,53 +35,53 @@ func (h *histogram) quantile(q float64) float64 {
 }
 
 // openLoop sends requests at a fixed rate over 64 connections, whether or not the answers come, and returns how long each took since it was due, so that a
-// contender that stalls is charged for the requests that would have come meanwhile; and the contender's CPU in µs for each.
+// contender that stalls is charged for the requests that would have come meanwhile; and the contender's CPU in µs for each. It counts every request that was due
+// during the measurement, however late its answer comes: a stall at the end costs as much as one in the middle.
 func (f *arena) openLoop(port, rate int) (*histogram, float64, error) {
 	const connections = 64
 	h, free := &histogram{}, make([]*peer, 0, connections)
-	measuring := false
-	a := &asker{now: time.Now}
+	var begin time.Time
+	a := &asker{}
 	a.free = func(_ *load, p *peer) { free = append(free, p) }
-	a.timed = func(d time.Duration) {
-		if measuring {
-			h.add(d)
+	a.timed = func(due time.Time) {
+		if !due.Before(begin) {
+			h.add(time.Since(due))
 		}
 	}
 	if err := f.clients(connections, port, a.act); err != nil {
 		return nil, 0, err
 	}
-	if err := f.load.until("connections", 5*time.Second, func() bool { return len(free) == connections }); err != nil {
+	all := func() bool { return len(free) == connections }
+	if err := f.load.until("connections", 5*time.Second, all); err != nil {
 		return nil, 0, err
 	}
-	gap := time.Second / time.Duration(rate)
-	start := time.Now()
-	begin, end := start.Add(f.options.Warm), start.Add(f.options.Warm+f.options.Length)
-	var used time.Duration
-	for due := start; ; {
-		now := time.Now()
-		if !measuring && now.After(begin) {
-			measuring, used = true, f.current.cpu()
-		}
-		if now.After(end) {
-			break
-		}
-		for ; due.Before(now) && len(free) > 0; due = due.Add(gap) {
+	gap, due := time.Second/time.Duration(rate), time.Now()
+	send := func(end time.Time) bool {
+		for now := time.Now(); due.Before(now) && due.Before(end) && len(free) > 0; due = due.Add(gap) {
 			p := free[len(free)-1]
 			free = free[:len(free)-1]
 			p.due = due
 			a.ask(p)
 		}
+		return !due.Before(end)
+	}
+	begin = due.Add(f.pace.warm)
+	for !send(begin) {
 		f.load.turn(0)
 	}
-	cpu := perUnit(f.current.cpu()-used, h.n)
-	a.timed = nil
-	if err := f.load.until("last answers", 5*time.Second, func() bool { return len(free) == connections }); err != nil {
+	used := f.current.cpu()
+	begin = time.Now() // nothing was due meanwhile: to read that takes up to a millisecond, the longer the more threads the contender has
+	due = begin
+	end := begin.Add(f.pace.length)
+	for limit := end.Add(5 * time.Second); !send(end); f.load.turn(0) {
+		if time.Now().After(limit) {
+			return nil, 0, fmt.Errorf("%d requests per second are too many: %d answers, %d clients were not served", rate, h.n, f.load.failed)
+		}
+	}
+	if err := f.load.until("last answers", 5*time.Second, all); err != nil {
 		return nil, 0, err
 	}
-	if h.n < int64(float64(rate)*f.options.Length.Seconds()*0.9) {
-		return nil, 0, fmt.Errorf("only %d answers at %d requests per second", h.n, rate)
-	}
-	return h, cpu, f.dropClients()
+	return h, perUnit(f.current.cpu()-used, h.n), f.dropClients()
 }
 
 // most returns how many requests per second the current contender can serve.
@@ -90,8 +90,8 @@ func (f *arena) most(port int) (int, error) {
 	if err := f.clients(64, port, a.act); err != nil {
 		return 0, err
 	}
-	f.load.during(f.options.Warm)
+	f.load.during(f.pace.warm)
 	before := f.load.done
-	f.load.during(f.options.Length)
-	return int(float64(f.load.done-before) / f.options.Length.Seconds()), f.dropClients()
+	f.load.during(f.pace.length)
+	return int(float64(f.load.done-before) / f.pace.length.Seconds()), f.dropClients()
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -33,9 +32,9 @@ func serverAddress(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 0, 1,
 
 // Options say how long to measure. Zero fields get their default.
 type Options struct {
-	Rounds  int           // of each measurement; 0: 5
+	Rounds  int           // of each measurement; 0: 9
 	Warm    time.Duration // before each; 0: 300 ms
-	Length  time.Duration // of each; 0: 2 s
+	Length  time.Duration // of each; 0: 1 s
 	Idle    int           // idle connections; 0: 8000; no more than the limit of open files allows
 	Only    string        // measure only works whose name begins so, "many" for the large installation; empty: all
 	HAProxy string        // its binary; empty: haproxy
@@ -44,13 +43,13 @@ type Options struct {
 
 func (o *Options) defaults() {
 	if o.Rounds == 0 {
-		o.Rounds = 5
+		o.Rounds = 9
 	}
 	if o.Warm == 0 {
 		o.Warm = 300 * time.Millisecond
 	}
 	if o.Length == 0 {
-		o.Length = 2 * time.Second
+		o.Length = time.Second
 	}
 	if o.Idle == 0 {
 		o.Idle = 8000
@@ -71,23 +70,9 @@ type work struct {
 	port int
 	goal float64 // HAProxy ÷ Evenkeel must reach it; 0: none is set
 	once bool    // one round says it
-	who  []string
-	run  func(port int) (float64, error)
-}
-
-// row is the medians of one measurement.
-type row struct {
-	work
-	medians map[string]float64 // by contender
-	spread  map[string]float64 // largest minus smallest, as a share of the median
-}
-
-func (r row) String() string {
-	text := fmt.Sprintf("%-40s", r.name)
-	for _, c := range r.who {
-		if v, ok := r.medians[c]; ok {
-			text += fmt.Sprintf("  %s %.3g (±%.0f %%)", c, v, 50*r.spread[c])
-		}
-	}
-	return text + "  " + r.unit
+	// short: many rounds of 125 ms. The machine stops a processor for some milliseconds now and then. That decides a quantile of every round that it falls into, so most
+	// rounds must be short enough to be without. Work of the kernel differs by a tenth from round to round, so that the median of nine says too little.
+	short bool
+	who   []string // HAProxy and Evenkeel next to each other
+	run   func(port int) (float64, error)
 }

@@ -22,9 +22,14 @@ func columns() []string {
 // report is the table as Markdown.
 func report(o Options, versions string, rows []row) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Measured\n\nWritten by `task bench`: medians of %d rounds of %v, contenders taking turns, each on one core with one thread that forwards\n", o.Rounds, o.Length)
-	fmt.Fprintf(&b, "(but for the column of two loops), generator and server in one process on the other core, loopback with reno in a network namespace.\n")
-	fmt.Fprintf(&b, "± is half of the distance between the best and the worst round. Memory is resident growth over %d idle connections, one round.\n\n%s\n\n", o.Idle, versions)
+	fmt.Fprintf(&b, "# Measured\n\nWritten by `task bench`: medians of %d rounds of %v, contenders taking turns (forward, then backward), each on one core with one thread that forwards\n", o.Rounds, o.Length)
+	fmt.Fprintf(&b, "(but for the column of two loops), generator and server in one process on the other core, loopback with reno in a network namespace, before other\nwork of the machine.\n")
+	fmt.Fprintf(&b, "± is half of what the middle half of the rounds spans. HAProxy ÷ Evenkeel is the median of the ratios within each round, where one was measured directly behind the\n")
+	fmt.Fprintf(&b, "other, so that what slows the whole machine for a while does not show; in brackets stands what the middle half of these ratios spans. It need not be the quotient of the medians.\n")
+	fmt.Fprintf(&b, "The p99, W2 and W4 are of %d rounds of %v. A machine that shares its processors stops one for some milliseconds now and then, which decides the p99 of the whole round that it\n", shortRounds*o.Rounds, shortLength)
+	fmt.Fprintf(&b, "falls into; most rounds that short are without. What spends most of its time in the kernel differs more from round to round, so that a ratio needs many of them. For the p99 requests\n")
+	fmt.Fprintf(&b, "are due at a fixed rate, and whoever stalls is charged for those that fell due meanwhile.\n")
+	fmt.Fprintf(&b, "Memory is resident growth over %d idle connections, one round.\n\n%s\n\n", o.Idle, versions)
 	fmt.Fprintf(&b, "| work | unit | %s | HAProxy ÷ Evenkeel | goal |\n|---|---|%s---|---|\n", strings.Join(columns(), " | "), strings.Repeat("---|", len(columns())))
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %s |", r.name, r.unit)
@@ -35,20 +40,20 @@ func report(o Options, versions string, rows []row) []byte {
 		if r.goal > 0 {
 			goal = fmt.Sprintf("≥ %g", r.goal)
 		}
-		fmt.Fprintf(&b, " %.2f | %s |\n", r.medians[haproxyName]/r.medians[oursName], goal)
+		fmt.Fprintf(&b, " %s | %s |\n", r.quotient(), goal)
 	}
 	return b.Bytes()
 }
 
 func (r row) cell(contender string) string {
-	v, ok := r.medians[contender]
+	v, ok := r.figures[contender]
 	if !ok {
 		return "–"
 	}
 	if r.once {
-		return fmt.Sprintf("%.4g", v)
+		return fmt.Sprintf("%.4g", v.median)
 	}
-	return fmt.Sprintf("%.4g ±%.0f %%", v, 50*r.spread[contender])
+	return fmt.Sprintf("%.4g ±%.0f %%", v.median, v.spread())
 }
 
 // versions says on what and against what was measured.

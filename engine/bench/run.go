@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -105,8 +106,9 @@ func (f *arena) start(self []string, dir string, files peerFiles) error {
 // works is the list of what is measured, in this order: memory first, because what later work leaves behind would hide it.
 func (f *arena) works() []work {
 	two := []string{haproxyName, oursName}
-	web := []string{haproxyName, nginxName, reverseName, oursName}
-	bodies := []string{haproxyName, splicedName, nginxName, reverseName, oursName}
+	web := []string{haproxyName, oursName, nginxName, reverseName}
+	plain := []string{haproxyName, oursName, nginxName}
+	bodies := []string{haproxyName, oursName, splicedName, nginxName, reverseName}
 	return []work{
 		{name: "W7 idle HTTP connection", unit: "B", port: webPort, once: true, who: two, run: f.idleWeb},
 		{name: "W7 idle TCP session", unit: "B", port: echoPort, once: true, who: two, run: f.idleTCP},
@@ -114,15 +116,16 @@ func (f *arena) works() []work {
 		{name: "W1 HTTP/1.1 keep-alive, 100 B", unit: "µs CPU/request", port: webPort, goal: 1.15, who: web, run: f.requests(64, asker{})},
 		{name: "W1c with cookie persistence", unit: "µs CPU/request", port: cookiePort, goal: 1.05, who: two, run: f.requests(64, asker{cookie: true})},
 		{name: "W1 with 20 rules and the traffic log", unit: "µs CPU/request", port: rulesPort, goal: 0.9, who: two, run: f.requests(64, asker{})},
-		{name: "W2 a connection per request", unit: "µs CPU/request", port: webPort, goal: 1.1, who: web, run: f.requests(64, asker{once: true})},
+		{name: "W2 a connection per request", unit: "µs CPU/request", port: webPort, goal: 1.1, short: true, who: web, run: f.requests(64, asker{once: true})},
 		{name: "W3 bodies of 16 KiB", unit: "µs CPU/request", port: midPort, goal: 1.3, who: bodies, run: f.requests(32, asker{})},
 		{name: "W3 bodies of 1 MiB", unit: "µs CPU/request", port: bigPort, goal: 1.7, who: bodies, run: f.requests(8, asker{})},
-		{name: "W4 TCP connections, 100 B each way", unit: "µs CPU/connection", port: echoPort, goal: 1.1, who: two, run: f.connections},
-		{name: "W5 TCP bulk", unit: "ms CPU/GB", port: bulkPort, goal: 2.5, who: []string{haproxyName, splicedName, oursName}, run: f.bulk},
-		{name: "W6 TLS 1.3 handshake, ECDSA P-256", unit: "µs CPU/handshake", port: tlsPort, goal: 1.2, who: []string{haproxyName, nginxName, oursName}, run: f.handshakes},
-		{name: "W6 TLS 1.3 keep-alive, 100 B", unit: "µs CPU/request", port: tlsPort, goal: 1.15, who: []string{haproxyName, nginxName, oursName}, run: f.securedRequests},
-		{name: "W6r TLS 1.3 handshake, RSA 2048", unit: "µs CPU/handshake", port: rsaPort, goal: 0.45, who: []string{haproxyName, nginxName, oursName}, run: f.handshakes},
-		{name: "p99, open loop at half of HAProxy's most", unit: "µs", port: webPort, goal: 1, who: []string{haproxyName, nginxName, oursName}, run: f.latency},
+		{name: "W4 TCP connections, 100 B each way", unit: "µs CPU/connection", port: echoPort, goal: 1.1, short: true, who: two, run: f.connections},
+		{name: "W5 TCP bulk", unit: "ms CPU/GB", port: bulkPort, goal: 2.5, who: []string{haproxyName, oursName, splicedName}, run: f.bulk},
+		{name: "W6 TLS 1.3 handshake, ECDSA P-256", unit: "µs CPU/handshake", port: tlsPort, goal: 1.2, who: plain, run: f.handshakes(tls.X25519)},
+		{name: "W6 the same with X25519MLKEM768, which HAProxy's library has not", unit: "µs CPU/handshake", port: tlsPort, who: []string{oursName}, run: f.handshakes(tls.X25519MLKEM768)},
+		{name: "W6 TLS 1.3 keep-alive, 100 B", unit: "µs CPU/request", port: tlsPort, goal: 1.15, who: plain, run: f.securedRequests},
+		{name: "W6r TLS 1.3 handshake, RSA 2048", unit: "µs CPU/handshake", port: rsaPort, goal: 0.45, who: plain, run: f.handshakes(tls.X25519)},
+		{name: "p99, open loop at half of HAProxy's most", unit: "µs", port: webPort, goal: 1, short: true, who: plain, run: f.latency},
 		{name: "CPU at that load", unit: "µs CPU/request", port: webPort, who: []string{haproxyName, oursName, twoName}, run: f.offered},
 	}
 }
@@ -134,7 +137,7 @@ func (f *arena) measure(out io.Writer) ([]row, error) {
 			continue
 		}
 		if f.half == 0 && !w.once {
-			f.current = f.contenders[haproxyName]
+			f.current, f.pace = f.contenders[haproxyName], f.options.pace(work{})
 			most, err := f.most(f.current.base + webPort)
 			if err != nil {
 				return nil, fmt.Errorf("most that HAProxy can serve: %w", err)

@@ -82,6 +82,12 @@ func manyHAProxy() string {
 	return b.String()
 }
 
+// alone is a work for which each contender runs alone, and its one value of each.
+type alone struct {
+	work
+	values map[string][]float64
+}
+
 // scale measures the large installation: each contender alone.
 func (f *arena) scale(self []string, dir string, out io.Writer) ([]row, error) {
 	for i := range manyServers {
@@ -93,8 +99,8 @@ func (f *arena) scale(self []string, dir string, out io.Writer) ([]row, error) {
 	if err := os.WriteFile(file, []byte(manyHAProxy()), 0o600); err != nil {
 		return nil, err
 	}
-	fresh := func(name, unit string, goal float64) row {
-		return row{work: work{name: name, unit: unit, goal: goal, once: true, who: []string{haproxyName, oursName}}, medians: map[string]float64{}, spread: map[string]float64{}}
+	fresh := func(name, unit string, goal float64) alone {
+		return alone{work{name: name, unit: unit, goal: goal, once: true, who: []string{haproxyName, oursName}}, map[string][]float64{}}
 	}
 	cpu, memory := fresh("checks of 10,000 servers every 4 s", "% of a core", 1), fresh("1,000 services with 10 servers", "MB", 0)
 	burst, waits, apply := fresh("most checks in 100 ms ÷ their mean", "", 0), fresh("connections in TIME_WAIT by them", "", 0), fresh("one change applied to 1,000 services", "ms", 0)
@@ -111,22 +117,24 @@ func (f *arena) scale(self []string, dir string, out io.Writer) ([]row, error) {
 		for _, n := range begun {
 			sum += n
 		}
-		cpu.medians[name] = 100 * float64(c.cpu()-used) / float64(watchedTime)
-		memory.medians[name] = c.memory() / 1e6
-		burst.medians[name] = float64(slices.Max(begun)*len(begun)) / float64(max(sum, 1))
-		waits.medians[name] = float64(timeWaits())
+		cpu.values[name] = []float64{100 * float64(c.cpu()-used) / float64(watchedTime)}
+		memory.values[name] = []float64{c.memory() / 1e6}
+		burst.values[name] = []float64{float64(slices.Max(begun)*len(begun)) / float64(max(sum, 1))}
+		waits.values[name] = []float64{float64(timeWaits())}
 		c.stop()
 		if sum < manyServices*manyServers*int(watchedTime/(4*time.Second))*9/10 {
 			return nil, fmt.Errorf("%s made only %d checks", name, sum)
 		}
 		if v, err := strconv.ParseFloat(strings.TrimSpace(c.said.String()), 64); err == nil {
-			apply.medians[name] = v
+			apply.values[name] = []float64{v}
 		}
 		f.load.during(time.Second)
 	}
-	rows := []row{cpu, memory, burst, waits, apply}
-	for _, r := range rows {
+	var rows []row
+	for _, a := range []alone{cpu, memory, burst, waits, apply} {
+		r := newRow(a.work, a.values)
 		fmt.Fprintln(out, r)
+		rows = append(rows, r)
 	}
 	return rows, nil
 }

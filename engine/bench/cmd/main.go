@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"evenkeel/engine/bench"
@@ -25,8 +26,8 @@ func main() {
 
 func run() error {
 	var o bench.Options
-	flag.IntVar(&o.Rounds, "rounds", 0, "rounds of each measurement (5)")
-	flag.DurationVar(&o.Length, "length", 0, "length of each (2s)")
+	flag.IntVar(&o.Rounds, "rounds", 0, "rounds of each measurement (9)")
+	flag.DurationVar(&o.Length, "length", 0, "length of each (1s)")
 	flag.IntVar(&o.Idle, "idle", 0, "idle connections (8000)")
 	file := flag.String("o", "engine/bench/RESULTS.md", "where the table is written")
 	flag.StringVar(&o.Only, "only", "", "measure only works whose name begins so, and write nothing")
@@ -73,6 +74,21 @@ func serve(part, base, loops, dir string) error {
 	return bench.Proxy(ctx, port, n, dir)
 }
 
+// autogroup is where Linux weighs the processes of one session against the rest (sched(7)); a process's own nice value counts among them alone.
+const autogroup = "/proc/self/autogroup"
+
+// goFirst gives this session the processors before others, for as long as it takes until the returned function is called. Where the kernel has no such groups, it does nothing.
+func goFirst(file string) func() {
+	was, err := os.ReadFile(file)
+	fields := strings.Fields(string(was)) // "/autogroup-7 nice 0"
+	if err != nil || len(fields) != 3 {
+		return func() {}
+	}
+	set := func(nice string) { _ = os.WriteFile(file, []byte(nice), 0) }
+	set("-20")
+	return func() { set(fields[2]) }
+}
+
 // again runs the same command in a network namespace of its own.
 func again() error {
 	if os.Geteuid() != 0 {
@@ -82,7 +98,11 @@ func again() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, append([]string{"-inside"}, os.Args[1:]...)...)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT) // interrupted, it still puts back what it changed
+	defer stop()
+	defer goFirst(autogroup)()
+	cmd := exec.CommandContext(ctx, self, append([]string{"-inside"}, os.Args[1:]...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	return cmd.Run()
