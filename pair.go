@@ -292,6 +292,7 @@ func (p *pair) keep(ctx context.Context) error {
 	for ctx.Err() == nil {
 		m, paired := p.members.Current()
 		if !paired {
+			p.tellEnded()
 			select {
 			case <-ctx.Done():
 			case <-p.changed:

@@ -10,7 +10,6 @@ import (
 
 	"evenkeel/appliance"
 	"evenkeel/appliance/ha"
-	"evenkeel/appliance/ha/role"
 )
 
 // What operators ask of a pair, by page, API and command line.
@@ -24,8 +23,8 @@ func (p *pair) Status() appliance.PairStatus {
 	}
 	s := h.node.Status()
 	s.Self.Name, s.Peer.Name = m.Self.Name, m.Peer.Name
-	s.Settings = byHeartbeats(p.settingsStatus(s.Self.State), s)
-	s.Table = p.tableStatus(h.node)
+	s.Settings = h.node.Settle(byHeartbeats(p.settingsStatus(s.Self.State), s))
+	s.Table = h.node.Settle(p.tableStatus(h.node))
 	s.Aside = p.setAside()
 	s.Floating = p.floating(s.Self.State == appliance.Active || s.Self.State == appliance.HandingOn)
 	return s
@@ -41,11 +40,16 @@ func (p *pair) alone() appliance.PairStatus {
 		s.Paired, s.Self.Name, s.Self.Role, s.Self.Address, s.Self.State = true, m.Self.Name, m.Self.Role, m.Self.Address, appliance.Starting
 		s.Peer = appliance.NodeStatus{ID: m.Peer.ID, Name: m.Peer.Name, Role: m.Peer.Role, Address: m.Peer.Address}
 		s.Sentence = "The heartbeat of the pair is about to start."
+		s.Settings = appliance.SyncStatus{Pending: true, Sentence: s.Sentence}
+		s.Table = s.Settings
 	}
 	if peer, open := p.members.Unfinished(); open && !s.Paired {
 		s.Unfinished, s.Peer = true, appliance.NodeStatus{ID: peer.ID, Name: peer.Name, Role: peer.Role, Address: peer.Address}
 		s.Sentence = strings.TrimSpace(fmt.Sprintf("The pair with %s at %s is unfinished: the connection was cut before it confirmed. It is tried again by itself every few seconds; give the pairing up if that node never comes back. %s",
 			peer.Name, peer.Address, p.members.WhyUnfinished()))
+	}
+	if end, ok := p.members.Ended(); ok {
+		s.Ended = &end
 	}
 	s.Aside = p.setAside()
 	if e := p.unheard.Load(); e != nil {
@@ -178,6 +182,24 @@ func (p *pair) MakePrimary(ctx context.Context, o appliance.Origin) error {
 	return err
 }
 
+// Dismiss says that somebody knows of the pair that the other node broke.
+func (p *pair) Dismiss(ctx context.Context, o appliance.Origin) error {
+	return p.members.Dismiss(ctx, o)
+}
+
+// tellEnded puts into the timeline that the other node has broken the pair.
+func (p *pair) tellEnded() {
+	end, ok := p.members.Last()
+	if !ok {
+		return
+	}
+	told, err := ha.AddToTimeline(p.a.options.dir, appliance.PairEvent{At: end.At, Node: p.a.hostname(), Code: appliance.CodePairEnded, Sentence: end.Sentence()})
+	if err != nil {
+		p.a.options.log.Warn("timeline not saved", "component", "main", "error", err)
+	}
+	p.decided.Store(&told)
+}
+
 // lost tells whether the peer is not heard, by the node that runs.
 func (p *pair) lost() bool {
 	h := p.half.Load()
@@ -273,68 +295,4 @@ func (p *pair) RotateKey(ctx context.Context, o appliance.Origin) error {
 	ctx, cancel := context.WithTimeout(ctx, switchTime)
 	defer cancel()
 	return p.recorded(ctx, o, "pair_rotate_key", "", node.RotateKey(ctx))
-}
-
-// Drill switches to the other node and back, and tells how long nobody owned the addresses each time, as the timeline of both nodes has it: from the end of the one lease to
-// the begin of the other.
-func (p *pair) Drill(ctx context.Context, o appliance.Origin) (appliance.PairDrill, error) {
-	node, err := p.running("drill a failover")
-	if err != nil {
-		return appliance.PairDrill{}, err
-	}
-	away := node.Activity() == appliance.Active
-	var out appliance.PairDrill
-	for _, way := range []struct {
-		peer bool
-		into *appliance.Takeover
-	}{{away, &out.There}, {!away, &out.Back}} {
-		began := time.Now()
-		if err := p.Activate(ctx, o, way.peer); err != nil {
-			return out, err
-		}
-		if *way.into, err = p.handed(ctx, node, began); err != nil {
-			return out, err
-		}
-	}
-	out.Sentence = fmt.Sprintf("The floating addresses went to the other node and back; nobody had them for %s and for %s.", outage(out.There.Took), outage(out.Back.Took))
-	return out, nil
-}
-
-// outage is a measured time as people read it; none was zero.
-func outage(d time.Duration) string {
-	if d < time.Millisecond {
-		return "less than 1 ms"
-	}
-	return fmt.Sprintf("%d ms", d.Milliseconds())
-}
-
-// handed finds the planned switch since a moment in the timeline: what the peer decided comes with its next heartbeats.
-func (p *pair) handed(ctx context.Context, node *ha.Node, since time.Time) (appliance.Takeover, error) {
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	for {
-		var free, taken appliance.PairEvent
-		for _, e := range node.Timeline() {
-			switch code := role.Code(e.Code); {
-			case e.At.Before(since):
-			case code == role.HandsNow || code == role.HandsAtLimit:
-				free = e
-			case code == role.Given || code == role.Elected || code == role.TookOver || code == role.TookVacant:
-				taken = e
-			}
-		}
-		if !free.At.IsZero() && !taken.At.IsZero() {
-			return appliance.Takeover{At: taken.At, Planned: true, Took: max(taken.At.Sub(free.At), 0), Why: taken.Sentence}, nil
-		}
-		select {
-		case <-ctx.Done():
-			return appliance.Takeover{}, &appliance.Error{
-				Kind: appliance.Unavailable, Op: "drill a failover", Message: "The switch came about, and the other node has not told when it took the addresses.",
-				Hint: "The timeline of the pair says what each node has decided.",
-			}
-		case <-look.C:
-		}
-	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"testing"
-	"time"
 
 	"evenkeel/appliance"
 )
@@ -20,13 +19,5 @@ func TestPassiveNodeIsNotInSyncWithAnActiveOneThatRunsSomethingElse(t *testing.T
 	s.Peer.Hash, s.Peer.State, s.Self.State = "bb", appliance.Passive, appliance.Active // the sender knows better
 	if got := byHeartbeats(told, s); got != told {
 		t.Errorf("%+v", got)
-	}
-}
-
-func TestOutageIsSaidAsItWasMeasured(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "less than 1 ms", 260 * time.Microsecond: "less than 1 ms", 1200 * time.Microsecond: "1 ms", 213 * time.Millisecond: "213 ms"} {
-		if got := outage(d); got != want {
-			t.Errorf("%v: %q", d, got)
-		}
 	}
 }

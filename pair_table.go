@@ -22,8 +22,14 @@ import (
 
 // tableState is what is known of the copy of the persistence table.
 type tableState struct {
-	round atomic.Pointer[mirror.Round]
+	round atomic.Pointer[tableRound]
 	heard atomic.Int64 // when the last round was done, in nanoseconds since the program began
+}
+
+// tableRound is what the last round has shown.
+type tableRound struct {
+	mirror.Round
+	sent bool // by this node; it has taken it otherwise
 }
 
 var programBegan = time.Now()
@@ -32,7 +38,7 @@ var programBegan = time.Now()
 // machine wants a new answer of the witness, every takeover takes twenty rounds of questions instead of four (measured: with 100 ms in four of ten isolations).
 const signOfLife = 60 * time.Millisecond
 
-func (t *tableState) told(r mirror.Round) {
+func (t *tableState) told(r tableRound) {
 	t.round.Store(&r)
 	t.heard.Store(int64(time.Since(programBegan)))
 }
@@ -45,12 +51,12 @@ func (t *tableState) alive() bool {
 	return t.round.Load() != nil && time.Since(programBegan)-time.Duration(t.heard.Load()) < signOfLife
 }
 
-// status says whether the tables are equal, as proven by the last round.
-func (t *tableState) status() appliance.SyncStatus {
+// status says whether the tables are equal, as proven by the last round; pending: there is none since the node does what it does.
+func (t *tableState) status(now appliance.Activity) appliance.SyncStatus {
 	r := t.round.Load()
 	switch {
-	case r == nil || !t.fresh():
-		return appliance.SyncStatus{Sentence: fmt.Sprintf("The persistence table is not being copied: no connection on TCP %d.", appliance.PortPersistence)}
+	case r == nil || !t.fresh() || r.sent != sendsTable(now):
+		return appliance.SyncStatus{Pending: true, Sentence: fmt.Sprintf("The persistence table is not being copied: no connection on TCP %d.", appliance.PortPersistence)}
 	case r.Equal:
 		return appliance.SyncStatus{InSync: true, Sentence: fmt.Sprintf("in sync, %d entries", r.Entries)}
 	}
@@ -75,8 +81,8 @@ func (p *pair) digest() (out [16]byte) {
 
 // tableStatus says whether the tables are equal: as the last round has proven, or, while there is no connection, as heartbeats tell.
 func (p *pair) tableStatus(node *ha.Node) appliance.SyncStatus {
-	s := p.table.status()
-	if s.InSync || p.table.round.Load() != nil {
+	s := p.table.status(node.Activity())
+	if !s.Pending {
 		return s
 	}
 	if theirs, at := node.PeerDigest(); time.Since(at) < signOfLife && theirs == p.digest() {
@@ -102,8 +108,18 @@ func (p *pair) copyTables(ctx context.Context, m appliance.Membership, node *ha.
 	return group.Wait()
 }
 
-func (p *pair) mirrorOptions() mirror.Options {
-	return mirror.Options{Tables: p.a.engine.Tables, Now: p.a.engine.Clock, Told: p.table.told, Log: p.a.options.log}
+// sendsTable tells whether a node gives its tables to the peer.
+func sendsTable(now appliance.Activity) bool {
+	return now == appliance.Active || now == appliance.HandingOn
+}
+
+// mirrorOptions are those of a connection that lasts while something is so. It is asked before each step, because what a node that has become active still took from its
+// peer would undo what its own clients have done since.
+func (p *pair) mirrorOptions(sent bool, so func() bool) mirror.Options {
+	return mirror.Options{
+		Tables: p.a.engine.Tables, Now: p.a.engine.Clock, Log: p.a.options.log, While: so,
+		Told: func(r mirror.Round) { p.table.told(tableRound{r, sent}) },
+	}
 }
 
 // tableAgain is how long nothing is tried after a connection has failed.
@@ -139,11 +155,12 @@ func (p *pair) sendOnce(ctx context.Context, node *ha.Node, dialer *tls.Dialer, 
 		return err
 	}
 	defer p.table.forget()
-	go p.while(ctx, cancel, func() bool { return node.Activity() == appliance.Active || node.Activity() == appliance.HandingOn })
-	return mirror.Send(ctx, conn, p.mirrorOptions())
+	so := func() bool { return sendsTable(node.Activity()) }
+	go p.while(ctx, cancel, so)
+	return mirror.Send(ctx, conn, p.mirrorOptions(true, so))
 }
 
-// while cancels when something is no longer so.
+// while cancels when something is no longer so: the connection may be waiting for the other side then.
 func (p *pair) while(ctx context.Context, cancel func(), so func() bool) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -234,8 +251,9 @@ func (p *pair) takeNewest(ctx context.Context, node *ha.Node, proven <-chan *tls
 func (p *pair) takeOnce(ctx context.Context, cancel func(), node *ha.Node, conn *tls.Conn) {
 	defer cancel()
 	defer p.table.forget()
-	go p.while(ctx, cancel, func() bool { return node.Activity() != appliance.Active })
-	if err := mirror.Receive(ctx, conn, p.mirrorOptions()); err != nil && ctx.Err() == nil {
+	so := func() bool { return node.Activity() != appliance.Active }
+	go p.while(ctx, cancel, so)
+	if err := mirror.Receive(ctx, conn, p.mirrorOptions(false, so)); err != nil && ctx.Err() == nil {
 		p.a.options.log.Warn("copy of the persistence table ended", "component", "main", "error", err)
 	}
 }

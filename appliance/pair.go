@@ -87,9 +87,10 @@ type PairStatus struct {
 	Paired     bool              `json:"paired"`
 	Unfinished bool              `json:"unfinished"` // this node has decided on a pair that the other one, Peer, has not confirmed yet
 	Self       NodeStatus        `json:"self"`
-	Peer       NodeStatus        `json:"peer"`      // zero when there is no pair
-	Sentence   string            `json:"sentence"`  // what the pair does and why, in one sentence
-	Aside      []string          `json:"set_aside"` // what was set aside on either node and nobody has seen yet, a sentence each
+	Peer       NodeStatus        `json:"peer"`            // zero when there is no pair
+	Sentence   string            `json:"sentence"`        // what the pair does and why, in one sentence
+	Ended      *PairEnd          `json:"ended,omitempty"` // the last pair, when the other node has broken it and nobody has dismissed that; nil: there is nothing to say
+	Aside      []string          `json:"set_aside"`       // what was set aside on either node and nobody has seen yet, a sentence each
 	Settings   SyncStatus        `json:"settings"`
 	Table      SyncStatus        `json:"table"` // of persistence
 	Witness    WitnessStatus     `json:"witness"`
@@ -119,7 +120,8 @@ type NodeStatus struct {
 // SyncStatus says whether something is the same on both nodes.
 type SyncStatus struct {
 	InSync   bool   `json:"in_sync"`
-	Sentence string `json:"sentence"` // "in sync, revision 142", or what differs
+	Pending  bool   `json:"pending,omitempty"` // it is not known yet, because the nodes connect anew after a change of their roles; what lasts is told as what differs
+	Sentence string `json:"sentence"`          // "in sync, revision 142", or what differs
 }
 
 // WitnessStatus is what the third party says that tells a dead peer from a cut wire.
@@ -155,8 +157,9 @@ type FloatingAddress struct {
 type Takeover struct {
 	At      time.Time     `json:"at"`
 	Planned bool          `json:"planned"`
-	Silence time.Duration `json:"silence_ns"` // from the last heartbeat of the peer to the lease
-	Took    time.Duration `json:"took_ns"`    // from the decision to the lease
+	Silence time.Duration `json:"silence_ns"`          // from the last heartbeat of the peer to the lease
+	Took    time.Duration `json:"took_ns"`             // from the decision to the lease
+	Within  time.Duration `json:"within_ns,omitempty"` // what was measured is exact to so much, either way; zero: one clock saw all of it
 	Why     string        `json:"why"`
 }
 
@@ -166,6 +169,10 @@ type PairEvent struct {
 	Node     string    `json:"node"` // whose decision it was, by name
 	Code     string    `json:"code"` // from the catalogue: "took_over", "peer_silent", …
 	Sentence string    `json:"sentence"`
+
+	// Late is for how long at most the heartbeat was under way that told what the other node decided: At, by the clock of this node, may be so much too late. Zero for
+	// its own decisions, and when it is not known.
+	Late time.Duration `json:"late_ns,omitempty"`
 }
 
 // PairStep is one step of making or breaking a pair, as it is shown while it happens.

@@ -12,8 +12,10 @@ import (
 // CreateSession adds a session of an existing user, and forgets those that have expired.
 func (s *Store) CreateSession(ctx context.Context, r appliance.SessionRecord) error {
 	return s.write(ctx, "create session", func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM session WHERE expires <= ?", nanos(s.now())); err != nil {
-			return err
+		for _, expired := range []string{"DELETE FROM session WHERE expires <= ?", "DELETE FROM session_replaced WHERE expires <= ?"} {
+			if _, err := tx.ExecContext(ctx, expired, nanos(s.now())); err != nil {
+				return err
+			}
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO session (token_hash, operator, source, user_agent, created, seen, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			r.TokenHash[:], r.Operator, addressText(r.From), r.UserAgent, nanos(r.Created), nanos(r.Seen), nanos(r.Expires))
@@ -65,12 +67,34 @@ func (s *Store) TouchSession(ctx context.Context, tokenHash [32]byte, at time.Ti
 	})
 }
 
-// DeleteSession ends a session; it is no error when there is none.
+// SessionReplaced tells whether the session with that hash ended because the users of the pair took the place of this node's.
+func (s *Store) SessionReplaced(ctx context.Context, tokenHash [32]byte) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var n int
+	err := s.reader.QueryRowContext(ctx, "SELECT count(*) FROM session_replaced WHERE token_hash = ? AND expires > ?", tokenHash[:], nanos(s.now())).Scan(&n)
+	return n > 0, fault("read session", err)
+}
+
+// DeleteSession ends a session, and forgets why it ended before; it is no error when there is none.
 func (s *Store) DeleteSession(ctx context.Context, tokenHash [32]byte) error {
 	return s.write(ctx, "delete session", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM session WHERE token_hash = ?", tokenHash[:])
-		return err
+		for _, one := range []string{"DELETE FROM session WHERE token_hash = ?", "DELETE FROM session_replaced WHERE token_hash = ?"} {
+			if _, err := tx.ExecContext(ctx, one, tokenHash[:]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// replaceSessions ends sessions because the users of the pair take the place of this node's; which says whose.
+func replaceSessions(ctx context.Context, tx *sql.Tx, which string, args ...any) error {
+	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO session_replaced (token_hash, expires) SELECT token_hash, expires FROM session WHERE "+which, args...); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM session WHERE "+which, args...)
+	return err
 }
 
 // DeleteSessionsOf ends every session of a user.

@@ -294,7 +294,7 @@ func takeRequests(ctx context.Context, tx *sql.Tx, b appliance.Belongings) error
 	return nil
 }
 
-// takeOperators makes the users the same. Who has another password or role than before, or is gone, is signed out.
+// takeOperators makes the users the same. Who has another password or role than before, or is gone, is signed out, and can be told why.
 func (s *Store) takeOperators(ctx context.Context, tx *sql.Tx, b appliance.Belongings) error {
 	given := map[string]bool{}
 	for _, r := range b.Operators {
@@ -309,7 +309,7 @@ func (s *Store) takeOperators(ctx context.Context, tx *sql.Tx, b appliance.Belon
 			return err
 		}
 		if hash != r.PasswordHash || role != r.Role {
-			if err := endSessions(ctx, tx, r.Name); err != nil {
+			if err := replaceSessions(ctx, tx, "operator = ?", r.Name); err != nil {
 				return err
 			}
 		}
@@ -322,6 +322,9 @@ func (s *Store) takeOperators(ctx context.Context, tx *sql.Tx, b appliance.Belon
 	}
 	names, err := json.Marshal(append([]string{}, keysOf(given)...))
 	if err != nil {
+		return err
+	}
+	if err := replaceSessions(ctx, tx, "operator NOT IN (SELECT value FROM json_each(?))", string(names)); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM operator WHERE name NOT IN (SELECT value FROM json_each(?))", string(names)); err != nil {

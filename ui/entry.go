@@ -86,11 +86,13 @@ func signInForm(p *page) error {
 	}
 	e := p.entry("Sign in")
 	e.Then = then
-	switch p.QueryParam("note") {
-	case "out":
+	switch note := p.QueryParam("note"); {
+	case note == "out":
 		e.Note = "You are signed out."
-	case "password":
+	case note == "password":
 		e.Note = "The password is changed. All sessions of this user have ended; sign in with the new one."
+	case p.ui.Door.Replaced(p.Request()):
+		e.Note = "You were signed out because this node now takes its users from the pair: sign in with a user and password of the pair."
 	}
 	return p.show(http.StatusOK, view.SignIn(e))
 }

@@ -78,7 +78,11 @@ func (p *page) standing(topic url.Values) view.Standing {
 		s.Commit = p.commitBox()
 	}
 	for _, a := range p.ui.Control.Alerts() {
-		s.Alerts = append(s.Alerts, view.Message{Kind: string(a.Severity), Text: a.Sentence, Hint: a.Hint})
+		m := view.Message{Kind: string(a.Severity), Text: a.Sentence, Hint: a.Hint}
+		if a.Code == appliance.CodePairEnded && p.may(appliance.Administrator) {
+			m.Dismiss = pairPath + "/dismiss"
+		}
+		s.Alerts = append(s.Alerts, m)
 	}
 	return s
 }

@@ -64,6 +64,9 @@ func TestLook(t *testing.T) {
 	pages["pair-active"], pages["pair-break"] = r.inPair(pairedStatus(), pairPath+"/active?node=peer"), r.inPair(pairedStatus(), pairPath+"/break")
 	pages["pair-drill"] = r.showing(pairedStatus(), r.typing(pairPath+"/drill", nil, "#confirm"))
 	pages["pair-timeline"], pages["pair-differences"] = r.inPair(pairedStatus(), timelinePath), r.inPair(pairedStatus(), pairPath+"/differences")
+	for name, path := range map[string]string{"overview": "/lbadmin/", "services": layer7, "pair": pairPath} {
+		pages[name+"-parted"] = r.partedLook(path)
+	}
 	only := os.Getenv("EVENKEEL_LOOK_ONLY")
 	for name, open := range pages {
 		if only != "" && !strings.Contains(" "+only+" ", " "+name+" ") {
@@ -77,6 +80,7 @@ func TestLook(t *testing.T) {
 				t.Errorf("%s %s: %v", name, look.name, err)
 			}
 		}
+		r.control.Clear(appliance.CodePairEnded)
 	}
 }
 

@@ -43,3 +43,11 @@ func (r *rig) refusedPairing(ctx context.Context) error {
 	}
 	return chromedp.Do(ctx, chromedp.WaitReady("main"))
 }
+
+// partedLook opens a page of a node whose pair the other one broke.
+func (r *rig) partedLook(path string) func(context.Context) error {
+	return r.showing(alone(), func(ctx context.Context) error {
+		r.control.Raise(parted().Alert())
+		return r.open(path)(ctx)
+	})
+}

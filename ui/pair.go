@@ -34,7 +34,7 @@ func (u *UI) pairStatus() appliance.PairStatus {
 // pairChip is the pair in a few words, for the header of every page.
 func (u *UI) pairChip() view.PairChip {
 	s := u.pairStatus()
-	return view.PairChip{Paired: s.Paired, Role: s.Self.Role, State: s.Self.State, Peer: s.Peer, Heard: view.Heard(s), InSync: s.Settings.InSync, Sync: s.Settings.Sentence, Sentence: s.Sentence}
+	return view.PairChip{Paired: s.Paired, Role: s.Self.Role, State: s.Self.State, Peer: s.Peer, Heard: view.Heard(s), InSync: s.Settings.InSync, Pending: s.Settings.Pending, Sync: s.Settings.Sentence, Sentence: s.Sentence}
 }
 
 // sharedPlace is the part of the menu that a page of what both nodes of a pair have in common belongs to; empty: it is none.

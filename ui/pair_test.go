@@ -119,7 +119,7 @@ func TestConfirmationsSayWhatHappensAndActionsAreAsked(t *testing.T) {
 	r.post(r.client, pairPath+"/active", "node", "self")
 	r.post(r.client, pairPath+"/drill")
 	_, _, body = r.get(r.client, pairPath)
-	r.has(body, "The last drill", "3.41 ms", "3.90 ms", "lb2 is Active.", "lb1 is Active.")
+	r.has(body, "The last drill", "3.41 ms ± 0.12 ms", "3.90 ms ± 0.12 ms", "by the clock of this node alone", "lb2 is Active.", "lb1 is Active.")
 	r.post(r.client, heartbeatPath+"/restart")
 	r.post(r.client, heartbeatPath+"/rotate-key")
 	r.post(r.client, pairPath+"/primary")

@@ -85,6 +85,8 @@ func (f *pairOf) Break(_ context.Context, o appliance.Origin, report func(applia
 
 func (f *pairOf) MakePrimary(_ context.Context, o appliance.Origin) error { return f.ask(o, "primary") }
 
+func (f *pairOf) Dismiss(_ context.Context, o appliance.Origin) error { return f.ask(o, "dismiss") }
+
 func (f *pairOf) Activate(_ context.Context, o appliance.Origin, peer bool) error {
 	return f.ask(o, map[bool]string{true: "activate peer", false: "activate self"}[peer])
 }
@@ -102,8 +104,8 @@ func (f *pairOf) RotateKey(_ context.Context, o appliance.Origin) error { return
 func (f *pairOf) Drill(_ context.Context, o appliance.Origin) (appliance.PairDrill, error) {
 	now := time.Now()
 	return appliance.PairDrill{
-		There:    appliance.Takeover{At: now.Add(-2 * time.Second), Planned: true, Silence: 3_410_000, Took: 2_150_000, Why: "A drill: lb2 takes the addresses."},
-		Back:     appliance.Takeover{At: now, Planned: true, Silence: 3_900_000, Took: 2_330_000, Why: "The drill is over: lb1 takes them back."},
+		There:    appliance.Takeover{At: now.Add(-2 * time.Second), Planned: true, Took: 3_410_000, Within: 120_000, Why: "A drill: lb2 takes the addresses."},
+		Back:     appliance.Takeover{At: now, Planned: true, Took: 3_900_000, Within: 120_000, Why: "The drill is over: lb1 takes them back."},
 		Sentence: "lb2 had the addresses after 3.41 ms, lb1 after 3.90 ms; nothing was refused.",
 	}, f.ask(o, "drill")
 }

@@ -393,6 +393,14 @@ func askPrimary(p *page) error {
 	return p.show(http.StatusOK, view.ConfirmPage(p.frame("Make Primary", pairPath), v))
 }
 
+// dismissEnd takes back what is said of a pair that the other node broke.
+func dismissEnd(p *page) error {
+	if p.ui.Pair == nil {
+		return noPair()
+	}
+	return p.afterwards(pairPath, p.ui.Pair.Dismiss(p.ctx(), p.origin), "Dismissed. The timeline of the pair keeps it.")
+}
+
 func makePrimary(p *page) error {
 	pair, _, err := p.paired()
 	if err != nil {

@@ -132,6 +132,7 @@ func routes() []route {
 		{post, pairPath + "/drill", admin, drillPair},
 		{get, pairPath + "/primary", admin, askPrimary},
 		{post, pairPath + "/primary", admin, makePrimary},
+		{post, pairPath + "/dismiss", admin, dismissEnd},
 		{get, pairPath + "/differences", viewer, pairDifferences},
 		{get, pairPath + "/timeline", viewer, pairTimeline},
 		{get, heartbeatPath, viewer, heartbeatPage},

@@ -52,8 +52,8 @@ func (d *decisions) next(now time.Duration) beat.Decision {
 	return out
 }
 
-// hear puts a decision of the peer into the timeline, once.
-func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64) {
+// hear puts a decision of the peer into the timeline, once; late is for how long at most it was under way, zero when that is not known.
+func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64, late time.Duration) {
 	if boot != d.boot {
 		d.boot, d.heard = boot, 0
 	}
@@ -65,24 +65,24 @@ func (d *decisions) hear(l *loop, of *beat.Decision, boot uint64) {
 		return
 	}
 	record := role.Record{Code: role.Code(of.Code.String()), Lasted: of.Lasted, Taken: of.Taken, Count: int(of.Count), Hardware: of.Hardware}
-	l.write(l.n.named().peer, record, of.Age)
+	l.write(l.n.named().peer, record, of.Age, late)
 }
 
 // tell notes a decision of this node, for both timelines.
 func (l *loop) tell(r role.Record) {
 	l.decisions.add(&r)
 	l.barred = obstructed(l.barred, r)
-	l.write(l.n.named().self, r, 0)
+	l.write(l.n.named().self, r, 0, 0)
 	if planned := r.Code == role.Given; planned || r.Code == role.TookOver || r.Code == role.TookVacant || r.Code == role.Elected {
 		l.last = &lastTakeover{at: r.At, planned: planned, record: r}
 	}
 }
 
 // write puts a line into the timeline, beside the loop. Every line is logged, too.
-func (l *loop) write(node string, r role.Record, ago time.Duration) {
+func (l *loop) write(node string, r role.Record, ago, late time.Duration) {
 	n, at := l.n, time.Now().Add(-ago)
 	l.atDesk(func() {
-		e := appliance.PairEvent{At: at, Node: node, Code: string(r.Code), Sentence: sentenceOf(r)}
+		e := appliance.PairEvent{At: at, Node: node, Code: string(r.Code), Sentence: sentenceOf(r), Late: late}
 		n.timeline.add(e)
 		n.o.Logger.Info("pair decided", "node", node, "code", e.Code, "sentence", e.Sentence)
 	})

@@ -2,7 +2,6 @@ package ha
 
 import (
 	"net"
-	"time"
 
 	"evenkeel/appliance/ha/role"
 )
@@ -41,6 +40,7 @@ func (l *loop) link(name string, up bool) {
 // place looks whether a floating address belongs on an interface without a carrier.
 func (l *loop) place() {
 	l.links.broken = len(l.links.down) > 0 && l.misplaced()
+	l.cut.off = l.cutOff(bootTime())
 	l.examine()
 }
 
@@ -54,17 +54,7 @@ func (l *loop) misplaced() bool {
 }
 
 // fit tells whether this node can serve.
-func (l *loop) fit() bool { return l.facts.Healthy && !l.links.broken && !l.cutOff(bootTime()) }
-
-// cutAfter is how long the witness must be silent: it is asked some thirty times by then, so that loss does not look like a cut.
-const cutAfter = 4 * time.Second
-
-// cutOff tells whether the network of the services is cut here although every link has its carrier: this node's witness has become silent, while the peer, which is
-// heard by another way, says that its own answers.
-func (l *loop) cutOff(now time.Duration) bool {
-	w := &l.witness
-	return l.config.Witness && w.at != 0 && now-w.at > cutAfter && now-l.heardAt < l.wary() && role.Says(l.peer.Says).Has(role.Able)
-}
+func (l *loop) fit() bool { return l.facts.Healthy && !l.links.broken && !l.cut.off }
 
 // examine tells the machine; what has not changed it does not mind.
 func (l *loop) examine() {

@@ -59,6 +59,7 @@ type loop struct {
 	last      *lastTakeover
 	drain     drain
 	links     links
+	cut       cut
 	raising   uint64 // counts the times that addresses are put up
 	waiting   []waiter
 	barred    role.Record
@@ -210,6 +211,7 @@ func (l *loop) beat() {
 		l.configure()
 		l.open(now)
 		l.give(role.Event{Kind: role.Tick})
+		l.suspect(now)
 	}
 	if now >= l.nextSend {
 		l.nextSend = next(l.nextSend, time.Duration(l.n.settings.Load().Interval), now)

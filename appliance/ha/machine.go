@@ -246,9 +246,11 @@ func (l *loop) heard(p *path, b *beat.Beat) {
 		l.nextShow = 0
 	}
 	l.peer, l.heardAt = *b, now
-	l.decisions.hear(l, &b.Decision, b.Boot)
+	l.cut.peerSays(b.Witness, now)
+	earliest := l.earliest(sent, b.Echo.Age)
+	l.decisions.hear(l, &b.Decision, b.Boot, underWay(now, earliest))
 	l.give(role.Event{Kind: role.Heard, Beat: role.Beat{
-		Boot: b.Boot, Echo: sent, Sent: l.earliest(sent, b.Echo.Age), Says: role.Says(b.Says) & role.All, Priority: b.Priority, Choice: b.Choice, Lease: b.Life,
+		Boot: b.Boot, Echo: sent, Sent: earliest, Says: role.Says(b.Says) & role.All, Priority: b.Priority, Choice: b.Choice, Lease: b.Life,
 	}})
 	l.keys.hear(l, b)
 }
@@ -259,6 +261,14 @@ func (l *loop) earliest(sent, held time.Duration) time.Duration {
 		return 0
 	}
 	return sent + held
+}
+
+// underWay is for how long at most a datagram travelled that came now; zero when it is not known when it was sent.
+func underWay(now, earliest time.Duration) time.Duration {
+	if earliest == 0 {
+		return 0
+	}
+	return max(now-earliest, 1)
 }
 
 // measure smooths the round trip.

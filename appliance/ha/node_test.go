@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/appliance/ha/role"
 	"evenkeel/engine/wire/wiretest"
 )
 
@@ -137,6 +139,13 @@ func TestPlannedSwitchLetsRequestsFinish(t *testing.T) {
 	if last := c.right.Status().Last; last == nil || !last.Planned {
 		t.Errorf("%+v", last)
 	}
+	for name, n := range map[string]*Node{"left": c.left.Node, "right": c.right.Node} {
+		until(t, "both have the switch in their timeline", func() bool { return len(lateOf(n, role.HandsNow)) > 0 && len(lateOf(n, role.Given)) > 0 })
+		free, taken := lateOf(n, role.HandsNow)[0], lateOf(n, role.Given)[0]
+		if theirs, own := max(free, taken), min(free, taken); own != 0 || theirs <= 0 || theirs > patience || (free == 0) != (name == "left") {
+			t.Errorf("%s: free up to %v late, taken up to %v", name, free, taken)
+		}
+	}
 	until(t, "left may have the addresses again", func() bool { return c.right.StandBy(ctx) == nil })
 	c.agree(t, appliance.Active)
 }
@@ -174,7 +183,12 @@ func TestNodeThatLeavesHandsOn(t *testing.T) {
 		t.Errorf("the addresses of a node that has left: %q", after)
 	}
 	c.left.start(t)
-	c.agree(t, appliance.Passive)
+	until(t, "they agree", func() bool {
+		return c.agreed(appliance.Passive, appliance.Active) || c.agreed(appliance.Active, appliance.Passive)
+	})
+	if c.left.Activity() == appliance.Active && !c.stood() {
+		t.Error("left takes the addresses back")
+	}
 }
 
 func TestUnhealthyNodeGivesTheAddressesAway(t *testing.T) {
@@ -380,4 +394,14 @@ func TestDatagramsCostNoAllocation(t *testing.T) {
 	if count > 0 {
 		t.Errorf("%v allocations for two datagrams on two paths", count)
 	}
+}
+
+// lateOf returns how late the times of a decision may be, as the timeline of a node has it.
+func lateOf(n *Node, code role.Code) (out []time.Duration) {
+	for _, e := range n.Timeline() {
+		if e.Code == string(code) {
+			out = append(out, e.Late)
+		}
+	}
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"evenkeel/appliance"
@@ -41,6 +42,7 @@ type snapshot struct {
 	unfair   bool
 	table    bool // the peer is silent here, and alive on the table's connection
 	contact  bool
+	turned   time.Duration // when a role, or whether the nodes hear each other, changed last
 	running  bool
 	activity appliance.Activity
 }
@@ -63,7 +65,11 @@ func (l *loop) show(now time.Duration) {
 			s.closed = append(s.closed, p.why)
 		}
 	}
-	before := l.n.seen.Swap(s)
+	before := l.n.seen.Load()
+	if s.turned = before.turned; before.activity != s.activity || before.peer.State != s.peer.State || before.contact != s.contact {
+		s.turned = now
+	}
+	l.n.seen.Store(s)
 	if changed := l.n.o.Changed; changed != nil && before.activity != s.activity {
 		l.n.announce(s.activity)
 	}
@@ -174,6 +180,7 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 	add(n.o.Kernel == nil && !n.o.Founder && !bare && s.heardAt != 0, "Only "+name+" can own the floating addresses: this node's kernel or rights do not let it enforce a lease. When "+name+" fails, nobody takes them over.")
 	add(n.o.Kernel != nil && bare && !role.Says(s.peer.Says).Has(role.Owns), name+" cannot own the floating addresses, as its own page explains: when this node fails, nobody takes them over.")
 	add(s.unfair, "The heartbeat has no real-time priority (CAP_SYS_NICE is missing): on a machine that is very busy, it may come late.")
+	add(!s.unfair && runtime.NumCPU() == 1, "This machine has a single processor: when it is very busy, the heartbeat may come late. Give it a second one.")
 	add(s.late > 50*time.Millisecond, fmt.Sprintf("In the last hour the heartbeat came up to %d ms late, because this machine was too busy or stood still.", s.late.Milliseconds()))
 	for _, err := range s.closed {
 		add(true, closedSentence(err, n.o.Membership.Self.Address))

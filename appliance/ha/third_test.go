@@ -213,29 +213,3 @@ func TestTableThatSpeaksHoldsATakeoverOff(t *testing.T) {
 	close(alive)
 	until(t, "right takes over when the table is silent, too", func() bool { return c.street.owner() == "right" })
 }
-
-func TestNodeWhoseServicesAreCutOffGivesTheAddressesAway(t *testing.T) {
-	c := newCouple(t, nil)
-	c.settle(t)
-	sever := func(name string) {
-		c.street.mu.Lock()
-		defer c.street.mu.Unlock()
-		c.street.severed = name
-	}
-	sever("left") // heartbeats go on by another way
-	c.agree(t, appliance.Passive)
-	until(t, "left says why", func() bool { return codes(c.left.Node)["left health_gone"] == 1 })
-	sever("")
-	until(t, "left is well again", func() bool { return c.right.Status().Peer.Healthy })
-	if c.right.Activity() != appliance.Active && !c.stood() {
-		t.Errorf("right is %s: the addresses went back by themselves", c.right.Activity())
-	}
-	c.street.silence()
-	until(t, "the witness is silent for longer than a cut is", func() bool {
-		at := c.right.Status().Witness.At
-		return !at.IsZero() && time.Since(at) > cutAfter+time.Second
-	})
-	if !c.stood() && (!c.right.Status().Self.Healthy || c.right.Activity() != appliance.Active) {
-		t.Error("a witness that answers nobody is no reason to give the addresses away")
-	}
-}

@@ -37,6 +37,15 @@ func openTimeline(dir string) *timeline {
 // ReadTimeline returns what the nodes that had a folder decided, oldest first, also of pairs that are no more; nil when nothing is kept.
 func ReadTimeline(dir string) []appliance.PairEvent { return openTimeline(dir).all() }
 
+// AddToTimeline adds what became of a pair to the folder of a node that does not run any more, unless it is there, and returns all, oldest first.
+func AddToTimeline(dir string, e appliance.PairEvent) ([]appliance.PairEvent, error) {
+	t := openTimeline(dir)
+	if !slices.ContainsFunc(t.events, func(x appliance.PairEvent) bool { return x.Code == e.Code && x.At.Equal(e.At) }) {
+		t.add(e)
+	}
+	return t.all(), t.save()
+}
+
 func (t *timeline) cut() {
 	if n := len(t.events) - mostEvents; n > 0 {
 		t.events = slices.Delete(t.events, 0, n)

@@ -11,7 +11,7 @@ import (
 	"evenkeel/appliance/ha/role"
 )
 
-const wordLasts = 3 * time.Second // an answer, for the page
+const wordLasts = 3 * time.Second // an answer, for the page and for the peer
 
 // wary is the silence after which an owner asks the witness node for its word, and claimAfter that after which the other one does: later, so that the owner comes
 // first and stays the owner.
@@ -27,6 +27,7 @@ type witness struct {
 	askers   []*asker             // of witness nodes
 	sequence uint64               // of the newest question to any of them: it goes on when settings change, because a witness answers nothing twice
 	at       time.Duration        // of the last answer
+	owed     time.Duration        // since the first question behind that; zero: nobody was asked since
 }
 
 // asker asks one witness node.
@@ -67,6 +68,9 @@ func (w *witness) configured(h *appliance.Heartbeat, gateway bool) bool {
 
 // ask asks everybody so many times.
 func (w *witness) ask(l *loop, times int) {
+	if w.owed == 0 {
+		w.owed = bootTime()
+	}
 	for range times {
 		switch w.settings.Witness {
 		case appliance.WitnessGateway:
@@ -140,7 +144,7 @@ func (w *witness) answered(l *loop, a netip.Addr) {
 
 // pass tells the machine, unless the table's connection proves that there is nothing to take over.
 func (w *witness) pass(l *loop) {
-	w.at = bootTime()
+	w.at, w.owed, l.cut.off = bootTime(), 0, false
 	if !l.tableSpeaks() {
 		l.give(role.Event{Kind: role.WitnessAnswered})
 	}
@@ -148,7 +152,11 @@ func (w *witness) pass(l *loop) {
 
 // answers tells whether the witness has answered lately.
 func (w *witness) answers(l *loop, now time.Duration) bool {
-	return l.config.Witness && w.at != 0 && now-w.at <= wordLasts
+	lasts := wordLasts
+	if l.cut.since != 0 {
+		lasts = wordInDoubt
+	}
+	return l.config.Witness && w.at != 0 && now-w.at <= lasts
 }
 
 // renumber begins the questions of another epoch.

@@ -51,7 +51,7 @@ func (m *Members) Break(ctx context.Context, o appliance.Origin, report func(app
 		m.log.Warn("the other node does not know that the pair is broken", "error", out.Told)
 	}
 	steps.next("forget", "Destroying the keys of the pair")
-	if err := m.forget(ctx, o, !keeps); err != nil {
+	if err := m.forget(ctx, o, !keeps, brokenHere); err != nil {
 		return Broken{}, err
 	}
 	steps.end()
@@ -121,21 +121,21 @@ func notTaken(peer appliance.Node, err error) error {
 	}
 }
 
-// endedByPeer is Break on the node that is told.
-func (m *Members) endedByPeer(ctx context.Context, o appliance.Origin, keeps bool) error {
+// endedByPeer is Break on the node that is told; by says how it learned it.
+func (m *Members) endedByPeer(ctx context.Context, o appliance.Origin, keeps bool, by breaker) error {
 	if !keeps {
 		if err := m.o.Leave(ctx, o); err != nil {
 			return err
 		}
 	}
-	return m.forget(ctx, o, !keeps)
+	return m.forget(ctx, o, !keeps, by)
 }
 
 // sharedSecrets are those that both nodes have; the one that leaves the pair makes its own anew at its next start.
 func sharedSecrets() []string { return []string{"cookie_key", "ticket_keys"} }
 
 // forget destroys what made this node part of the pair.
-func (m *Members) forget(ctx context.Context, o appliance.Origin, leaves bool) error {
+func (m *Members) forget(ctx context.Context, o appliance.Origin, leaves bool, by breaker) error {
 	m.mu.Lock()
 	current := m.current.Load()
 	if current == nil {
@@ -147,7 +147,8 @@ func (m *Members) forget(ctx context.Context, o appliance.Origin, leaves bool) e
 		gone = append(gone, sharedSecrets()...)
 	}
 	m.o.Clear(codeUnknown)
-	list := append(slices.Clone(m.former), former{current.Peer.Key, current.Peer.Name, m.o.Now().UTC(), !leaves})
+	was, _ := m.Current()
+	list := append(slices.Clone(m.former), former{Key: current.Peer.Key, Name: was.Peer.Name, Broken: m.o.Now().UTC(), Kept: !leaves, By: by})
 	list = list[max(0, len(list)-mostFormer):]
 	err := m.write(ctx, map[string]any{secretFormer: list}, gone, m.entry(o, "pair_break", current.Peer.Name, nil))
 	if err == nil {
@@ -157,6 +158,7 @@ func (m *Members) forget(ctx context.Context, o appliance.Origin, leaves bool) e
 	}
 	m.mu.Unlock()
 	if err == nil {
+		m.tellEnded()
 		m.o.Changed()
 	}
 	return err

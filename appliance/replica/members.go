@@ -74,6 +74,8 @@ type former struct {
 	Name   string    `json:"name"`
 	Broken time.Time `json:"broken"`
 	Kept   bool      `json:"kept,omitempty"` // this node has kept the services
+	By     breaker   `json:"by,omitempty"`
+	Seen   bool      `json:"seen,omitempty"` // somebody has dismissed it, or there was another pair since
 }
 
 const mostFormer = 8
@@ -125,6 +127,7 @@ func Open(ctx context.Context, o Options) (*Members, error) {
 	if list != nil {
 		m.former = *list
 	}
+	m.tellEnded()
 	if m.pending != nil && !m.pending.Decided {
 		m.pending = nil
 		return m, o.Secrets.ExchangeSecrets(ctx, nil, []string{secretPending})
@@ -251,6 +254,7 @@ func (m *Members) promote(ctx context.Context, o appliance.Origin) error {
 	keep := []former{}
 	for _, f := range m.former {
 		if f.Key != made.Peer.Key {
+			f.Seen = true
 			keep = append(keep, f)
 		}
 	}
@@ -260,6 +264,7 @@ func (m *Members) promote(ctx context.Context, o appliance.Origin) error {
 	}
 	m.pending, m.former = nil, keep
 	m.current.Store(&made)
+	m.o.Clear(appliance.CodePairEnded)
 	m.log.Info("the pair is made", "peer", made.Peer.Name, "address", made.Peer.Address, "role", made.Self.Role)
 	return nil
 }

@@ -447,7 +447,7 @@ func TestCutAfterTheSecondaryBecameOne(t *testing.T) {
 func unpair(t *testing.T, rigs ...*rig) {
 	t.Helper()
 	for _, r := range rigs {
-		must(t, r.members.forget(t.Context(), anna(), false))
+		must(t, r.members.forget(t.Context(), anna(), false, brokenHere))
 	}
 }
 

@@ -65,7 +65,7 @@ func (m *Members) askLost(ctx context.Context) {
 	if kind := appliance.KindOf(err); kind != appliance.NotFound {
 		m.log.Warn("the pair was broken while this node was away", "peer", current.Peer.Name, "keeps", kind == itLeft)
 		o := appliance.Origin{Operator: "system", From: current.Peer.Address, Via: "pair", Why: "broken on " + current.Peer.Name}
-		if err := m.endedByPeer(ctx, o, kind == itLeft); err != nil {
+		if err := m.endedByPeer(ctx, o, kind == itLeft, brokenMeanwhile); err != nil {
 			m.log.Error("the pair is not ended", "error", err)
 		}
 		return

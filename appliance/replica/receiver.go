@@ -209,7 +209,7 @@ func (r *Receiver) take(ctx context.Context, from netip.Addr, key string, raw []
 func (r *Receiver) end(ctx context.Context, from netip.Addr, key string, keeps bool) error {
 	m, err := r.peer(key)
 	if err == nil {
-		err = r.o.Members.endedByPeer(ctx, appliance.Origin{Operator: "system", From: from, Via: "pair", Why: "broken on " + m.Peer.Name}, keeps)
+		err = r.o.Members.endedByPeer(ctx, appliance.Origin{Operator: "system", From: from, Via: "pair", Why: "broken on " + m.Peer.Name}, keeps, brokenThere)
 	}
 	if err != nil {
 		return errors.New(appliance.ErrorsOf(err)[0].Text())

@@ -613,7 +613,7 @@ func TestBrokenPairEndsTheFolderThatIsOpen(t *testing.T) {
 	if _, err := f.Open("/state-1"); err != nil {
 		t.Fatal(err)
 	}
-	must(t, b.members.forget(t.Context(), anna(), false))
+	must(t, b.members.forget(t.Context(), anna(), false, brokenHere))
 	if _, err := f.Open("/state-1"); err == nil {
 		t.Error("the folder is still open")
 	}

@@ -16,7 +16,8 @@ const (
 	differencesFor = 20 * time.Second
 )
 
-// Status says whether the other node has what this one has, as it was seen last. It never waits.
+// Status says whether the other node has what this one has, as it was seen last. It is pending while that is not known now; whoever knows since when says whether that
+// is a fault. It never waits.
 func (s *Sender) Status() appliance.SyncStatus {
 	m, ok := s.o.Members.Current()
 	if !ok {
@@ -31,15 +32,15 @@ func (s *Sender) Status() appliance.SyncStatus {
 	case unlike(n.failed):
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s does not take the settings of this node. %s", name, texts(n.failed))}
 	case n.failed != nil:
-		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s cannot be reached for settings. %s", name, texts(n.failed))}
+		return appliance.SyncStatus{Pending: true, Sentence: fmt.Sprintf("%s cannot be reached for settings. %s", name, texts(n.failed))}
 	case n.at.IsZero():
-		return appliance.SyncStatus{Sentence: name + " was not asked yet."}
+		return appliance.SyncStatus{Pending: true, Sentence: name + " was not asked yet."}
 	case n.refused != nil:
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s does not have the settings of revision %d. %s", name, n.own.Saved.Number, texts(n.refused))}
 	case !n.own.Same(n.theirs):
 		return appliance.SyncStatus{Sentence: difference(name, n.own, n.theirs)}
 	case s.o.Now().Sub(n.at) > freshFor:
-		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s had revision %d when it was asked last.", name, n.own.Saved.Number)}
+		return appliance.SyncStatus{Pending: true, Sentence: fmt.Sprintf("%s had revision %d when it was asked last.", name, n.own.Saved.Number)}
 	}
 	return appliance.SyncStatus{InSync: true, Sentence: inSync(n.own)}
 }
@@ -69,7 +70,7 @@ func difference(name string, own, theirs appliance.SharedState) string {
 	return name + " is behind: " + strings.Join(parts, "; ") + "."
 }
 
-// Status says what this node, as the passive one, has of the other's settings. It never waits.
+// Status says what this node, as the passive one, has of the other's settings; pending as with the Sender's. It never waits.
 func (r *Receiver) Status() appliance.SyncStatus {
 	m, ok := r.o.Members.Current()
 	if !ok {
@@ -85,12 +86,12 @@ func (r *Receiver) Status() appliance.SyncStatus {
 	case len(last.Refused) > 0:
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("The settings of %s were not taken over. %s", m.Peer.Name, last.Refused[0].Message)}
 	case heard.IsZero():
-		return appliance.SyncStatus{Sentence: m.Peer.Name + " has sent no settings since this node was started."}
+		return appliance.SyncStatus{Pending: true, Sentence: m.Peer.Name + " has sent no settings since this node was started."}
 	case asked != int(r.format.Load()):
 		return appliance.SyncStatus{Sentence: fmt.Sprintf("This node, version %s, does not get the settings of %s: it takes them in format %d, and they are in format %d. Bring both nodes to the same version.",
 			r.o.Version, m.Peer.Name, r.format.Load(), asked)}
 	case r.o.Now().Sub(heard) > freshFor:
-		return appliance.SyncStatus{Sentence: fmt.Sprintf("%s has not asked for this node's settings since %s.", m.Peer.Name, heard.UTC().Format("15:04:05 UTC"))}
+		return appliance.SyncStatus{Pending: true, Sentence: fmt.Sprintf("%s has not asked for this node's settings since %s.", m.Peer.Name, heard.UTC().Format("15:04:05 UTC"))}
 	}
 	return appliance.SyncStatus{InSync: true, Sentence: inSync(r.shown)}
 }

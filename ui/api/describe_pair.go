@@ -4,6 +4,11 @@ package api
 const observedPair = `ClusteredPair.at: When this was seen.
 ClusteredPair.paired: true: it is in a pair.
 ClusteredPair.unfinished: true: this node has decided on a pair that the other one, peer, has not confirmed yet; DELETE /pair gives it up.
+ClusteredPair.ended: The last pair, if the other node has broken it; absent: it has not, somebody has dismissed that, or there is a pair again.
+PairEnd.at: When this node learned it.
+PairEnd.by: Name of the node on which it was broken.
+PairEnd.away: Whether it was broken while this node was not there.
+PairEnd.kept: Whether this node has kept the virtual services; else it gave them up.
 ClusteredPair.set_aside: What was set aside on either node and nobody has seen yet, a sentence each.
 Fork.id: Names it.
 Fork.since: When it was set aside.
@@ -56,6 +61,7 @@ PairEvent.at: When it was decided.
 PairEvent.node: Name of the node that decided it.
 PairEvent.code: What it was, from the catalogue.
 PairEvent.sentence: What was decided, and why.
+PairEvent.late_ns: Nanoseconds by which the time of what the other node decided may be too late, because the heartbeat that told it was under way; absent: it was decided here, or that is not known.
 NodeStatus.id: Names the node for good.
 NodeStatus.name: Name of the node.
 NodeStatus.role: primary or secondary, as the administrator gave it; empty without a pair.
@@ -67,6 +73,7 @@ NodeStatus.healthy: Whether its part that moves traffic works.
 NodeStatus.version: Version of the product there.
 NodeStatus.heard: When its last authentic heartbeat came; absent for the node itself.
 SyncStatus.in_sync: Whether it is proven to be the same.
+SyncStatus.pending: Whether it is not known yet, because the nodes connect anew after a change of their roles; absent: it is known, or this has lasted too long.
 SyncStatus.sentence: That it is the same, or what differs.
 WitnessStatus.configured: Whether anybody is asked.
 WitnessStatus.answers: Whether anybody answered lately.
@@ -89,5 +96,6 @@ Takeover.at: When it was.
 Takeover.planned: Whether somebody asked for it.
 Takeover.silence_ns: Nanoseconds from the peer's last heartbeat until this node owned the addresses.
 Takeover.took_ns: Nanoseconds from the decision until this node owned the addresses.
+Takeover.within_ns: Nanoseconds to which the measured time is exact, either way; absent: one clock saw all of it.
 Takeover.why: Why, in one sentence.
 `

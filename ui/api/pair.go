@@ -49,6 +49,7 @@ func (a *API) pairRoutes() []route {
 		{Method: "DELETE", Path: "/pair", Role: admin, Summary: "Breaks the pair: the Active node keeps the services and their addresses.", Query: reason, Gives: Parted{}, Status: 200, do: breakPair},
 		{Method: "POST", Path: "/pair/active", Role: admin, Summary: "Makes a node the Active one; requests in flight are finished first.", Query: reason, Takes: ActiveNode{}, Gives: seen, Status: 200, do: makeActive},
 		{Method: "POST", Path: "/pair/primary", Role: admin, Summary: "Ends the pair of a Secondary whose Primary is gone, so that it can be the Primary of the next one.", Query: reason, Gives: seen, Status: 200, do: pairAction(Pair.MakePrimary)},
+		{Method: "POST", Path: "/pair/dismiss", Role: admin, Summary: "Ends what is said of a pair that the other node broke.", Query: reason, Gives: seen, Status: 200, do: pairAction(Pair.Dismiss)},
 		{Method: "POST", Path: "/pair/restart-heartbeat", Role: admin, Summary: "Restarts the heartbeat on both nodes.", Query: reason, Gives: seen, Status: 200, do: pairAction(Pair.RestartHeartbeat)},
 		{Method: "POST", Path: "/pair/rotate-key", Role: admin, Summary: "Begins to change the heartbeat's key, in three steps.", Query: reason, Gives: seen, Status: 200, do: pairAction(Pair.RotateKey)},
 		{Method: "POST", Path: "/pair/drill", Role: admin, Summary: "Switches to the peer and back, and measures both.", Query: reason, Gives: appliance.PairDrill{}, Status: 200, do: drill},

@@ -67,6 +67,8 @@ func (f *pairing) Activate(_ context.Context, o appliance.Origin, peer bool) err
 	return f.ask(o, fmt.Sprint("activate peer=", peer))
 }
 
+func (f *pairing) Dismiss(_ context.Context, o appliance.Origin) error { return f.ask(o, "dismiss") }
+
 func (f *pairing) ActivateAlone(_ context.Context, o appliance.Origin) error {
 	return f.ask(o, "activate alone")
 }
@@ -126,6 +128,7 @@ func TestWhatAPairCanDoIsAskedOfIt(t *testing.T) {
 	p.must(422, "POST", "/pair/active", `{"node":"peer","peer_is_off":true}`)
 	p.must(422, "POST", "/pair/active", `{"node":"lb2"}`)
 	p.must(200, "POST", "/pair/primary", "")
+	p.must(200, "POST", "/pair/dismiss", "")
 	p.must(200, "POST", "/pair/restart-heartbeat", "")
 	p.must(200, "POST", "/pair/rotate-key", "")
 	if got := read[appliance.PairDrill](t, p.must(200, "POST", "/pair/drill", "")); got.Sentence == "" {
@@ -134,7 +137,7 @@ func TestWhatAPairCanDoIsAskedOfIt(t *testing.T) {
 	if got := read[Parted](t, p.must(200, "DELETE", "/pair", "")); got.Keeps != "lb1" || got.Untold == "" || len(got.Steps) != 1 || !strings.Contains(got.Sentence, "lb2 does not answer") {
 		t.Errorf("%+v", got)
 	}
-	want := "administrator: activate peer=true;administrator: activate peer=false;administrator: activate alone;administrator: primary;administrator: restart;administrator: rotate;administrator: drill;administrator: break"
+	want := "administrator: activate peer=true;administrator: activate peer=false;administrator: activate alone;administrator: primary;administrator: dismiss;administrator: restart;administrator: rotate;administrator: drill;administrator: break"
 	if got := strings.Join(f.asked, ";"); got != want {
 		t.Errorf("asked %s", got)
 	}

@@ -28,6 +28,8 @@ type PairMaker interface {
 	Break(ctx context.Context, o appliance.Origin, report func(appliance.PairStep)) (appliance.PairBroken, error)
 	// MakePrimary ends the pair of a Secondary whose Primary is gone, so that it is alone, with the services, and can be the Primary of the next pair.
 	MakePrimary(ctx context.Context, o appliance.Origin) error
+	// Dismiss ends what is said of a pair that the other node broke. Errors: not_found when nothing is said.
+	Dismiss(ctx context.Context, o appliance.Origin) error
 }
 
 // PairSwitch moves what a pair has. It records in the audit what it did and what it refused, and returns when it is done.

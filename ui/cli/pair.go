@@ -25,6 +25,7 @@ func pairCommands() []command {
 		{Name: "pair break", Summary: "end the pair; the Active node keeps the services and their addresses", Flags: why, Example: []string{"pair break"}, do: breakPair},
 		{Name: "pair active", Args: []string{"NODE"}, Summary: "make a node the Active one: self or peer", Flags: append([]option{{Name: "peer-is-off", Help: "with self: the other node is off, as you have made sure; this one takes the addresses without asking its witness"}}, why...), Example: []string{"pair active peer --why 'patch day'"}, do: makeActive},
 		{Name: "pair primary", Summary: "end the pair of a Secondary whose Primary is gone; it can be the Primary of the next one", Flags: why, Example: []string{"pair primary"}, do: pairAction("/pair/primary")},
+		{Name: "pair dismiss", Summary: "end what is said of a pair that the other node broke", Flags: why, Example: []string{"pair dismiss"}, do: pairAction("/pair/dismiss")},
 		{Name: "pair restart-heartbeat", Summary: "restart the heartbeat on both nodes", Flags: why, Example: []string{"pair restart-heartbeat"}, do: pairAction("/pair/restart-heartbeat")},
 		{Name: "pair rotate-key", Summary: "change the heartbeat's key", Flags: why, Example: []string{"pair rotate-key"}, do: pairAction("/pair/rotate-key")},
 		{Name: "pair drill", Summary: "switch to the peer and back, and measure both", Flags: why, Example: []string{"pair drill"}, do: drillPair},
@@ -49,6 +50,9 @@ func showPair(s *session) error {
 		return s.orJSON(a, err)
 	}
 	s.printf("%s\n", inert(p.Sentence))
+	if p.Ended != nil {
+		s.printf("%s\n%s\n", inert(p.Ended.Sentence()), inert(p.Ended.Hint()))
+	}
 	if p.HostKey != "" {
 		s.printf("Host key of this node: %s\n", inert(p.HostKey))
 	}

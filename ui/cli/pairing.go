@@ -146,9 +146,9 @@ func drillPair(s *session) error {
 	if err := understand(a, &d); err != nil {
 		return err
 	}
-	s.table([]string{"SWITCH", "WHEN", "SILENCE", "TOOK", "WHY"}, [][]string{
-		{"to the peer", moment(d.There.At), short(d.There.Silence), short(d.There.Took), d.There.Why},
-		{"and back", moment(d.Back.At), short(d.Back.Silence), short(d.Back.Took), d.Back.Why},
+	s.table([]string{"SWITCH", "WHEN", "WITHOUT AN OWNER", "WITHIN", "WHY"}, [][]string{
+		{"to the peer", moment(d.There.At), short(d.There.Took), short(d.There.Within), d.There.Why},
+		{"and back", moment(d.Back.At), short(d.Back.Took), short(d.Back.Within), d.Back.Why},
 	})
 	s.printf("%s\n", inert(d.Sentence))
 	return nil

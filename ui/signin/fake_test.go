@@ -103,6 +103,8 @@ func (m *memory) TouchSession(_ context.Context, hash [32]byte, at time.Time) er
 	return nil
 }
 
+func (m *memory) SessionReplaced(context.Context, [32]byte) (bool, error) { return false, nil }
+
 func (m *memory) DeleteSession(_ context.Context, hash [32]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

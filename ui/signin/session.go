@@ -224,6 +224,20 @@ func sessionCookie(token string, seconds int) *http.Cookie {
 	return &http.Cookie{Name: CookieName, Value: token, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }
 
+// Replaced tells whether the session that the browser of r still has ended because the users of the pair took the place of this node's. Only who had such a session
+// can learn it: the session's secret is needed.
+func (d *Door) Replaced(r *http.Request) bool {
+	token, ok := cookieToken(r)
+	if !ok {
+		return false
+	}
+	replaced, err := d.store.SessionReplaced(r.Context(), sha256.Sum256([]byte(token)))
+	if err != nil {
+		d.log.Warn("ended session not looked up", "error", err)
+	}
+	return replaced
+}
+
 // SignOut ends the session of r and returns the cookie that removes its trace from the browser. It is no error when there is none.
 func (d *Door) SignOut(r *http.Request) (*http.Cookie, error) {
 	gone := sessionCookie("", -1)

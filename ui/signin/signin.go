@@ -27,6 +27,7 @@ type Store interface {
 	Session(ctx context.Context, tokenHash [32]byte) (appliance.SessionRecord, appliance.Operator, error)
 	Sessions(ctx context.Context, operator string) ([]appliance.SessionRecord, error)
 	TouchSession(ctx context.Context, tokenHash [32]byte, at time.Time) error
+	SessionReplaced(ctx context.Context, tokenHash [32]byte) (bool, error)
 	DeleteSession(ctx context.Context, tokenHash [32]byte) error
 	DeleteSessionsOf(ctx context.Context, operator string) error
 

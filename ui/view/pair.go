@@ -20,6 +20,7 @@ type PairChip struct {
 	Peer     appliance.NodeStatus
 	Heard    bool // the peer, now
 	InSync   bool
+	Pending  bool // it is not known yet whether they are in sync
 	Sync     string
 	Sentence string
 }
@@ -155,6 +156,9 @@ func syncState(s appliance.SyncStatus) State {
 	if s.InSync {
 		return State{"up", "In sync"}
 	}
+	if s.Pending {
+		return State{"unknown", "Reconnecting"}
+	}
 	return State{"degraded", "Differs"}
 }
 
@@ -214,6 +218,14 @@ func Fine(d time.Duration) string {
 		return fmt.Sprintf("%.2f s", d.Seconds())
 	}
 	return Span(d)
+}
+
+// measured is how long nobody had the addresses, and how exact that is.
+func measured(t appliance.Takeover) string {
+	if t.Within == 0 {
+		return Fine(t.Took)
+	}
+	return Fine(t.Took) + " ± " + Fine(t.Within)
 }
 
 // roundTrip is how long a heartbeat and its echo take, while there are some.

@@ -145,6 +145,28 @@ var catalogue = map[Code]string{
 	RefusedGives:     "The peer is only just giving the floating addresses away, or is being stopped, so they stay here; try again in a few seconds.",
 }
 
+// unheard has the sentences of decisions about a peer that was never heard, or has never answered: nothing has lasted then.
+var unheard = map[Code]string{
+	PeerSilent:       "The peer has not been heard yet, for longer than its lease on the floating addresses can last.",
+	PeerUnaware:      "The peer is heard and owns nothing, but has not answered this node yet, so each has to decide alone.",
+	PeerVacant:       "The peer is heard, has not answered this node yet, and says that it owns nothing and cannot own anything.",
+	LeftToPeer:       "The peer has not answered this node yet and is able to take the floating addresses: they are left to it.",
+	PeerDeaf:         "The peer has not answered this node yet but is well and about to take over, so the lease is not renewed.",
+	Solo:             "The peer has not answered yet; this node goes on alone, because its witness answers or none is configured.",
+	LeaseLost:        "The lease on the floating addresses ended: the peer has not answered yet, and no answer of the witness was recent enough to renew it.",
+	LeaseYielded:     "The lease on the floating addresses was left to end for a peer that has not answered this node yet.",
+	WitnessSilent:    "The peer has not been heard yet and the witness does not answer either: this node is probably the one that is cut off, and stays passive.",
+	OwnerAnswers:     "A machine ({hardware}) answers for a floating address although the peer has not been heard yet: this node stays passive, because two owners would be worse.",
+	RivalInsists:     "The peer, which has not been heard yet, goes on asking for the floating addresses and so has not heard the answers of this node: it is about to take them, and this node lets go.",
+	RivalDeaf:        "Both nodes owned the floating addresses, and the peer has not answered this node yet: this node lets go, since only it knows.",
+	TookOver:         "This node took the floating addresses {taken} after its decision: the peer has not been heard yet, and {count} rounds of probes had no answer.",
+	TookVacant:       "This node took the floating addresses {taken} after its decision: the peer, which has not answered this node yet, could not own them, and {count} rounds of probes had no answer.",
+	SwitchOff:        "The planned switch was called off, because the peer does not answer; nothing has changed.",
+	Forced:           "The operator vouches that the peer is off: this node may take the floating addresses without its witness (the peer has not been heard yet).",
+	RefusedNoContact: "The peer has not answered this node yet, so there can be no planned switch; this node takes over by itself when that is safe.",
+	RefusedDeaf:      "The peer has not answered this node yet, so the floating addresses stay here; try again when both nodes hear each other.",
+}
+
 // Codes returns every code, in no order.
 func Codes() []Code {
 	codes := make([]Code, 0, len(catalogue))
@@ -164,14 +186,18 @@ func (r Record) Sentence() string {
 		}
 		hardware = strings.Join(octets, ":")
 	}
+	text := catalogue[r.Code]
+	if never, some := unheard[r.Code]; some && r.Lasted == 0 {
+		text = never
+	}
 	return strings.NewReplacer("{lasted}", rounded(r.Lasted), "{taken}", rounded(r.Taken), "{count}", fmt.Sprint(r.Count), "{hardware}", hardware).
-		Replace(catalogue[r.Code])
+		Replace(text)
 }
 
 func rounded(d time.Duration) string {
 	switch {
-	case d == 0:
-		return "an unknown time"
+	case d < time.Millisecond:
+		return "less than 1 ms"
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < time.Minute:

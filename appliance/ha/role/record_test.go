@@ -40,3 +40,26 @@ func TestSentenceTellsTheNumbers(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// TestSentencesSayThatThePeerWasNotHeardYet: a decision about a peer that never came has no time to tell, and invents none.
+func TestSentencesSayThatThePeerWasNotHeardYet(t *testing.T) {
+	for _, c := range Codes() {
+		s := Record{Code: c, Count: 4}.Sentence()
+		_, about := unheard[c]
+		if aPeer := strings.Contains(catalogue[c], "echo") || strings.Contains(catalogue[c], "silent for {lasted}") || c == RivalDeaf; aPeer != about && c != PeerBack {
+			t.Errorf("%s: a peer that never came is not thought of: %s", c, s)
+		}
+		if about && (strings.Contains(s, "less than") && !strings.Contains(catalogue[c], "{taken}") || strings.Contains(s, "echo")) || strings.ContainsAny(s, "{}") || !strings.HasSuffix(s, ".") {
+			t.Errorf("%s: %s", c, s)
+		}
+	}
+	if got := (Record{Code: Solo}).Sentence(); got != "The peer has not answered yet; this node goes on alone, because its witness answers or none is configured." {
+		t.Error(got)
+	}
+	if got := (Record{Code: Solo, Lasted: 190 * time.Millisecond}).Sentence(); !strings.HasPrefix(got, "The peer's last echo is 190 ms old; ") {
+		t.Error(got)
+	}
+	if got := (Record{Code: HandsNow}).Sentence(); !strings.Contains(got, "after less than 1 ms;") {
+		t.Error(got)
+	}
+}
