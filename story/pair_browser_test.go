@@ -120,7 +120,7 @@ func (c *couple) drilled(b *screen) {
 	b.looks("drill-asked", false)
 	b.step("the drill", opens("#confirm"), sees("main", "The drill is done:"), sees("#drill-result", "There"), sees("#drill-result", "Back"))
 	for _, way := range []string{"1", "2"} {
-		if got := b.reads("#drill-result tbody tr:nth-child(" + way + ") .num:nth-child(3)"); !regexp.MustCompile(`^[0-9.]+ (ms|s)$`).MatchString(got) {
+		if got := b.reads("#drill-result tbody tr:nth-child(" + way + ") .num:nth-child(3)"); !regexp.MustCompile(`^[0-9.]+ (ms|s) ± [0-9.]+ (ms|s)$`).MatchString(got) {
 			c.t.Errorf("the drill's row %s measured %q", way, got)
 		}
 	}

@@ -181,7 +181,7 @@ func TestPairRemembersItsClients(t *testing.T) {
 			c.of(active).begin()
 		}
 		active = other(active)
-		c.settle(active)
+		c.comesBack(active)
 	}
 	guests := k.end()
 	ended = true

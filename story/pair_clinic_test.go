@@ -40,14 +40,31 @@ func (c *couple) fails(active string) {
 	c.of(active).cmd.kill()
 	c.owns(other(active))
 	c.of(active).begin()
-	c.settle(other(active))
+	c.comesBack(other(active))
 }
 
-// hands has the active node give the addresses to its peer, as an operator asks.
+// comesBack waits until the pair is whole, with that node active. A machine that stood still may have made it the other: it is asked for it then.
+func (c *couple) comesBack(active string) {
+	c.t.Helper()
+	if c.settled(active, 10*time.Second) != "" {
+		c.hands(other(active))
+	}
+}
+
+// hands has the active node give the addresses to its peer, as an operator asks. A machine that stands still calls a switch off, and says so, or undoes it: then it is
+// asked for once more.
 func (c *couple) hands(active string) {
 	c.t.Helper()
-	c.of(active).does("pair", "active", "peer")
-	c.settle(other(active))
+	for tries := 5; ; tries-- {
+		code, _, said := c.of(active).lb("", "pair", "active", "peer")
+		why := c.settled(other(active), 10*time.Second)
+		if why == "" {
+			return
+		}
+		if tries == 0 || !c.stood() {
+			c.t.Fatalf("%d %s\n%s", code, said, why)
+		}
+	}
 }
 
 // tablesAgree waits until both nodes have proven that their persistence tables are equal.

@@ -15,7 +15,7 @@ func faults() []fault {
 // deaths are faults of a node.
 func deaths() []fault {
 	kill := fault{
-		name: "kill -9", moves: moves, full: 200, short: 2,
+		name: "kill -9", moves: moves, full: 200, short: 10,
 		inject: func(r *round) { r.owner.cmd.kill() }, heal: func(r *round) { r.owner.begin() },
 	}
 	kill6 := kill
@@ -40,21 +40,19 @@ func deaths() []fault {
 }
 
 func freezes() []fault {
-	return []fault{frozen(2*time.Second, moves, 200, 1), quiet(), frozen(50*time.Millisecond, stays, 200, 1), frozen(200*time.Millisecond, either, 200, 1)}
+	return []fault{frozen(2*time.Second, moves, 200, 10), quiet(), frozen(50*time.Millisecond, stays, 200, 1), frozen(200*time.Millisecond, either, 200, 1)}
 }
 
-// patient are faults that last, each list in a laboratory of its own beside the others: there is more waiting in them than work.
-func patient() (out [][]fault) {
+// patient are faults that last: there is more waiting in them than work, and clients that come less often show as much.
+func patient() (out []fault) {
 	for _, percent := range []int{10, 20, 30} {
 		long := loss(percent, stays)
 		long.name, long.full, long.short, long.lasts = fmt.Sprintf("%d %% loss everywhere for 10 minutes", percent), 1, 0, 10*time.Minute
-		out = append(out, []fault{long})
+		out = append(out, long)
 	}
-	out = append(out, []fault{frozen(20*time.Second, moves, 20, 0), diskStandsStill()}, []fault{frozen(time.Minute, moves, 10, 0)})
-	for _, list := range out {
-		for i := range list {
-			list[i].every = 5 * time.Millisecond
-		}
+	out = append(out, frozen(20*time.Second, moves, 20, 0), diskStandsStill(), frozen(time.Minute, moves, 20, 0))
+	for i := range out {
+		out[i].every = 5 * time.Millisecond
 	}
 	return out
 }
@@ -94,11 +92,11 @@ func cuts() []fault {
 	healed := func(r *round) { r.couple.heal() }
 	return []fault{
 		{
-			name: "link down", moves: moves, full: 200, short: 1,
+			name: "link down", moves: moves, full: 200, short: 10,
 			inject: func(r *round) { r.port("v-"+r.owner.letter, false) }, heal: func(r *round) { r.port("v-"+r.owner.letter, true) },
 		},
 		{
-			name: "isolation", moves: moves, full: 200, short: 2, lasts: time.Second,
+			name: "isolation", moves: moves, full: 200, short: 10, lasts: time.Second,
 			inject: func(r *round) {
 				r.spoil(fmt.Sprintf(`iifname { "v-%[1]s", "h-%[1]s" } drop; oifname { "v-%[1]s", "h-%[1]s" } drop;`, r.owner.letter))
 			}, heal: healed,

@@ -85,38 +85,19 @@ func TestPairLivesThroughFaults(t *testing.T) {
 	if !wholeLaboratory() {
 		return
 	}
-	t.Run("side by side", func(t *testing.T) {
-		for i, list := range patient() {
-			if list = wanted(list); len(list) > 0 {
-				t.Run(strconv.Itoa(i), func(t *testing.T) {
-					t.Parallel()
-					lay(t).pairUp().all(list)
-				})
-			}
-		}
-		rivalry(t, adverts[0])
-	})
-	rivalry(t, adverts[1])
-}
-
-// rivalry tries keepalived with that time between its adverts; the slow one beside other laboratories.
-func rivalry(t *testing.T, advert string) {
-	t.Helper()
-	list := slices.DeleteFunc(rivalFaults(), func(r rivalFault) bool { return !chosen(r.row(advert)) })
-	if len(list) == 0 {
-		return
+	if list := wanted(patient()); len(list) > 0 {
+		t.Run("patient", func(t *testing.T) { lay(t).pairUp().all(list) })
 	}
-	t.Run("keepalived "+advert, func(t *testing.T) {
-		if advert == adverts[0] {
-			t.Parallel()
+	for _, advert := range adverts {
+		if list := slices.DeleteFunc(rivalFaults(), func(r rivalFault) bool { return !chosen(r.row(advert)) }); len(list) > 0 {
+			t.Run("keepalived "+advert, func(t *testing.T) { lay(t).rivals(advert, list) })
 		}
-		lay(t).rivals(advert, list)
-	})
+	}
 }
 
 // rowNames are those of the report, in its order.
 func rowNames() (list []string) {
-	for _, f := range slices.Concat(faults(), slices.Concat(patient()...), clocks(), snapshots(nil), []fault{manyAddresses(), breaking()}) {
+	for _, f := range slices.Concat(faults(), patient(), clocks(), snapshots(nil), []fault{manyAddresses(), breaking()}) {
 		list = append(list, f.name)
 	}
 	for _, advert := range adverts {

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -178,20 +180,38 @@ func (c *couple) join() *couple {
 // settle waits until that node is active, the other passive, and both say that they are in sync.
 func (c *couple) settle(active string) {
 	c.t.Helper()
-	one, other := c.a, c.b
-	if active == "b" {
-		one, other = other, one
+	if why := c.settled(active, 30*time.Second); why != "" {
+		c.t.Fatal(why)
 	}
+}
+
+// settled waits for that, and returns what there is instead.
+func (c *couple) settled(active string, within time.Duration) (why string) {
 	var s, o appliance.PairStatus
-	for end := time.Now().Add(30 * time.Second); ; {
-		s, o = one.status(), other.status()
+	for end := time.Now().Add(within); time.Now().Before(end); {
+		s, o = c.of(active).status(), c.of(other(active)).status()
 		if s.Self.State == appliance.Active && o.Self.State == appliance.Passive && s.Settings.InSync && o.Settings.InSync {
-			return
-		}
-		if time.Now().After(end) {
-			c.t.Fatalf("%s is not active beside a passive peer in sync:\n%+v\n%+v", active, s, o)
+			return ""
 		}
 	}
+	return fmt.Sprintf("%s is not active beside a passive peer in sync:\n%+v\n%+v", active, s, o)
+}
+
+// stood tells whether a node says that it did not run for a while: the machine stood still, and the owner may have changed when nobody wanted it to.
+func (c *couple) stood() bool {
+	late := func(e appliance.PairEvent) bool { return e.Code == "woke" }
+	return slices.ContainsFunc(c.timeline(c.a), late) || slices.ContainsFunc(c.timeline(c.b), late)
+}
+
+// taken is how often a node took the addresses, as far as n knows.
+func (c *couple) taken(n *node) (times int) {
+	for _, e := range c.timeline(n) {
+		switch e.Code {
+		case "took_over", "took_vacant", "elected", "given":
+			times++
+		}
+	}
+	return times
 }
 
 func TestPairIsMadeAndSurvivesADeadNode(t *testing.T) {
