@@ -85,11 +85,21 @@ func (n *node) lb(stdin string, args ...string) (code int, stdout, stderr string
 // does is lb that must succeed.
 func (n *node) does(args ...string) string {
 	n.f.t.Helper()
-	code, out, said := n.lb("", args...)
-	if code != 0 {
-		n.f.t.Fatalf("%s: lb %s ended with %d: %s", n.letter, strings.Join(args, " "), code, said)
+	for tries := 5; ; tries-- {
+		code, out, said := n.lb("", args...)
+		if code == 0 {
+			return out
+		}
+		if tries == 0 || !strings.Contains(said, "nothing was changed") || !n.stood() {
+			n.f.t.Fatalf("%s: lb %s ended with %d: %s", n.letter, strings.Join(args, " "), code, said)
+		}
+		pause(n.f.t, 2*time.Second) // the addresses have no owner at this moment, because the machine stood still: asked for again, as an operator would
 	}
-	return out
+}
+
+// stood tells whether the node says that it did not run for a while: its machine stood still, and the owner may have changed when nobody wanted it to.
+func (n *node) stood() bool {
+	return slices.ContainsFunc(n.timeline(), func(e appliance.PairEvent) bool { return e.Code == "woke" || e.Code == "restless" })
 }
 
 // status is what the node says of the pair; zero when it says nothing.
@@ -197,15 +207,12 @@ func (c *couple) settled(active string, within time.Duration) (why string) {
 	return fmt.Sprintf("%s is not active beside a passive peer in sync:\n%+v\n%+v", active, s, o)
 }
 
-// stood tells whether a node says that it did not run for a while: the machine stood still, and the owner may have changed when nobody wanted it to.
-func (c *couple) stood() bool {
-	late := func(e appliance.PairEvent) bool { return e.Code == "woke" }
-	return slices.ContainsFunc(c.timeline(c.a), late) || slices.ContainsFunc(c.timeline(c.b), late)
-}
+// stood tells whether one of them says that it did not run for a while.
+func (c *couple) stood() bool { return c.a.stood() || c.b.stood() }
 
 // taken is how often a node took the addresses, as far as n knows.
 func (c *couple) taken(n *node) (times int) {
-	for _, e := range c.timeline(n) {
+	for _, e := range n.timeline() {
 		switch e.Code {
 		case "took_over", "took_vacant", "elected", "given":
 			times++

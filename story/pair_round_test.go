@@ -198,7 +198,7 @@ func (c *couple) slept(f fault, r *round) (longest time.Duration) {
 	if f.freezes {
 		return 0
 	}
-	for _, e := range c.timeline(c.a) {
+	for _, e := range c.a.timeline() {
 		if d, err := time.ParseDuration(strings.ReplaceAll(asleep.FindString(e.Sentence), " ", "")); e.Code == "woke" && e.At.After(r.at) && err == nil {
 			longest = max(longest, d)
 		}
@@ -209,7 +209,7 @@ func (c *couple) slept(f fault, r *round) (longest time.Duration) {
 var asleep = regexp.MustCompile(`[0-9.]+ m?s`)
 
 // timeline is what a node knows that both decided.
-func (c *couple) timeline(n *node) (list []appliance.PairEvent) {
+func (n *node) timeline() (list []appliance.PairEvent) {
 	_, body := n.api("GET", "pair/timeline", "")
 	_ = json.Unmarshal(body, &list)
 	return list
@@ -219,7 +219,7 @@ func (c *couple) timeline(n *node) (list []appliance.PairEvent) {
 func (c *couple) told(since time.Time) string {
 	var out strings.Builder
 	for _, n := range []*node{c.a, c.b} {
-		list := c.timeline(n)
+		list := n.timeline()
 		slices.Reverse(list)
 		for _, e := range list[max(0, len(list)-40):] {
 			if e.At.After(since) {

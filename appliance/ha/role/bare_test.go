@@ -37,7 +37,7 @@ func TestBareNodeOwnsNothingThatItsPeerCanOwn(t *testing.T) {
 
 func TestTwoBareNodesShareWhoIsActive(t *testing.T) {
 	b := newBench(t, Config{Witness: true, Bare: true, First: true})
-	b.ticks(600*ms, b.peer(Able|Bare))
+	b.ticks(restlessLife+100*ms, b.peer(Able|Bare))
 	b.want(appliance.Active, Elected)
 	b.give(Event{Kind: MakePassive})
 	b.want(appliance.HandingOn, HandsByCommand)

@@ -14,6 +14,7 @@ type Config struct {
 	Dead     time.Duration // silence after which the peer counts as gone; zero, and everything below the lease: the lease
 	Start    time.Duration // silence after a start before the node decides alone; zero: 500 ms with a witness, 3 s without
 	Alone    time.Duration // of silence until an owner begins to tell a longer lease, and twice as long until it uses it; zero: 5 s
+	Calm     time.Duration // without a stall until the machine no longer counts as restless; zero: 1 min
 	Switch   time.Duration // how long requests in flight may take to finish in a planned switch; zero: 5 s
 	Witness  bool          // a witness is configured
 	Failback bool          // the Primary takes the addresses back when it is well again
@@ -27,6 +28,10 @@ type Config struct {
 const (
 	margin       = 20 * time.Millisecond  // ε: drift of two clocks over a lease, granularity of the kernel's timers, the step itself
 	stall        = 60 * time.Millisecond  // a longer time without any event: the node was not running, and what it believes is old
+	brief        = 250 * time.Millisecond // after a longer one even the last looks begin anew
+	often        = 2                      // stalls, each within …
+	oftenWithin  = 3 * time.Second        // … of the one before: the machine is restless, …
+	restlessLife = time.Second            // … and a lease on its echo lives for so long
 	pause        = 25 * time.Millisecond  // the same between two probes
 	mute         = 10 * time.Millisecond  // after a stall, answers of the witness may have waited in the socket for so long
 	hurry        = 40 * time.Millisecond  // an echo of this age: heartbeats are sent with every tick, so that loss does not end a lease …
@@ -36,6 +41,7 @@ const (
 	probeBurst   = 5                      // questions in a round, so that loss does not hide an owner
 	probeRounds  = 4                      // unanswered ones when the owner's last datagram is just as old as the patience, and knew this node able
 	probeWary    = 20                     // in every other case: a lease on the witness's word must have ended while nobody answered
+	probeLost    = 4                      // rounds that a pause between two of them makes worthless: their answers may be lost
 	probeLong    = 560 * time.Millisecond // and for so long, if it may be the long one of an owner that has been alone for long
 	drifts       = time.Second            // what is known of the peer's sending times by an echo that is older is not used
 	insistPause  = 30 * time.Millisecond  // the rounds of one who looks are not further apart
@@ -46,6 +52,7 @@ const (
 	askSolo      = 20 * time.Millisecond  // while the node's right depends on it
 	askBurst     = 4                      // questions when an answer is overdue
 	askOverdue   = 30 * time.Millisecond  //
+	askWoken     = 50 * time.Millisecond  // after a stall, the last looks wait for the witness's word for so long
 	askGivenUp   = 2 * time.Second        // a witness that is silent for so long is asked only every askRare
 	askRare      = 100 * time.Millisecond // and one that owes an answer while the pair is well
 	answerLasts  = 3 * time.Second        // for what the node says of itself in datagrams
@@ -80,6 +87,9 @@ func (c Config) orDefault() Config {
 	}
 	if c.Alone == 0 {
 		c.Alone = 5 * time.Second
+	}
+	if c.Calm == 0 {
+		c.Calm = time.Minute
 	}
 	if c.Switch == 0 {
 		c.Switch = 5 * time.Second

@@ -19,8 +19,8 @@
 // 1. A lease on an echo is exact. It ends at s+L, where s is when this node sent the datagram that the peer echoes: not at the echo's arrival, not at the
 // renewal. The peer heard that datagram at h ≥ s, and with it that this node owns, claims or takes; it decides alone only after h+P > s+L. Loss,
 // delay, duplicates, cuts in one direction, and datagrams that waited in the socket of a frozen process can make h later and s earlier, never the
-// other way round: old echoes prove nothing (s is too old), and a node that finds that it did not run (a gap between events) listens for a whole P
-// before it decides. ε covers the drift of two clocks over one lease and the granularity of the kernel's timers. A datagram only counts as s if it was
+// other way round: old echoes prove nothing (s is too old), and a node that finds that it did not run (a gap between events) listens anew
+// before it decides, for 60 ms or, when that was long, for a whole L+ε: what it has missed is what others said, never their leases, since P counts from what it has heard. ε covers the drift of two clocks over one lease and the granularity of the kernel's timers. A datagram only counts as s if it was
 // sent after the node began to claim, to take or to own (Since), because only then did it say so; a longer L of new settings counts from the first
 // datagram that told it. While echoes are late, heartbeats are sent with every tick.
 //
@@ -57,6 +57,11 @@
 // 7. Frozen and woken. The kernel has ended the lease meanwhile; the first event after the gap finds Until passed, so that nothing is renewed and
 // the node is passive, whatever is waiting in its sockets. Actions carry Until as an absolute time for the same reason.
 //
+// A machine that stands still again and again (Restless) makes its lease on an echo live for a second, which is told and used as a longer L of new settings is (1), and counts
+// as alone (4): stalls that are shorter move nothing, and its peer's P is longer by as much. Calm ends it. Who stands still during the last looks looks on: the rounds
+// whose answers may be lost are asked again, at least four more come, and with a stall the whole twenty and the witness's word; what nobody answered before proves what it
+// proved, because an owner that was cut off then has no lease any more.
+//
 // 8. A renewal that fails twice means a node of no use: it lets go. A table that vanished is made anew by the renewal. A node that is not healthy
 // (no link on a service's interface) gives the addresses to a peer that is, and does not take any.
 //
@@ -72,6 +77,7 @@
 //   - The heartbeat is cut, and between ⅔ L and P later the owner is cut off from everything but its lease: the two may overlap for less than ⅔ L.
 //   - The probes of 4 are messages too. With the heartbeat cut for long and a fraction p of all datagrams of the services' network lost, the chance to
 //     miss a living owner is about (1−(1−p)²)^20.
+//   - A survivor that stands still for up to 250 ms during its last looks does not see an owner that was cut off before that, comes back to its witness in between, and is cut off again.
 //   - An answer of the witness counts for the newest question; one that is late by some time prolongs a lease on its word by as much.
 //   - A round trip of more than ⅔ L counts as none; the pair stays safe, but may change its owner.
 //   - A virtual machine that is paused by its hypervisor between the reading of the clock and the kernel's own arithmetic wakes with up to one lease left.

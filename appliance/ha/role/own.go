@@ -26,14 +26,6 @@ func (m *machine) become(until time.Duration, why Record) {
 	m.tell(why)
 }
 
-// lease is the life of a lease on the newest echo. A longer one is not used before the peer has heard of it.
-func (m *machine) lease() time.Duration {
-	if m.s.Longer != 0 && m.s.Echoed <= m.s.Longer {
-		return m.s.Short
-	}
-	return m.c.Lease
-}
-
 // renew asks the kernel for more life if there is a proof that allows it. The life is counted from the proof, not from now.
 func (m *machine) renew() {
 	until := m.proof()
@@ -51,7 +43,7 @@ func (m *machine) renew() {
 func (m *machine) proof() time.Duration {
 	if m.s.Echoed > m.s.Since && m.contact() {
 		m.s.Told &^= toldSolo
-		return m.s.Echoed + m.lease()
+		return m.s.Echoed + m.s.lease()
 	}
 	if m.deaf() && m.said(Able) && !m.said(Owns) {
 		m.once(toldDeaf, Record{Code: PeerDeaf, Lasted: m.since(m.s.Echoed)})
@@ -80,10 +72,10 @@ func (m *machine) solo() time.Duration {
 	return solo
 }
 
-// lone notes since when this owner has been telling the long lease.
+// lone notes since when this owner has been telling the long lease: its peer has been silent for long, or its machine is restless.
 func (m *machine) lone() {
 	switch {
-	case !m.s.Owner() || m.now-max(m.s.Heard, m.s.Since) <= m.c.Alone:
+	case !m.s.Owner() || !m.s.Restless() && m.now-max(m.s.Heard, m.s.Since) <= m.c.Alone:
 		m.s.Lone = 0
 	case m.s.Lone == 0:
 		m.s.Lone = m.now

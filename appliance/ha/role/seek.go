@@ -49,7 +49,7 @@ func (m *machine) elect() {
 		if m.said(Gives) {
 			code = Given
 		}
-		m.become(m.s.Echoed+m.lease(), Record{Code: code})
+		m.become(m.s.Echoed+m.s.lease(), Record{Code: code})
 	}
 }
 
@@ -112,6 +112,9 @@ func (m *machine) look() {
 		return
 	}
 	if !m.witnessed() {
+		if m.s.Phase == Taking && m.s.Answered == 0 && m.now < m.s.Mute+askWoken {
+			return // it has just been woken, and asks
+		}
 		m.unwitnessed()
 		return
 	}
@@ -178,7 +181,7 @@ func (m *machine) probe() {
 		return
 	}
 	m.s.Probed = m.now
-	m.s.Rounds = min(m.s.Rounds+1, m.s.Need)
+	m.s.Rounds = min(m.s.Rounds+1, probeWary)
 	m.act(Action{Do: Probe, Times: probeBurst})
 }
 

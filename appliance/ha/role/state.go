@@ -45,6 +45,7 @@ type State struct {
 	Rounds    uint8         // of probes that nobody answered
 	Need      uint8         // so many of them are needed
 	Round     uint8         // the next announcement
+	Stalls    uint8         // so often the machine stood still within a short time; it is restless when that is often
 	Told      Told          // what was recorded and is not over yet
 	Choice    uint32        // see Beat.Choice
 	Peer      Beat          // what the peer said last
@@ -62,7 +63,8 @@ type State struct {
 	Probed    time.Duration // the last round of probes
 	Looked    time.Duration // the first of those that nobody answered
 	Announce  time.Duration // the next announcement is due
-	Lease     time.Duration // of the last step's settings
+	Lease     time.Duration // how long this node lets a lease on an echo live: what the settings say, or longer on a restless machine
+	Stalled   time.Duration // the machine stood still last
 	Short     time.Duration // what it was before it became longer …
 	Longer    time.Duration // … then
 	Lone      time.Duration // since then this owner has heard nobody for so long that every datagram tells the long lease
@@ -144,7 +146,7 @@ func (s State) Says(c Config, now time.Duration) Beat {
 		with(s.Phase != Starting && !(c.Bare && !s.Owner() && now < s.Until), Settled).
 		with(s.Addresses == On, Prepared).
 		with(c.Bare, Bare)
-	lease := max(c.Lease, s.Until-now)
+	lease := max(c.Lease, s.Lease, s.Until-now)
 	if s.Lone != 0 {
 		lease = max(lease, soloLong)
 	}
@@ -161,5 +163,20 @@ func (s State) Patience(c Config) time.Duration {
 
 // Contact tells whether both directions work: the peer has heard something that was sent a moment ago.
 func (s State) Contact(c Config, now time.Duration) bool {
-	return s.Echoed != 0 && now-s.Echoed <= c.orDefault().fresh()
+	fresh := c.orDefault().fresh()
+	if s.Owner() {
+		fresh = max(fresh, s.lease()*2/3)
+	}
+	return s.Echoed != 0 && now-s.Echoed <= fresh
+}
+
+// Restless tells whether the machine stands still again and again.
+func (s State) Restless() bool { return s.Stalls >= often }
+
+// lease is the life of a lease on the newest echo. A longer one is not used before the peer has heard of it.
+func (s State) lease() time.Duration {
+	if s.Longer != 0 && s.Echoed <= s.Longer {
+		return s.Short
+	}
+	return s.Lease
 }

@@ -69,13 +69,16 @@ func (m *machine) bare() {
 	m.s.Bare = m.c.Bare && !m.c.Holds && !m.s.Forced && !(m.s.Heard != 0 && m.said(Bare))
 }
 
-// lengthen notes that the settings let a lease live longer.
+// lengthen notes that a lease lives longer from now on, by the settings or because the machine is restless.
 func (m *machine) lengthen() {
-	if m.s.Lease != 0 && m.c.Lease > m.s.Lease {
-		m.s.Short, m.s.Longer = m.lease(), m.now
-		m.s.Short = min(m.s.Short, m.s.Lease)
+	life := m.c.Lease
+	if m.s.Restless() {
+		life = max(life, restlessLife)
 	}
-	m.s.Lease = m.c.Lease
+	if m.s.Lease != 0 && life > m.s.Lease {
+		m.s.Short, m.s.Longer = m.s.lease(), m.now
+	}
+	m.s.Lease = life
 }
 
 // hurry speaks more often while the peer's echo is late.
@@ -116,18 +119,58 @@ func (m *machine) woke(e Event) {
 	if e.Kind == Start || e.Kind == Founded {
 		return
 	}
+	m.calm()
 	if m.s.Phase == Taking && gap > pause {
-		m.s.Rounds, m.s.Looked = 0, m.now
+		m.relook()
 	}
 	if gap <= stall {
 		return
 	}
 	m.s.Asked, m.s.Answered, m.s.Mute = 0, 0, m.now+mute
-	m.tell(Record{Code: Woke, Lasted: gap})
-	if !m.s.Owner() {
+	m.stood(gap)
+	switch {
+	case m.s.Owner():
+	case m.s.Phase == Taking && gap <= brief:
+		m.s.Need = probeWary
+	case gap <= brief:
 		m.quit()
-		m.wait()
+		m.s.Due = max(m.s.Due, m.now+stall)
+	default:
+		m.quit()
+		m.s.Due = max(m.s.Due, m.now+m.c.Dead+margin)
 	}
+}
+
+// stood counts how often the machine has stood still.
+func (m *machine) stood(gap time.Duration) {
+	if m.s.Restless() {
+		m.s.Stalled = m.now
+		return
+	}
+	if m.s.Stalls++; m.s.Stalled == 0 || m.now-m.s.Stalled-gap > oftenWithin {
+		m.s.Stalls = 1
+	}
+	m.s.Stalled = m.now
+	m.tell(Record{Code: Woke, Lasted: gap})
+	if m.s.Restless() {
+		m.tell(Record{Code: Restless})
+	}
+}
+
+// calm forgets that the machine was restless.
+func (m *machine) calm() {
+	if m.s.Restless() && m.now-m.s.Stalled > m.c.Calm {
+		m.tell(Record{Code: Calm, Lasted: m.since(m.s.Stalled)})
+		m.s.Stalls, m.s.Stalled = 0, 0
+	}
+}
+
+// relook takes back the last rounds of probes: while the node did not run, answers may have been lost. What was unanswered before that stays so.
+func (m *machine) relook() {
+	if m.s.Rounds <= probeLost {
+		m.s.Looked = m.now
+	}
+	m.s.Rounds = max(min(m.s.Rounds, m.s.Need), probeLost) - probeLost
 }
 
 // wait lets the peer have its whole time again.
@@ -233,7 +276,7 @@ func (m *machine) answered(e Event) {
 
 // start takes nothing for granted: a lease of the process before may be in force.
 func (m *machine) start(e Event) {
-	m.s = State{At: m.now, Fit: e.Yes, Choice: e.Choice, Until: m.now + max(m.c.Lease, soloLong), Due: m.now + m.c.Start, Well: m.now}
+	m.s = State{At: m.now, Fit: e.Yes, Choice: e.Choice, Until: m.now + max(m.c.Lease, soloLong, restlessLife), Due: m.now + m.c.Start, Well: m.now}
 	m.tell(Record{Code: Started, Lasted: m.c.Start})
 	if !m.c.Bare { // else nothing of what the process before has left can be ended: it ends by itself
 		m.act(Action{Do: Drop})

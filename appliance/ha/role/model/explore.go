@@ -37,6 +37,14 @@ var moves = []move{
 		},
 	},
 	{
+		name: "restless", can: func(w *world, p *place, i int) bool { return w.stands && speaks(w, p, i) && p.state.Stalls == 0 },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.state.Stalls, p.state.Stalled = stands, now },
+	},
+	{
+		name: "calm", can: func(_ *world, p *place, _ int) bool { return p.state.Stalls == stands },
+		do: func(_ *explorer, _ *world, p *place, _ int) { p.state.Stalls, p.state.Stalled = 0, 0 },
+	},
+	{
 		name: "kill", costs: true, can: func(_ *world, p *place, _ int) bool { return !p.dead },
 		do: func(_ *explorer, _ *world, p *place, _ int) { p.dead, p.frozen = true, false },
 	},
@@ -122,11 +130,13 @@ type Beginning uint8
 
 // The beginnings.
 const (
-	Settled Beginning = iota // a pair that is well
-	Started                  // two nodes that start together
-	Founded                  // a node that was alone and serves, and its new peer
-	Lonely                   // an owner whose peer has been dead for long
-	Parted                   // an owner and a peer that have not heard each other for long
+	Settled  Beginning = iota // a pair that is well
+	Started                   // two nodes that start together
+	Founded                   // a node that was alone and serves, and its new peer
+	Lonely                    // an owner whose peer has been dead for long
+	Parted                    // an owner and a peer that have not heard each other for long
+	Calm                      // a pair that is well, on machines that may come to stand still again and again
+	Restless                  // the same, and both have done so
 )
 
 // Limits bounds an exploration.
@@ -152,6 +162,13 @@ func Explore(l Limits, step Stepper) Exploration {
 	switch l.From {
 	case Settled:
 		x.settle(&root, 100)
+	case Calm, Restless:
+		x.settle(&root, 100)
+		root.stands = true
+		for i := range root.places[:2*(l.From-Calm)] {
+			root.places[i].state.Stalls, root.places[i].state.Stalled = stands, now
+		}
+		x.settle(&root, 200)
 	case Founded:
 		root.found()
 	case Lonely, Parted:
@@ -298,6 +315,10 @@ func (s *search) recovers(w world) bool {
 		return true
 	}
 	quiet := &explorer{step: s.x.step, failback: s.x.failback}
-	quiet.settle(&w, 180)
+	turns := 180
+	if w.stands {
+		turns = 400
+	}
+	quiet.settle(&w, turns)
 	return w.places[0].owns() || w.places[1].owns()
 }

@@ -17,9 +17,9 @@ func TestExplorerVisitsEverySituationOfOneFault(t *testing.T) {
 }
 
 // TestExplorerFindsNoBrokenInvariant lets up to EVENKEEL_FAULTS faults meet and visits EVENKEEL_STATES situations, from a pair that is well, and as
-// many from two nodes that start together, from a pair that has just been made, and from an owner that has been alone for long. 10,000,000 take a minute and 2 GiB.
+// many from two nodes that start together, from a pair that has just been made, from an owner that has been alone for long, and from machines that stand still again and again. 10,000,000 take a minute and 2 GiB.
 func TestExplorerFindsNoBrokenInvariant(t *testing.T) {
-	for _, from := range []Beginning{Settled, Started, Founded, Lonely, Parted} {
+	for _, from := range []Beginning{Settled, Started, Founded, Lonely, Parted, Calm, Restless} {
 		explored(t, Limits{Faults: number(t, "EVENKEEL_FAULTS", 2), States: number(t, "EVENKEEL_STATES", 150_000), Depth: 1000, From: from}, false)
 	}
 	vouched := []string{"kill", "vouch that the other is off", "witness silent", "isolate", "connect", "freeze", "wake"}

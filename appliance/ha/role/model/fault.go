@@ -69,6 +69,7 @@ type Schedule struct {
 	Started   [2]time.Duration
 	Priority  [2]uint8
 	Alone     time.Duration // see role.Config; zero: as usual
+	Calm      time.Duration // see role.Config; zero: as usual
 	Length    time.Duration
 	Faults    []Fault
 }
@@ -114,6 +115,9 @@ func NewSchedule(seed uint64) Schedule {
 	if s.Witness && s.Dedicated && seed%11 == 6 {
 		at = s.estrange(r)
 	}
+	if seed%13 == 5 {
+		at = s.stutter(r, at+time.Second)
+	}
 	s.Length = at + 2*time.Second
 	if s.Failback {
 		s.Length += 12 * time.Second
@@ -147,6 +151,22 @@ func (s *Schedule) estrange(r *rand.Rand) time.Duration {
 	f := Fault{Ill: ills[r.IntN(len(ills))], Node: r.IntN(2), At: at, Until: at + time.Duration(r.Int64N(int64(2*time.Second)))}
 	s.Faults = append(s.Faults, f)
 	return max(f.Until, s.Faults[0].Until)
+}
+
+// stutter lets the machine of a node, or of both, stand still again and again until then, beside the other faults.
+func (s *Schedule) stutter(r *rand.Rand, until time.Duration) time.Duration {
+	if r.IntN(3) > 0 {
+		s.Calm = 500*time.Millisecond + time.Duration(r.Int64N(int64(time.Second)))
+	}
+	only := r.IntN(3) // or both
+	for node := range s.Offset {
+		for at := time.Duration(r.Int64N(int64(settle))); at < until && only != node; {
+			d := 20*time.Millisecond + time.Duration(r.Int64N(int64(350*time.Millisecond)))
+			s.Faults = append(s.Faults, Fault{Ill: Freeze, Node: node, At: at, Until: at + d})
+			at += d + 20*time.Millisecond + time.Duration(r.Int64N(int64(600*time.Millisecond)))
+		}
+	}
+	return until
 }
 
 // draw makes a fault that may come with those that are there; it gives up after some tries.

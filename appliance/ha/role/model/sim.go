@@ -47,7 +47,7 @@ func newSim(s Schedule, step Stepper) *sim {
 	for i := range w.nodes {
 		offset, rate := s.Offset[i], s.Rate[i]
 		n := &simNode{clock: func(t time.Duration) time.Duration { return offset + time.Duration(float64(t)*rate) }}
-		n.config = role.Config{Witness: s.Witness, Primary: i == 0, First: i == 0, Failback: s.Failback, Priority: s.Priority[i], Switch: 300 * time.Millisecond, Alone: s.Alone}
+		n.config = role.Config{Witness: s.Witness, Primary: i == 0, First: i == 0, Failback: s.Failback, Priority: s.Priority[i], Switch: 300 * time.Millisecond, Alone: s.Alone, Calm: s.Calm}
 		if s.Founder && i == 0 {
 			n.up, n.lease, w.watch.owner = true, n.clock(s.Length), 1
 		}

@@ -15,7 +15,7 @@ const now = time.Hour
 // letter is a heartbeat on its way.
 type letter struct {
 	says   role.Says
-	life   time.Duration // of the lease: as usual, of a new pair, or of an owner that has been alone for long
+	life   time.Duration // of the lease: as usual, of a new pair, of an owner that has been alone for long, or of a restless machine
 	choice uint8
 	turns  uint8 // of the receiver until it comes
 	sent   time.Duration
@@ -54,6 +54,7 @@ type world struct {
 	faults  uint8 // that have happened, and returns that count like one
 	owner   uint8 // the last one, plus one
 	changes uint8
+	stands  bool // machines may stand still again and again
 }
 
 func (p *place) owns() bool { return p.up && now < p.lease }
@@ -100,6 +101,10 @@ func (x *explorer) config(i int) role.Config {
 
 // shift moves every time of the world one grid back. Ages at which the machine no longer looks are made equal, so that situations meet.
 func (w *world) shift() {
+	long := long
+	if w.stands {
+		long = longer
+	}
 	for i := range w.places {
 		p := &w.places[i]
 		back(&p.lease, 0)
@@ -115,6 +120,12 @@ func (w *world) shift() {
 		for _, t := range [...]*time.Duration{&s.Wish, &s.Give, &s.Limit, &s.Sick, &s.Mute} {
 			back(t, 0)
 		}
+		s.Stalled = 0 // whether a machine is restless is the adversary's move
+		if s.Stalls < stands {
+			s.Stalls = 0
+		} else {
+			s.Stalled = now
+		}
 		back(&s.Lone, 900*time.Millisecond)
 		back(&s.Looked, 600*time.Millisecond)
 		back(&s.Asked, 1100*time.Millisecond)
@@ -127,6 +138,12 @@ func (w *world) shift() {
 
 // long is an age beyond which most times mean the same.
 const long = 500 * time.Millisecond
+
+// longer is the same where a restless machine's lease may be in force.
+const longer = 1100 * time.Millisecond
+
+// stands are more stalls than make a machine restless.
+const stands = 100
 
 func back(t *time.Duration, oldest time.Duration) {
 	if *t != 0 {
