@@ -181,7 +181,7 @@ func TestPairRemembersItsClients(t *testing.T) {
 			c.of(active).begin()
 		}
 		active = other(active)
-		c.comesBack(active)
+		c.settle(active)
 	}
 	guests := k.end()
 	ended = true

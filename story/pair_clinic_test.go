@@ -40,15 +40,7 @@ func (c *couple) fails(active string) {
 	c.of(active).cmd.kill()
 	c.owns(other(active))
 	c.of(active).begin()
-	c.comesBack(other(active))
-}
-
-// comesBack waits until the pair is whole, with that node active. A machine that stood still may have made it the other: it is asked for it then.
-func (c *couple) comesBack(active string) {
-	c.t.Helper()
-	if c.settled(active, 10*time.Second) != "" {
-		c.hands(other(active))
-	}
+	c.settle(other(active))
 }
 
 // hands has the active node give the addresses to its peer, as an operator asks. A machine that stands still calls a switch off, and says so, or undoes it: then it is

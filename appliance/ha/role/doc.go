@@ -57,8 +57,8 @@
 // 7. Frozen and woken. The kernel has ended the lease meanwhile; the first event after the gap finds Until passed, so that nothing is renewed and
 // the node is passive, whatever is waiting in its sockets. Actions carry Until as an absolute time for the same reason.
 //
-// A machine that stands still again and again (Restless) makes its lease on an echo live for a second, which is told and used as a longer L of new settings is (1), and counts
-// as alone (4): stalls that are shorter move nothing, and its peer's P is longer by as much. Calm ends it. Who stands still during the last looks looks on: the rounds
+// A machine that stands still again and again (Restless) makes its lease on an echo live for a second, which is told and used as a longer L of new settings is (1), and tells
+// the longer lease on its witness's word as well (4), to use it as soon as the peer has echoed that: stalls that are shorter move nothing, and its peer's P is longer by as much. Calm ends it. Who stands still during the last looks looks on: the rounds
 // whose answers may be lost are asked again, at least four more come, and with a stall the whole twenty and the witness's word; what nobody answered before proves what it
 // proved, because an owner that was cut off then has no lease any more.
 //

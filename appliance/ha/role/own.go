@@ -64,9 +64,9 @@ func (m *machine) proof() time.Duration {
 }
 
 // solo is the life of a lease on the witness's word. One that lets the node survive that its machine stands still is not used before every peer that can take over
-// knows of it, or knows that it knows nothing.
+// knows of it (it has echoed what told it), or knows that it knows nothing.
 func (m *machine) solo() time.Duration {
-	if m.s.Lone != 0 && m.now-m.s.Lone > 2*m.c.Alone {
+	if m.s.Lone != 0 && (m.s.Echoed > m.s.Lone || m.now-m.s.Lone > 2*m.c.Alone) {
 		return soloLong
 	}
 	return solo
