@@ -90,7 +90,7 @@ func TestWebClientsOfAProcessThatLeftMoveOverBehindTheirAnswers(t *testing.T) {
 	r := start(t, options)
 	r.apply(clear, secure)
 
-	busy, _ := client2(t)
+	busy, dials := client2(t)
 	idle := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "a.test"}}, Timeout: time.Minute}
 	defer idle.CloseIdleConnections()
 	old := dial(t, address(clear))
@@ -133,7 +133,7 @@ func TestWebClientsOfAProcessThatLeftMoveOverBehindTheirAnswers(t *testing.T) {
 	<-began
 	next := heirWith(t, r, options, clear, secure)
 	until(t, "the idle client of HTTP/2 is gone", func() bool { return r.status(secure.ID).Connections == 0 })
-	fetch(busy, "http://"+address(clear))
+	until(t, "the busy client of HTTP/2 has read that it is to come again", func() bool { fetch(busy, "http://"+address(clear)); return dials.Load() == 2 })
 	fetch(idle, "https://"+address(secure))
 	if n := next.status(clear.ID).Requests + next.status(secure.ID).Requests; n != 2 {
 		t.Errorf("the heir has served %d of 2 requests", n)

@@ -166,7 +166,7 @@ func TestPairIsNotImpressedByAClone(t *testing.T) {
 				eventually(t, 20*time.Second, "the clone says that it is no node", says(clone, "This machine does not have the address "+labA))
 			}
 			pause(t, 3*time.Second)
-			if s := clone.status().Self.State; s == appliance.Active {
+			if s := clone.status().Self.State; s == appliance.Active && !c.stood() { // else b owned nothing at times, and who comes back to a pair without an owner takes what nobody answers for
 				t.Errorf("the clone is %s", s)
 			}
 			unix.Close(fd)

@@ -72,10 +72,10 @@ func (m *machine) solo() time.Duration {
 	return solo
 }
 
-// lone notes since when this owner has been telling the long lease: its peer has been silent for long, or its machine is restless.
+// lone notes since when this node has been telling the long lease: its machine is restless, or it is an owner whose peer has been silent for long.
 func (m *machine) lone() {
 	switch {
-	case !m.s.Owner() || !m.s.Restless() && m.now-max(m.s.Heard, m.s.Since) <= m.c.Alone:
+	case !m.s.Restless() && (!m.s.Owner() || m.now-max(m.s.Heard, m.s.Since) <= m.c.Alone):
 		m.s.Lone = 0
 	case m.s.Lone == 0:
 		m.s.Lone = m.now

@@ -70,6 +70,16 @@ func TestRestlessOwnerThatIsAloneUsesTheLongLease(t *testing.T) {
 	b.want(appliance.Active)
 }
 
+// TestRestlessSurvivorUsesTheLongLeaseAtOnce since it told it while it was passive.
+func TestRestlessSurvivorUsesTheLongLeaseAtOnce(t *testing.T) {
+	b := passive(t, Config{Witness: true})
+	b.stutters(often, 100*ms, b.peer(Owns))
+	b.ticks(500*ms, nil)
+	b.want(appliance.Active, TookOver)
+	b.stands(400 * ms)
+	b.want(appliance.Active)
+}
+
 // TestSurvivorThatStandsStillLooksOn where it was: what nobody answered stays unanswered.
 func TestSurvivorThatStandsStillLooksOn(t *testing.T) {
 	taking := func(need time.Duration) *bench {

@@ -67,7 +67,7 @@ type State struct {
 	Stalled   time.Duration // the machine stood still last
 	Short     time.Duration // what it was before it became longer …
 	Longer    time.Duration // … then
-	Lone      time.Duration // since then this owner has heard nobody for so long that every datagram tells the long lease
+	Lone      time.Duration // since then every datagram tells the long lease, because this owner has heard nobody for long or the machine is restless
 	Rival     time.Duration // since then the peer has been saying that it owns the addresses as well
 	Asking    time.Duration // since then the other has been asking for the addresses that this node owns …
 	AskedMe   time.Duration // … until then
