@@ -127,6 +127,19 @@ func (c *couple) all(list []fault) {
 // rest is how long a pair needs to forget that its heartbeats had gaps, which make it more patient.
 const rest = 6 * time.Second
 
+// quiet waits, where figures are wanted, until a node no longer counts its machine as one that stands still again and again: its lease is longer then. Freezes that are tried
+// close to each other would make it one.
+func (c *couple) quiet(f fault) {
+	c.t.Helper()
+	if !wholeLaboratory() {
+		return
+	}
+	if f.freezes && f.lasts < time.Second {
+		pause(c.t, time.Second)
+	}
+	eventually(c.t, 2*time.Minute, "both machines are calm", func() bool { return !c.restless() })
+}
+
 // outlives tells whether nothing must happen in a time in which every machine stands still now and then: that nothing did counts nevertheless.
 func (f fault) outlives() bool { return f.moves == stays && f.lasts >= time.Minute }
 
@@ -135,6 +148,7 @@ func (c *couple) trials(f fault, runs int) faultRow {
 	c.t.Helper()
 	one := newRow(f.name)
 	for again := runs + 2; runs > 0; runs-- {
+		c.quiet(f)
 		result := c.try(f, len(one.Gaps))
 		if result.stood > stoodStill && !(f.outlives() && result.bad == nil) {
 			one.Still++
