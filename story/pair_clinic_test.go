@@ -49,7 +49,7 @@ func (c *couple) hands(active string) {
 	c.t.Helper()
 	for tries := 5; ; tries-- {
 		code, _, said := c.of(active).lb("", "pair", "active", "peer")
-		why := c.settled(other(active), 10*time.Second)
+		why := c.settled(other(active), 40*time.Second) // what a stranger gave, and nobody gives again, is over after 30 s at most
 		if why == "" {
 			return
 		}

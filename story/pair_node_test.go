@@ -97,9 +97,12 @@ func (n *node) does(args ...string) string {
 	}
 }
 
-// stood tells whether the node says that it did not run for a while: its machine stood still, and the owner may have changed when nobody wanted it to.
+// stood tells whether the node says that it did not run for a while, or that its witness's answers came too late although nothing was cut: its machine stood still, or one of its
+// processors did, and the owner may have changed when nobody wanted it to.
 func (n *node) stood() bool {
-	return slices.ContainsFunc(n.timeline(), func(e appliance.PairEvent) bool { return e.Code == "woke" || e.Code == "restless" })
+	return slices.ContainsFunc(n.timeline(), func(e appliance.PairEvent) bool {
+		return slices.Contains([]string{"woke", "restless", "lease_lost"}, e.Code)
+	})
 }
 
 // status is what the node says of the pair; zero when it says nothing.
@@ -190,7 +193,7 @@ func (c *couple) join() *couple {
 // settle waits until that node is active, the other passive, and both say that they are in sync. A machine that stood still may have made it the other: it is asked for it then.
 func (c *couple) settle(active string) {
 	c.t.Helper()
-	why := c.settled(active, 20*time.Second)
+	why := c.settled(active, 40*time.Second)
 	if why == "" {
 		return
 	}
