@@ -64,7 +64,7 @@ func (c *couple) edit(method, path, body string) {
 		if answer.status == 200 {
 			return
 		}
-		if answer.status != 409 || tries == 0 || !c.stood() {
+		if answer.status != 409 || tries == 0 || !c.slipped() {
 			c.t.Fatalf("%s %s: %d %s", method, path, answer.status, answer.body)
 		}
 		if pause(c.t, time.Second); c.b.status().Self.State == appliance.Active {

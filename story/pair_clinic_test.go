@@ -53,7 +53,7 @@ func (c *couple) hands(active string) {
 		if why == "" {
 			return
 		}
-		if tries == 0 || !c.stood() {
+		if tries == 0 || !c.slipped() {
 			c.t.Fatalf("%d %s\n%s", code, said, why)
 		}
 	}

@@ -90,19 +90,22 @@ func (n *node) does(args ...string) string {
 		if code == 0 {
 			return out
 		}
-		if tries == 0 || !strings.Contains(said, "nothing was changed") || !n.stood() {
+		if tries == 0 || !strings.Contains(said, "nothing was changed") || !n.slipped() {
 			n.f.t.Fatalf("%s: lb %s ended with %d: %s", n.letter, strings.Join(args, " "), code, said)
 		}
 		pause(n.f.t, 2*time.Second) // the addresses have no owner at this moment, because the machine stood still: asked for again, as an operator would
 	}
 }
 
-// stood tells whether the node says that it did not run for a while, or that its witness's answers came too late although nothing was cut: its machine stood still, or one of its
-// processors did, and the owner may have changed when nobody wanted it to.
-func (n *node) stood() bool {
-	return slices.ContainsFunc(n.timeline(), func(e appliance.PairEvent) bool {
-		return slices.Contains([]string{"woke", "restless", "lease_lost"}, e.Code)
-	})
+// stood tells whether the node says that it did not run for a while: its machine stood still.
+func (n *node) stood() bool { return n.told("woke", "restless") }
+
+// slipped tells whether the owner may have changed when nobody wanted it to: the machine stood still, or a single processor of it did, so that the witness's answers came too late.
+func (n *node) slipped() bool { return n.told("woke", "restless", "lease_lost") }
+
+// told tells whether one of these decisions is in the node's timeline.
+func (n *node) told(codes ...string) bool {
+	return slices.ContainsFunc(n.timeline(), func(e appliance.PairEvent) bool { return slices.Contains(codes, e.Code) })
 }
 
 // status is what the node says of the pair; zero when it says nothing.
@@ -197,7 +200,7 @@ func (c *couple) settle(active string) {
 	if why == "" {
 		return
 	}
-	if !c.stood() {
+	if !c.slipped() {
 		c.t.Fatal(why)
 	}
 	c.hands(other(active))
@@ -217,6 +220,8 @@ func (c *couple) settled(active string, within time.Duration) (why string) {
 
 // stood tells whether one of them says that it did not run for a while.
 func (c *couple) stood() bool { return c.a.stood() || c.b.stood() }
+
+func (c *couple) slipped() bool { return c.a.slipped() || c.b.slipped() }
 
 // taken is how often a node took the addresses, as far as n knows.
 func (c *couple) taken(n *node) (times int) {

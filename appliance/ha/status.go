@@ -182,7 +182,7 @@ func (n *Node) limits(s *snapshot, st *appliance.PairStatus) []string {
 	add(s.unfair, "The heartbeat has no real-time priority (CAP_SYS_NICE is missing): on a machine that is very busy, it may come late.")
 	add(!s.unfair && runtime.NumCPU() == 1, "This machine has a single processor: when it is very busy, the heartbeat may come late. Give it a second one.")
 	add(s.late > 50*time.Millisecond, fmt.Sprintf("In the last hour the heartbeat came up to %d ms late, because this machine was too busy or stood still.", s.late.Milliseconds()))
-	add(s.state.Restless(), "This machine stands still again and again, so its lease lives 1 second until a minute has passed without that: nothing moves, and a failover takes up to 2 seconds. Give it processors of its own on its host.")
+	add(s.state.Restless(), "This machine stands still again and again, so its lease lives longer until a minute has passed without that: nothing moves for it, and a failover takes two seconds and more. Give it processors of its own on its host.")
 	for _, err := range s.closed {
 		add(true, closedSentence(err, n.o.Membership.Self.Address))
 	}

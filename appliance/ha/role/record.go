@@ -89,7 +89,7 @@ var catalogue = map[Code]string{
 	Started:          "Heartbeat started; this node owns no floating address until it has heard its peer, or has heard nothing for {lasted}.",
 	PairFounded:      "The pair was made; this node goes on owning the floating addresses.",
 	Woke:             "This node did not run for {lasted}: what it believed is old, so it listens anew before it decides anything.",
-	Restless:         "This node's machine stands still again and again (are its host's processors overbooked?): its lease on the floating addresses lives 1 second from now on, so that nothing moves for that; a failover takes that much longer.",
+	Restless:         "This node's machine stands still again and again (are its host's processors overbooked?): its lease on the floating addresses lives {lasted} from now on, so that nothing moves for that; a failover takes longer, too.",
 	Calm:             "This node's machine has not stood still for {lasted}: its lease on the floating addresses is short again.",
 	PeerHeard:        "The peer was heard for the first time.",
 	PeerBack:         "The peer was heard again after {lasted} of silence.",

@@ -153,7 +153,7 @@ func (m *machine) stood(gap time.Duration) {
 	m.s.Stalled = m.now
 	m.tell(Record{Code: Woke, Lasted: gap})
 	if m.s.Restless() {
-		m.tell(Record{Code: Restless})
+		m.tell(Record{Code: Restless, Lasted: restlessLife})
 	}
 }
 
