@@ -17,6 +17,7 @@ import (
 	"evenkeel/appliance/ha"
 	"evenkeel/appliance/replica"
 	"evenkeel/appliance/sshd"
+	"evenkeel/engine"
 )
 
 // pair is this appliance's half of a pair, made or not: who the peer is, the SSH endpoint, settings on their way, and while there is a pair the node that runs.
@@ -34,7 +35,7 @@ type pair struct {
 	early    *guarded      // what prepare has guarded, until the node runs
 	half     atomic.Pointer[half]
 	decided  atomic.Pointer[[]appliance.PairEvent] // the timeline while no node runs, oldest first; nil: nothing is kept
-	restore  atomic.Pointer[func()]                // lets connections be kept open again after a switch; nil: nothing to restore
+	parting  atomic.Pointer[engine.Parting]        // of a planned switch; nil: there is nothing to restore
 	founding atomic.Bool                           // a pair is being made of this node, which served alone until now
 	unheard  atomic.Pointer[appliance.Error]       // why the SSH endpoint does not listen; nil: it does
 

@@ -140,7 +140,7 @@ func (p *pair) unguard(floating *host.Floating) {
 func (p *pair) newNode(m appliance.Membership, founder bool, g *guarded) (*ha.Node, error) {
 	o := ha.Options{
 		Membership: m, Founder: founder, Dir: p.a.options.dir, Paths: p.paths(m), Facts: p.facts(), Settings: p.heartbeat(), TableAlive: p.table.alive,
-		Drain: p.drain, Resume: p.resume, SaveKeys: p.members.SaveKeys, Changed: p.turned, Limits: g.limits, Logger: p.a.options.log,
+		Drain: p.drain, Shut: p.shut, Resume: p.resume, SaveKeys: p.members.SaveKeys, Changed: p.turned, Limits: g.limits, Logger: p.a.options.log,
 	}
 	if g.floating != nil {
 		o.Kernel = g.floating
@@ -235,25 +235,37 @@ func (p *pair) tellFacts(ctx context.Context, node *ha.Node) error {
 func (p *pair) drain(ctx context.Context) error {
 	limit := handOnLimit
 	if at, ok := ctx.Deadline(); ok {
-		limit = time.Until(at)
+		limit = time.Until(at) - shutLimit
 	}
 	floating := p.serviceAddresses()
-	restore, err := p.a.engine.HandOn(ctx, func(a netip.Addr) bool { return slices.Contains(floating, a) }, limit)
+	parting, err := p.a.engine.HandOn(ctx, func(a netip.Addr) bool { return slices.Contains(floating, a) }, limit)
 	if err == nil {
-		p.restore.Store(&restore)
+		p.parting.Store(parting)
 	}
 	return err
 }
 
+// shut lets nobody in any more, for the last moment before the peer takes the addresses.
+func (p *pair) shut(ctx context.Context) error {
+	if parting := p.parting.Load(); parting != nil && !parting.Shut(ctx, shutLimit) {
+		return errUnderWay
+	}
+	return nil
+}
+
+var errUnderWay = errors.New("requests are under way")
+
 // resume lets connections be kept open again.
 func (p *pair) resume() {
-	if restore := p.restore.Swap(nil); restore != nil {
-		(*restore)()
+	if parting := p.parting.Swap(nil); parting != nil {
+		parting.Restore()
 	}
 }
 
-// handOnLimit is how long requests in flight may take when nobody says.
-const handOnLimit = 5 * time.Second
+const (
+	handOnLimit = 5 * time.Second        // how long requests in flight may take when nobody says
+	shutLimit   = 100 * time.Millisecond // how long new clients wait for those who came just before them
+)
 
 // turned is told what the node does from now on.
 func (p *pair) turned(appliance.Activity) { p.wake() }

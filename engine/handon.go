@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"evenkeel/appliance"
+	"evenkeel/engine/loop"
 	"evenkeel/engine/wire"
 )
 
@@ -14,27 +15,59 @@ import (
 const (
 	handOnMoment = 200 * time.Millisecond
 	handOnLook   = time.Millisecond
+	handOnCalm   = time.Millisecond // after the last client was let in: handshakes under way come to their end, and what the kernel has queued to a loop
 )
 
-// HandOn prepares that another machine serves the addresses which moves selects, in a moment: new clients are still served, every answer of HTTP says that the
-// connection ends with it (Connection: close, GOAWAY), and HandOn returns when no request is under way, at the latest after limit. Then what is left has been asked to end
-// (FIN): sessions of TCP Mode and UDP Mode, tunnels, and requests that took longer. The listeners stay. restore lets the services be as before; it is to be called when the
-// addresses have gone, or stayed after all, and may be called again. An error of kind Unavailable says that the engine does not run; nothing has changed then.
-func (e *Engine) HandOn(ctx context.Context, moves func(netip.Addr) bool, limit time.Duration) (restore func(), err error) {
+// Parting is what HandOn has begun. Its methods may be called one after the other only.
+type Parting struct {
+	engine    *Engine
+	moves     func(netip.Addr) bool
+	list, web []*service
+}
+
+// HandOn prepares that another machine serves the addresses which moves selects: new clients are still served, every answer of HTTP says that the connection ends with it
+// (Connection: close, GOAWAY), and HandOn returns when no request is under way, at the latest after limit. The listeners stay. What it returns goes on from there, or undoes
+// it. An error of kind Unavailable says that the engine does not run; nothing has changed then.
+func (e *Engine) HandOn(ctx context.Context, moves func(netip.Addr) bool, limit time.Duration) (*Parting, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	list := e.part(moves)
-	web := slices.DeleteFunc(slices.Clone(list), func(s *service) bool { return s.running.Load().config.Protocol != appliance.HTTP })
+	p := &Parting{engine: e, moves: moves, list: e.part(moves)}
+	p.web = slices.DeleteFunc(slices.Clone(p.list), func(s *service) bool { return s.running.Load().config.Protocol != appliance.HTTP })
 	pause(ctx, min(handOnMoment, limit/4))
-	e.each(web, func(s *shard) { s.evict(nil, nil) }) // between two requests at once, else behind the answer
-	for slices.ContainsFunc(web, func(s *service) bool { return s.open.Load() > 0 }) && ctx.Err() == nil {
+	e.each(p.web, func(s *shard) { s.evict(nil, nil) }) // between two requests at once, else behind the answer
+	p.quiet(ctx)
+	return p, nil
+}
+
+// Shut lets no more clients of TCP in: who asks for a connection is not answered and asks again, of the other machine then. It returns when those who were let in before
+// have their answers, at the latest after limit, and tells whether they have. Before it returns, what is left has been asked to end (FIN): sessions of TCP Mode and UDP Mode, tunnels, and
+// requests that took longer. It is for the moment right before the change of owner: a client's kernel takes a second to ask again.
+func (p *Parting) Shut(ctx context.Context, limit time.Duration) (quiet bool) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	p.engine.shut(p)
+	pause(ctx, handOnCalm)
+	quiet = p.quiet(ctx)
+	p.engine.each(p.list, (*shard).evictAll)
+	return quiet
+}
+
+// Restore lets the services be as before. It is to be called when the addresses have gone, or stayed after all, and may be called again.
+func (p *Parting) Restore() { p.engine.restore(p) }
+
+// quiet waits until no request of HTTP is under way.
+func (p *Parting) quiet(ctx context.Context) bool {
+	busy := func(s *service) bool { return s.open.Load() > 0 }
+	for slices.ContainsFunc(p.web, busy) {
+		if ctx.Err() != nil {
+			return false
+		}
 		pause(ctx, handOnLook)
 	}
-	e.each(list, (*shard).evictAll)
-	return func() { e.restore(list) }, nil
+	return true
 }
 
 // pause waits for d, or until the context ends.
@@ -66,16 +99,40 @@ func (e *Engine) part(moves func(netip.Addr) bool) []*service {
 	return list
 }
 
-// restore undoes part for services that no Apply has changed since.
-func (e *Engine) restore(list []*service) {
+// shut closes the listeners of TCP to new clients.
+func (e *Engine) shut(p *Parting) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, s := range list {
+	for local, g := range e.groups {
+		if local.datagrams || !p.moves(local.Addr()) {
+			continue
+		}
+		for _, fd := range g.fds {
+			if err := loop.HoldOff(fd); err != nil {
+				e.log.Error("new clients are let in until the last", "address", local.String(), "error", err.Error())
+				return
+			}
+		}
+	}
+}
+
+// restore undoes shut, and part for services that no Apply has changed since.
+func (e *Engine) restore(p *Parting) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for local, g := range e.groups {
+		if !local.datagrams && p.moves(local.Addr()) {
+			for _, fd := range g.fds {
+				loop.LetIn(fd)
+			}
+		}
+	}
+	for _, s := range p.list {
 		if now := s.running.Load(); now.parted != nil {
 			s.running.Store(now.parted)
 		}
 	}
-	e.each(list, func(s *shard) {
+	e.each(p.list, func(s *shard) {
 		s.leaving = false
 		s.swap(s.service.running.Load())
 	})

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -62,13 +65,13 @@ func TestHandOnFinishesRequestsAndEndsSessions(t *testing.T) {
 	<-began
 
 	type handed struct {
-		restore func()
+		parting *Parting
 		err     error
 	}
 	done := make(chan handed, 1)
 	go func() {
-		restore, err := r.HandOn(soon(t), func(a netip.Addr) bool { return a == w.Address }, 20*time.Second)
-		done <- handed{restore, err}
+		parting, err := r.HandOn(soon(t), func(a netip.Addr) bool { return a == w.Address }, 20*time.Second)
+		done <- handed{parting, err}
 	}()
 	wantEOF(t, idle) // it asked for nothing in its moment
 	if keptAlive(t, dial(t, address(w)), "/") {
@@ -87,11 +90,15 @@ func TestHandOnFinishesRequestsAndEndsSessions(t *testing.T) {
 	if end.err != nil {
 		t.Fatal(end.err)
 	}
+	ping(t, session, "until the last")
+	if !end.parting.Shut(soon(t), time.Minute) {
+		t.Error("nothing is under way, it says something is")
+	}
 	wantEOF(t, session)
 	ping(t, local, "another address stays")
 
-	end.restore()
-	end.restore()
+	end.parting.Restore()
+	end.parting.Restore()
 	if !keptAlive(t, dial(t, address(w)), "/") {
 		t.Error("after it connections are not kept alive as before")
 	}
@@ -114,11 +121,11 @@ func TestHandOnWaitsNoLongerThanItsLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-began
-	restore, err := r.HandOn(soon(t), everywhere, 100*time.Millisecond)
+	parting, err := r.HandOn(soon(t), everywhere, 100*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
-	restore()
+	parting.Restore()
 	if n := r.status(w.ID).Connections; n != 1 {
 		t.Errorf("%d connections: a request that takes longer is left to its own end", n)
 	}
@@ -128,17 +135,76 @@ func TestAnApplyWhileAddressesAreHandedOnWins(t *testing.T) {
 	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
 	r := start(t, Options{Loops: 1})
 	r.apply(w)
-	restore, err := r.HandOn(soon(t), everywhere, time.Second)
+	parting, err := r.HandOn(soon(t), everywhere, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Limits.MaxConnections = 7
 	r.apply(w)
-	restore()
+	parting.Restore()
 	if got := r.services[w.ID].running.Load().config.Limits.MaxConnections; got != 7 {
 		t.Errorf("what was applied meanwhile is gone: %d", got)
 	}
 	if !keptAlive(t, dial(t, address(w)), "/") {
 		t.Error("connections are not kept alive")
+	}
+}
+
+// TestNobodyIsCutOffWhenTheDoorsAreShut: clients come all the time. Whoever was answered by this machine has the answer to the request before Shut returns, and nobody is let in any more.
+func TestNobodyIsCutOffWhenTheDoorsAreShut(t *testing.T) {
+	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	r := start(t, Options{Loops: 2})
+	r.apply(w)
+	served := func() (n uint64) {
+		for _, s := range r.services[w.ID].shards {
+			n += atomic.LoadUint64(&s.counters.Total)
+		}
+		return n
+	}
+	stop, rounds := make(chan struct{}), 20
+	defer close(stop)
+	var answers, lost atomic.Int64
+	for range 4 {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c, err := net.DialTimeout("tcp", address(w), 20*time.Millisecond)
+				if err != nil {
+					continue
+				}
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second)) // no lost packet is worth so much: loopback loses none
+				_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+				b, failed := io.ReadAll(c)
+				if err = errors.Join(err, failed); err != nil || !bytes.HasSuffix(b, []byte("answer")) {
+					lost.Add(1)
+				}
+				answers.Add(1)
+				_ = c.Close()
+			}
+		}()
+	}
+	for range rounds {
+		parting, err := r.HandOn(soon(t), everywhere, 20*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !parting.Shut(soon(t), 20*time.Second) {
+			t.Fatal("it does not become quiet")
+		}
+		before := served()
+		time.Sleep(5 * time.Millisecond)
+		if n := served() - before; n > 0 {
+			t.Fatalf("%d clients were let in behind the last", n)
+		}
+		parting.Restore()
+		seen := answers.Load()
+		until(t, "clients are served again", func() bool { return answers.Load() > seen+20 })
+	}
+	if lost.Load() > 0 {
+		t.Errorf("%d of %d clients had no answer", lost.Load(), answers.Load())
 	}
 }

@@ -46,6 +46,9 @@ func (e *Engine) Inherit(fds []int) {
 			loop.CloseAll([]int{fd})
 			continue
 		}
+		if !datagrams {
+			loop.LetIn(fd) // the process before may have ended in the middle of handing its addresses on
+		}
 		local := place{at, datagrams}
 		e.estate.listeners[local] = append(e.estate.listeners[local], fd)
 	}

@@ -102,12 +102,12 @@ func (c *couple) switchedByHand(a, b *screen) {
 	list := p.end()
 	refused := 0
 	for _, one := range list {
-		if one.refused {
+		if one.refused || one.cut {
 			refused++
 		}
 	}
 	if took == "" || refused > 0 || len(list) == 0 {
-		c.t.Errorf("the page says %q; %d of %d attempts were refused", took, refused, len(list))
+		c.t.Errorf("the page says %q; %d of %d attempts were refused, or cut off", took, refused, len(list))
 	}
 	c.settle("b")
 	b.looks("pair-switched", false)

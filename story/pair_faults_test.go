@@ -84,6 +84,9 @@ func planned(_ *round, t tally) (bad []string) {
 	if t.refused > 0 {
 		bad = append(bad, fmt.Sprintf("%d of the new connections were refused", t.refused))
 	}
+	if t.cut > 0 {
+		bad = append(bad, fmt.Sprintf("%d connections had come about, and their requests were not answered", t.cut))
+	}
 	return bad
 }
 

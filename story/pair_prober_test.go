@@ -17,6 +17,7 @@ type attempt struct {
 	took time.Duration
 
 	refused bool // by a reset: somebody answered, and did not serve
+	cut     bool // it had come about, and its request was never answered
 }
 
 // probing asks a web service a thousand times a second, each time by a connection of its own, so that what one client lives through can be told to the millisecond.
@@ -80,7 +81,7 @@ func ask(to netip.AddrPort, every time.Duration, stop <-chan struct{}, served fu
 		if good {
 			served()
 		}
-		out = append(out, attempt{q.at, good, time.Since(q.at), q.refused})
+		out = append(out, attempt{q.at, good, time.Since(q.at), q.refused, q.sent && !good})
 		_ = unix.SetsockoptLinger(q.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // no TIME_WAIT: there are not so many ports
 		unix.Close(q.fd)
 		delete(open, int32(q.fd))

@@ -58,6 +58,7 @@ type tally struct {
 	gap     time.Duration // the longest time without an answer
 	failed  int           // attempts
 	refused int           // of them by a reset
+	cut     int           // of them with a request that was not answered
 	seen    []sighting
 	bad     []string
 
@@ -126,6 +127,9 @@ func (c *couple) try(f fault, number int) (out tally) {
 	for _, a := range list {
 		if a.at.After(r.at) && a.refused {
 			out.refused++
+		}
+		if a.at.After(r.at) && a.cut {
+			out.cut++
 		}
 	}
 	out.bad = append(f.judged(out, owner == r.owner), c.truth(owner, other)...)

@@ -53,7 +53,7 @@ func (l *loop) give(e role.Event) {
 		l.answers = append(l.answers[:0], l.answers[1:]...)
 		l.step(answer)
 	}
-	l.finishDrain()
+	l.followDrain()
 	if l.state.Choice != l.memory.Choice {
 		l.memory.Choice = l.state.Choice
 		l.remember()

@@ -105,6 +105,7 @@ func TestFrozenNodeWakesPassive(t *testing.T) {
 
 func TestPlannedSwitchLetsRequestsFinish(t *testing.T) {
 	drained, finish, resumed := make(chan struct{}, 1), make(chan struct{}), make(chan struct{}, 1)
+	shut, last := make(chan struct{}, 1), make(chan struct{})
 	c := newCouple(t, func(o *Options) {
 		if o.Membership.Self.Name != "left" {
 			return
@@ -113,6 +114,15 @@ func TestPlannedSwitchLetsRequestsFinish(t *testing.T) {
 			drained <- struct{}{}
 			select {
 			case <-finish:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		o.Shut = func(ctx context.Context) error {
+			shut <- struct{}{}
+			select {
+			case <-last:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -130,7 +140,15 @@ func TestPlannedSwitchLetsRequestsFinish(t *testing.T) {
 	if c.street.owner() != "left" {
 		t.Error("left has let the addresses go before its requests were finished")
 	}
+	if len(shut) > 0 {
+		t.Error("left lets nobody in while requests are under way")
+	}
 	close(finish)
+	<-shut
+	if c.street.owner() != "left" {
+		t.Error("left has let the addresses go before its last clients were served")
+	}
+	close(last)
 	if err := <-result; err != nil {
 		t.Fatal(err)
 	}

@@ -56,9 +56,12 @@ type Options struct {
 	// TableAlive tells whether the peer was heard on the connection of the persistence table a moment ago. While it says so, silence on UDP 6694 is no reason to take
 	// over. It must say no at most 60 ms after the last sign of life, and not wait. nil: there is no such connection.
 	TableAlive func() bool
-	// Drain lets requests in flight finish and returns nil when there are none left; its context ends with the limit, or when the switch is off. nil: nothing has to.
+	// Drain lets requests in flight finish and returns nil when there are none left or its time is over; its context ends with the limit, or when the switch is off. nil: nothing has to.
 	Drain func(context.Context) error
-	// Resume follows every Drain, when connections may be kept open again. nil: nothing to do.
+	// Shut follows Drain as soon as the peer is ready to take the addresses, or at the limit: it lets no more clients in and returns nil when nothing is under way any more. The
+	// addresses are let go right after it. nil: nothing has to.
+	Shut func(context.Context) error
+	// Resume follows every Drain, when clients may come and stay again. nil: nothing to do.
 	Resume func()
 	// Let takes the addresses of a Founder without a Kernel off this machine; it is called when the peer owns them from now on, as a rule because this node ends. nil: they stay on.
 	Let func(context.Context) error
