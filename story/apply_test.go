@@ -342,7 +342,7 @@ func TestKillAtRandomMomentsLosesNoAcknowledgedCommit(t *testing.T) {
 	seed := make([]byte, 32)
 	_, _ = rand.Read(seed)
 	t.Logf("seed %x", seed)
-	acknowledged, commits := 0, 0
+	acknowledged, commits := c.services(t)["Counted"].Limits.MaxConnections, 0
 	for round := 0; commits < 300; round++ {
 		die := int(sha256.Sum256(append(seed, byte(round)))[0]) // the kill falls somewhere in the next commits
 		done := make(chan struct{})

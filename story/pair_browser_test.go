@@ -99,7 +99,7 @@ func (c *couple) switchedByHand(a, b *screen) {
 	b.header("Secondary · Active")
 	a.header("Primary · Passive")
 	took := regexp.MustCompile(`done [0-9.]+ (ms|s) after it was asked for`).FindString(b.reads("#pair-verdict"))
-	list := p.end()
+	list := p.endPatiently()
 	refused := 0
 	for _, one := range list {
 		if one.refused || one.cut {

@@ -177,7 +177,7 @@ func quiet() fault {
 // slowRequest is a planned switch while a request is answered that takes two seconds.
 func slowRequest() fault {
 	return fault{
-		name: "planned switch, a slow request in flight", moves: moves, full: 20, short: 1,
+		name: "planned switch, a slow request in flight", moves: moves, spares: true, full: 20, short: 1,
 		inject: func(r *round) {
 			answer := make(chan string, 1)
 			r.keep["answer"] = answer

@@ -17,19 +17,23 @@ type attempt struct {
 	took time.Duration
 
 	refused bool // by a reset: somebody answered, and did not serve
-	cut     bool // it had come about, and its request was never answered
+	cut     bool // it had come about, and its request was never answered, not even late
 }
 
 // probing asks a web service a thousand times a second, each time by a connection of its own, so that what one client lives through can be told to the millisecond.
 type probing struct {
-	stop chan struct{}
+	stop chan time.Duration // for how long those that are late are waited for then
 	done chan []attempt
 
 	served chan struct{} // closed at the first answer
 }
 
-// patience is how long an attempt may take: a lost SYN is sent again after a second, and that is not what is measured.
-const patience = 150 * time.Millisecond
+// patience is how long an attempt may take: a lost SYN is sent again after a second, and that is not what is measured. A connection that has come about is waited for all the
+// same, up to lastPatience: it tells whether it was cut off, or slow.
+const (
+	patience     = 150 * time.Millisecond
+	lastPatience = 3 * time.Second
+)
 
 // probe begins to ask, from the client's namespace.
 func (f *field) probe(to string) *probing {
@@ -40,7 +44,7 @@ func (f *field) probe(to string) *probing {
 // probeEvery asks as often as is said, where the laboratory has other things to do.
 func (f *field) probeEvery(to string, every time.Duration) *probing {
 	f.t.Helper()
-	p := &probing{stop: make(chan struct{}), done: make(chan []attempt, 1), served: make(chan struct{})}
+	p := &probing{stop: make(chan time.Duration, 1), done: make(chan []attempt, 1), served: make(chan struct{})}
 	ready := make(chan error, 1)
 	go func() {
 		ready <- inside(f.client, func() {
@@ -54,9 +58,14 @@ func (f *field) probeEvery(to string, every time.Duration) *probing {
 	return p
 }
 
-// end returns what was seen, in the order of asking.
-func (p *probing) end() []attempt {
-	close(p.stop)
+// end returns what was seen, in the order of asking. Whatever is late then counts as cut.
+func (p *probing) end() []attempt { return p.finish(0) }
+
+// endPatiently waits for those that are late, to tell who is cut.
+func (p *probing) endPatiently() []attempt { return p.finish(lastPatience) }
+
+func (p *probing) finish(wait time.Duration) []attempt {
+	p.stop <- wait
 	return <-p.done
 }
 
@@ -65,33 +74,56 @@ type inquiry struct {
 	fd   int
 	at   time.Time
 	sent bool
+	late int // its place among the attempts, when its patience is over; 0: it is not
 
 	refused bool
 }
 
 // ask runs on a thread in the client's namespace.
-func ask(to netip.AddrPort, every time.Duration, stop <-chan struct{}, served func()) (out []attempt) {
+func ask(to netip.AddrPort, every time.Duration, stop <-chan time.Duration, served func()) (out []attempt) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(poll)
-	open := map[int32]*inquiry{}
+	open, late := map[int32]*inquiry{}, 0
 	finish := func(q *inquiry, good bool) {
-		if good {
+		switch {
+		case q.late > 0:
+			out[q.late-1].cut = !good
+			late--
+		case good:
 			served()
+			fallthrough
+		default:
+			out = append(out, attempt{q.at, good, time.Since(q.at), q.refused, q.sent && !good})
 		}
-		out = append(out, attempt{q.at, good, time.Since(q.at), q.refused, q.sent && !good})
 		_ = unix.SetsockoptLinger(q.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // no TIME_WAIT: there are not so many ports
 		unix.Close(q.fd)
 		delete(open, int32(q.fd))
 	}
+	expire := func(now time.Time) {
+		for _, q := range open {
+			switch age := now.Sub(q.at); {
+			case age > patience && q.sent && q.late == 0:
+				out = append(out, attempt{at: q.at, took: age})
+				q.late = len(out)
+				late++
+			case age > patience && !q.sent, age > lastPatience:
+				finish(q, false)
+			}
+		}
+	}
 	next := time.Now()
 	for {
 		select {
-		case <-stop:
+		case wait := <-stop:
+			expire(time.Now())
+			for end := time.Now().Add(wait); late > 0 && time.Now().Before(end); {
+				await(poll, open, finish)
+			}
 			for _, q := range open {
-				if time.Since(q.at) < patience { // undecided: not counted
+				if q.late == 0 { // undecided: not counted
 					unix.Close(q.fd)
 					continue
 				}
@@ -107,11 +139,7 @@ func ask(to netip.AddrPort, every time.Duration, stop <-chan struct{}, served fu
 				next = now // the machine was busy: what was missed is missed
 			}
 			begin(poll, to, open, now)
-			for _, q := range open {
-				if now.Sub(q.at) > patience {
-					finish(q, false)
-				}
-			}
+			expire(now)
 		}
 		await(poll, open, finish)
 	}

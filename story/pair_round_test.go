@@ -27,6 +27,7 @@ type fault struct {
 	blind   bool // so much is lost that a machine which stands still as well may make both owners, as package role says of its limits
 	rough   bool // heartbeats get gaps, which make the pair more patient for a while
 	disks   bool // it needs file systems of the nodes' own
+	spares  bool // no client that has its connection goes without an answer
 	freezes bool // it stops a node, which says so in its timeline, or sets the clock that the timeline goes by
 
 	full, short int // how often it is tried, in the whole laboratory and among the other tests
@@ -119,7 +120,11 @@ func (c *couple) try(f fault, number int) (out tally) {
 	owner, other := c.calm()
 	out.calmed = time.Since(well)
 	pause(c.t, 250*time.Millisecond)
-	list := p.end()
+	end := p.end
+	if f.spares {
+		end = p.endPatiently
+	}
+	list := end()
 	out.stood = max(still.end(), c.slept(f, r))
 	out.seen = w.end()
 	out.verdict = judge(out.seen)
@@ -177,6 +182,9 @@ func (f fault) judged(t tally, same bool) (bad []string) {
 	}
 	if t.overlap != 0 {
 		bad = append(bad, fmt.Sprintf("both nodes spoke for the address, for %v (%d frames)", t.overlap, t.frames))
+	}
+	if f.spares && t.cut > 0 {
+		bad = append(bad, fmt.Sprintf("%d clients had their connections, and no answer", t.cut))
 	}
 	return bad
 }
