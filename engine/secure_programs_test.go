@@ -103,7 +103,7 @@ func TestACrowdOfClientsAtOnceIsServedWhole(t *testing.T) {
 	v := web(t, "WEB", serveHTTP(t, "ok"))
 	v.TLS.Certificates = []string{a.ID}
 	e.apply(v)
-	to, crowd := address(v), 1500
+	to, crowd := address(v), 1500/slower // a handshake has ten seconds
 	var all sync.WaitGroup
 	var served atomic.Int64
 	gate := make(chan struct{})

@@ -1,0 +1,6 @@
+//go:build race
+
+package engine
+
+// slower is how much the race detector costs.
+const slower = 10
