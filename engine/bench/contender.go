@@ -18,6 +18,7 @@ import (
 // The contenders, as the table names them.
 const (
 	haproxyName = "HAProxy"
+	threadsName = "HAProxy, two threads"
 	splicedName = "HAProxy, 64 KiB, spliced"
 	nginxName   = "nginx"
 	reverseName = "Go ReverseProxy"

@@ -10,11 +10,10 @@ type peerFiles struct {
 	ecdsa, rsa string // PEM, certificate and key in one file
 }
 
-// haproxyConfig gives HAProxy the work on one thread. With spliced its buffers are 64 KiB and splicing is forced.
-func haproxyConfig(base int, files peerFiles, spliced bool) string {
+// haproxyConfig gives HAProxy the work on so many threads. With spliced its buffers are 64 KiB and splicing is forced.
+func haproxyConfig(base, threads int, files peerFiles, spliced bool) string {
 	var b strings.Builder
-	b.WriteString("global\n nbthread 1\n")
-	fmt.Fprintf(&b, " maxconn %d\n", sessions())
+	fmt.Fprintf(&b, "global\n nbthread %d\n maxconn %d\n", threads, sessions())
 	if spliced {
 		b.WriteString(" tune.bufsize 65536\n")
 	}

@@ -75,4 +75,6 @@ type work struct {
 	short bool
 	who   []string // HAProxy and Evenkeel next to each other
 	run   func(port int) (float64, error)
+
+	doubled [][2]string // contenders of which the first is the second on two processors: their quotient is told below the table
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,7 +34,7 @@ func (o *Options) pace(w work) pace {
 
 // interleaved lets the contenders take turns. Every second round goes backwards, so that a machine that becomes slower or quicker favours nobody.
 func (f *arena) interleaved(w work) (row, error) {
-	f.pace = f.options.pace(w)
+	f.pace, f.again = f.options.pace(w), map[string]int{}
 	values := map[string][]float64{}
 	order := slices.Clone(w.who)
 	for range f.pace.rounds {
@@ -51,7 +52,9 @@ func (f *arena) interleaved(w work) (row, error) {
 		}
 		slices.Reverse(order)
 	}
-	return newRow(w, values), nil
+	r := newRow(w, values)
+	r.again = f.again
+	return r, nil
 }
 
 // row is what one work came to.
@@ -59,6 +62,8 @@ type row struct {
 	work
 	figures map[string]middle // by contender
 	ratio   middle            // HAProxy ÷ Evenkeel of each round; zero if one of them is missing
+	twice   []middle          // of work.doubled, of each round
+	again   map[string]int    // how many rounds were measured again because a processor stood still, by contender
 }
 
 // newRow summarises the values of every round, by contender. The ratio is taken within a round, because both were measured directly behind each other there: what
@@ -68,17 +73,25 @@ func newRow(w work, values map[string][]float64) row {
 	for name, v := range values {
 		r.figures[name] = middleOf(v)
 	}
-	ours := values[oursName]
-	var ratios []float64
-	for i, theirs := range values[haproxyName] {
-		if i < len(ours) && ours[i] > 0 {
-			ratios = append(ratios, theirs/ours[i])
-		}
-	}
-	if len(ratios) > 0 {
-		r.ratio = middleOf(ratios)
+	r.ratio = quotients(values[haproxyName], values[oursName])
+	for _, two := range w.doubled {
+		r.twice = append(r.twice, quotients(values[two[0]], values[two[1]]))
 	}
 	return r
+}
+
+// quotients are of each round; the zero middle if there are none.
+func quotients(over, under []float64) middle {
+	var list []float64
+	for i, v := range over {
+		if i < len(under) && under[i] > 0 {
+			list = append(list, v/under[i])
+		}
+	}
+	if len(list) == 0 {
+		return middle{}
+	}
+	return middleOf(list)
 }
 
 func (r row) String() string {
@@ -88,18 +101,33 @@ func (r row) String() string {
 			text += fmt.Sprintf("  %s %.3g (±%.0f %%)", c, v.median, v.spread())
 		}
 	}
-	return text + "  " + r.unit + "  ÷ " + r.quotient()
+	return strings.TrimSuffix(text+"  "+r.unit+"  ÷ "+r.quotient()+"\n"+r.notes(), "\n")
 }
 
 // quotient is HAProxy ÷ Evenkeel as text.
 func (r row) quotient() string {
-	switch {
-	case r.ratio == middle{}:
-		return "–"
-	case r.once:
+	if r.once && r.ratio != (middle{}) {
 		return fmt.Sprintf("%.2f", r.ratio.median)
 	}
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", r.ratio.median, r.ratio.low, r.ratio.high)
+	return r.ratio.String()
+}
+
+// notes are what is to be told of the row below the table.
+func (r row) notes() string {
+	var list []string
+	for i, m := range r.twice {
+		two := r.doubled[i]
+		list = append(list, fmt.Sprintf("%s ÷ %s %s", two[0], two[1], m))
+	}
+	for _, name := range r.who {
+		if n := r.again[name]; n > 0 {
+			list = append(list, fmt.Sprintf("%s %d rounds measured again", name, n))
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s.\n", r.name, strings.Join(list, "; "))
 }
 
 // middle is the median of some values, and what the middle half of them reaches from and to.
@@ -110,6 +138,13 @@ func middleOf(values []float64) middle {
 	v := slices.Sorted(slices.Values(values))
 	last := len(v) - 1
 	return middle{v[len(v)/4], (v[last/2] + v[len(v)/2]) / 2, v[last-len(v)/4]}
+}
+
+func (m middle) String() string {
+	if m == (middle{}) {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", m.median, m.low, m.high)
 }
 
 // spread is half of the distance between low and high, in percent of the median.

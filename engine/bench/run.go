@@ -77,8 +77,9 @@ func (f *arena) start(self []string, dir string, files peerFiles) error {
 		file      string
 		text      string
 	}{
-		{haproxyName, 7000, 1, []string{f.options.HAProxy, "-db", "-f"}, "haproxy.cfg", haproxyConfig(7000, files, false)},
-		{splicedName, 7100, 1, []string{f.options.HAProxy, "-db", "-f"}, "spliced.cfg", haproxyConfig(7100, files, true)},
+		{haproxyName, 7000, 1, []string{f.options.HAProxy, "-db", "-f"}, "haproxy.cfg", haproxyConfig(7000, 1, files, false)},
+		{splicedName, 7100, 1, []string{f.options.HAProxy, "-db", "-f"}, "spliced.cfg", haproxyConfig(7100, 1, files, true)},
+		{threadsName, 7400, -1, []string{f.options.HAProxy, "-db", "-f"}, "threads.cfg", haproxyConfig(7400, 2, files, false)},
 		{nginxName, 7200, 1, []string{f.options.Nginx, "-c"}, "nginx.conf", nginxConfig(7200, files, dir)},
 		{reverseName, 7300, 1, ours("reverse", 7300, 1), "", ""},
 		{oursName, 8000, 1, ours("proxy", 8000, 1), "", ""},
@@ -126,7 +127,7 @@ func (f *arena) works() []work {
 		{name: "W6 TLS 1.3 keep-alive, 100 B", unit: "µs CPU/request", port: tlsPort, goal: 1.15, who: plain, run: f.securedRequests},
 		{name: "W6r TLS 1.3 handshake, RSA 2048", unit: "µs CPU/handshake", port: rsaPort, goal: 0.45, who: plain, run: f.handshakes(tls.X25519)},
 		{name: "p99, open loop at half of HAProxy's most", unit: "µs", port: webPort, goal: 1, short: true, who: plain, run: f.latency},
-		{name: "CPU at that load", unit: "µs CPU/request", port: webPort, who: []string{haproxyName, oursName, twoName}, run: f.offered},
+		{name: "CPU at that load", unit: "µs CPU/request", port: webPort, who: []string{threadsName, haproxyName, oursName, twoName}, run: f.offered, doubled: [][2]string{{threadsName, haproxyName}, {twoName, oursName}}},
 	}
 }
 

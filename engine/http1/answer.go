@@ -67,7 +67,21 @@ func (k *core) fromServer(b []byte) int {
 	k.learn(b[taken:], h)
 	out = k.answer(out, b[taken:], h)
 	taken += h.size
+	if x.down == downLength && x.encoder == nil {
+		out = inFront(out, b, taken)
+	}
 	return taken + k.forwardAnswer(out, b[taken:])
+}
+
+// inFront puts a head right in front of b[taken:], where that was taken which it is made of, so that one call can send both without a copy of the body. It returns
+// the head, where it stands now.
+func inFront(out, b []byte, taken int) []byte {
+	from := taken - len(out)
+	if from < 0 {
+		return out
+	}
+	copy(b[from:], out)
+	return b[from:taken]
 }
 
 func (k *core) badAnswer(reason string) {

@@ -145,8 +145,12 @@ func (k *core) forwardAnswer(out, b []byte) int {
 	return 0
 }
 
-// sendBoth sends head and body with one call when the body is small.
+// sendBoth sends head and body with one call when the body is small, or stands right behind the head.
 func (k *core) sendBoth(out, b []byte) {
+	if whole := len(out) + len(b); len(out) > 0 && len(b) > 0 && whole <= cap(out) && &out[:whole][len(out)] == &b[0] {
+		k.sendDown(out[:whole])
+		return
+	}
 	if len(out) > 0 && len(b) <= spliceFrom && len(out)+len(b) <= cap(out) {
 		k.sendDown(append(out, b...))
 		return

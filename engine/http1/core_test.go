@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,35 @@ func or(a, b string) string {
 		return a
 	}
 	return b
+}
+
+// TestHeadAndBodyGoWithOneCall, whether the head becomes shorter, stays, or becomes longer; a head that became longer has no room in front of a long body.
+func TestHeadAndBodyGoWithOneCall(t *testing.T) {
+	for _, c := range []struct {
+		name, fields, cookie string
+		size, sends          int
+	}{
+		{"as it came", "", "", 20000, 1},
+		{"a field less", "Keep-Alive: timeout=5\r\n", "", 20000, 1},
+		{"longer, a short body", "", "a=b", 10000, 1},
+		{"longer, a long body", "", "a=b", 20000, 2},
+		{"no body", "", "", 0, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			r.service.choice.SetCookie = []byte(c.cookie)
+			body := strings.Repeat("0123456789", c.size/10)
+			r.client.Arrive([]byte(get))
+			s := r.connected(0)
+			s.Arrive(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", c.fields, c.size, body))
+			want := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n", c.size)
+			if c.cookie != "" {
+				want += "Set-Cookie: " + c.cookie + "\r\n"
+			}
+			r.equal("answered", take(r.client), want+"\r\n"+body)
+			r.true("in as many calls", r.client.Sends == c.sends)
+		})
+	}
 }
 
 func TestBodyAfterHeadInPiecesWhileConnecting(t *testing.T) {

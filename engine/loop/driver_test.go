@@ -161,6 +161,28 @@ func TestADialedConnectionThatIsUsedAgainIsServedOn(t *testing.T) {
 	}
 }
 
+// TestTheRingGoesOnBehindAnswersOfOrdinarySize, however many come: they are no bulk.
+func TestTheRingGoesOnBehindAnswersOfOrdinarySize(t *testing.T) {
+	l := start(t)
+	var have []byte
+	c, conn := meet(t, l, &plain{received: func(_ wire.Conn, b []byte) int { have = append(have, b...); return len(b) }})
+	answer := noise(20 << 10)
+	for i := range 12 {
+		if _, err := c.Write(answer); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the answer to be there", func() (all bool) { on(t, l, func() { all = len(have) >= (i+1)*len(answer) }); return all })
+	}
+	on(t, l, func() {
+		if !bytes.Equal(have, bytes.Repeat(answer, 12)) {
+			t.Error("the bytes differ")
+		}
+		if armed := conn.(*Conn).flags&(isArmed|isSlow) == isArmed; armed != (driver == IOURing) {
+			t.Errorf("received for by the ring: %v", armed)
+		}
+	})
+}
+
 func TestSendsOfOneTurnKeepTheirOrder(t *testing.T) {
 	l := start(t)
 	for _, sizes := range [][]int{{1, 2, 3}, {10, largestSubmit - 10}, {10, largestSubmit}, {largestSubmit, 1}, {5, 3 * largestSubmit, 7}, {100, 2 << 20, 100, 50}} {

@@ -32,6 +32,7 @@ type Loop struct {
 	log       *slog.Logger
 	epoch     time.Time
 	now       wire.Time
+	yielded   wire.Time // see yield
 	epoll     int32
 	driver    Driver
 	uring     *uring // nil: epoll alone
@@ -210,11 +211,25 @@ func (l *Loop) wait() int {
 		return 0
 	}
 	count(&l.stats.Waits)
+	l.yield()
 	n, errno = waitBlocking(l.epoll, l.events[:], l.patience())
 	if errno != 0 { // EINTR: an idle tick
 		return 0
 	}
 	return n
+}
+
+// slice is less than the 10 ms after which Go's runtime stops a goroutine that it has not scheduled since.
+const slice = 8 * time.Millisecond
+
+// yield has the runtime schedule the loop anew before it sleeps, if it has not for a while. To the runtime a loop that wakes and sleeps all the time is one that runs
+// without end: it would be interrupted by a signal, would lose its place while it sleeps, and behind each such loss the runtime looks around every 20 µs for milliseconds
+// (runtime.sysmon), which takes 3 to 6 % of a processor as long as there is work.
+func (l *Loop) yield() {
+	if l.now.Sub(l.yielded) >= slice {
+		l.yielded = l.now
+		runtime.Gosched()
+	}
 }
 
 // isBusy tells whether the next turn has work that needs no event.

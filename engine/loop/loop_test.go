@@ -59,6 +59,20 @@ func until(t *testing.T, what string, met func() bool) {
 	}
 }
 
+// TestALoopThatSleepsAgainAndAgainIsScheduledAnew: otherwise the runtime would stop it as one that runs without end.
+func TestALoopThatSleepsAgainAndAgainIsScheduledAnew(t *testing.T) {
+	l := start(t)
+	yielded := func() (at wire.Time) { on(t, l, func() { at = l.yielded }); return at }
+	first := yielded()
+	until(t, "scheduled anew", func() bool { return yielded() > first })
+	second := yielded()
+	on(t, l, func() {
+		if d := second.Sub(first); d < slice {
+			t.Errorf("after %v already", d)
+		}
+	})
+}
+
 // free returns an address that nobody listens on.
 func free(t *testing.T) netip.AddrPort {
 	t.Helper()

@@ -134,6 +134,7 @@ func (l *Loop) waitRing() {
 		return
 	}
 	count(&l.stats.Waits)
+	l.yield()
 	patience := time.Duration(-1)
 	if ms := l.patience(); ms >= 0 {
 		patience = time.Duration(ms) * time.Millisecond

@@ -20,8 +20,9 @@ func (t Time) Sub(u Time) time.Duration { return time.Duration(t - u) }
 // Core is the state of one protocol for one client connection and the server connections that it opened. The driver calls it; after Broken, or after the
 // core called Close or Abort, no further call for that connection is made.
 type Core interface {
-	// Received hands over bytes that arrived on c. b is the driver's and valid during the call only. The core returns how many it took; the driver keeps the rest
-	// (at most KeepLimit bytes) and offers it again, together with what arrives later, when more arrives or Resume is called. A paused connection is offered nothing.
+	// Received hands over bytes that arrived on c. b is the driver's and valid during the call only; the core may overwrite what it takes. It returns how many it
+	// took; the driver keeps the rest (at most KeepLimit bytes) and offers it again, together with what arrives later, when more arrives or Resume is called. A paused
+	// connection is offered nothing.
 	Received(c Conn, b []byte) (taken int)
 	// Ended tells that the peer has finished sending (FIN) and that every byte before it was offered. Sending on c remains possible (half-close).
 	Ended(c Conn)

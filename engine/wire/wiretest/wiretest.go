@@ -109,6 +109,7 @@ func (l *Loop) Settle() {
 type Conn struct {
 	Room    int    // how many bytes the kernel takes before Send leaves some queued; -1: any number
 	Sent    []byte // what the kernel took
+	Sends   int    // how often Send was called
 	FIN     bool   // CloseWrite or Close took effect
 	Closed  bool   // Close was called
 	Aborted bool   // Abort was called
@@ -280,6 +281,7 @@ func (c *Conn) give(b []byte) {
 
 // Send implements wire.Conn.
 func (c *Conn) Send(b []byte) int {
+	c.Sends++
 	if c.over || c.wantsFIN {
 		return len(c.queue)
 	}
