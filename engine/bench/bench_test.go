@@ -45,7 +45,7 @@ func TestRatioIsOfPairsOfRounds(t *testing.T) {
 	w := work{name: "w", goal: 0.5, who: []string{haproxyName, oursName}}
 	r, _ := turns(t, w, map[string][]float64{haproxyName: {4, 12, 6}, oursName: {8, 6, 3}})
 	table := string(report(Options{Rounds: 3, Length: time.Second}, "v", []row{r}))
-	if !strings.Contains(table, "| w |  | 6 ±67 % | – | – | – | – | 6 ±42 % | – | 2.00 (0.50 to 2.00) | ≥ 0.5 |") {
+	if !strings.Contains(table, "| w |  | 6 ±67 % | – | – | – | – | – | 6 ±42 % | – | 2.00 (0.50 to 2.00) | ≥ 0.5 |") {
 		t.Error(table)
 	}
 }
@@ -59,7 +59,7 @@ func TestRatioNeedsBoth(t *testing.T) {
 }
 
 func TestNotesSayWhatTwoProcessorsCostAndWhatWasMeasuredAgain(t *testing.T) {
-	w := work{name: "w", who: []string{haproxyName, oursName, twoName}, doubled: [][2]string{{twoName, oursName}}}
+	w := work{name: "w", who: []string{haproxyName, oursName, twoName}, beside: [][2]string{{twoName, oursName}}}
 	r := newRow(w, map[string][]float64{haproxyName: {1, 1, 1}, oursName: {2, 4, 5}, twoName: {3, 4, 15}})
 	r.again = map[string]int{oursName: 7}
 	if got, want := r.notes(), "w: Evenkeel, two loops ÷ Evenkeel 1.50 (1.00 to 3.00); Evenkeel 7 rounds measured again.\n"; got != want {

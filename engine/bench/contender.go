@@ -20,6 +20,7 @@ const (
 	haproxyName = "HAProxy"
 	threadsName = "HAProxy, two threads"
 	splicedName = "HAProxy, 64 KiB, spliced"
+	noIFMAName  = "HAProxy, RSA without AVX-512"
 	nginxName   = "nginx"
 	reverseName = "Go ReverseProxy"
 	oursName    = "Evenkeel"

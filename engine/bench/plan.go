@@ -76,5 +76,5 @@ type work struct {
 	who   []string // HAProxy and Evenkeel next to each other
 	run   func(port int) (float64, error)
 
-	doubled [][2]string // contenders of which the first is the second on two processors: their quotient is told below the table
+	beside [][2]string // pairs of contenders beside the first quotient: theirs is told below the table
 }

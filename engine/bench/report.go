@@ -16,7 +16,7 @@ import (
 
 // columns of the table, in this order.
 func columns() []string {
-	return []string{haproxyName, threadsName, splicedName, nginxName, reverseName, oursName, twoName}
+	return []string{haproxyName, threadsName, splicedName, noIFMAName, nginxName, reverseName, oursName, twoName}
 }
 
 // report is the table as Markdown.

@@ -60,10 +60,10 @@ func (f *arena) interleaved(w work) (row, error) {
 // row is what one work came to.
 type row struct {
 	work
-	figures map[string]middle // by contender
-	ratio   middle            // HAProxy ÷ Evenkeel of each round; zero if one of them is missing
-	twice   []middle          // of work.doubled, of each round
-	again   map[string]int    // how many rounds were measured again because a processor stood still, by contender
+	figures   map[string]middle // by contender
+	ratio     middle            // HAProxy ÷ Evenkeel of each round; zero if one of them is missing
+	quotients []middle          // of work.beside, of each round
+	again     map[string]int    // how many rounds were measured again because a processor stood still, by contender
 }
 
 // newRow summarises the values of every round, by contender. The ratio is taken within a round, because both were measured directly behind each other there: what
@@ -74,8 +74,8 @@ func newRow(w work, values map[string][]float64) row {
 		r.figures[name] = middleOf(v)
 	}
 	r.ratio = quotients(values[haproxyName], values[oursName])
-	for _, two := range w.doubled {
-		r.twice = append(r.twice, quotients(values[two[0]], values[two[1]]))
+	for _, two := range w.beside {
+		r.quotients = append(r.quotients, quotients(values[two[0]], values[two[1]]))
 	}
 	return r
 }
@@ -115,8 +115,8 @@ func (r row) quotient() string {
 // notes are what is to be told of the row below the table.
 func (r row) notes() string {
 	var list []string
-	for i, m := range r.twice {
-		two := r.doubled[i]
+	for i, m := range r.quotients {
+		two := r.beside[i]
 		list = append(list, fmt.Sprintf("%s ÷ %s %s", two[0], two[1], m))
 	}
 	for _, name := range r.who {
