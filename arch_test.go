@@ -64,6 +64,7 @@ var mayImport = map[string][]string{
 	"engine/proof":           {"engine", "engine/fallback", "engine/wire/wiretest", "engine/tlsterm/tlstest"},
 	"store":                  nil,
 	"story":                  {"engine/wire/wiretest", "appliance/realtime"},
+	"story/kernels/cmd":      nil,
 	"ui":                     nil,
 	"ui/api":                 {"ui/problem", "ui/schema", "appliance/socket"},
 	"ui/cli":                 {"ui/problem", "ui/schema"},
@@ -94,7 +95,7 @@ var oneDoor = map[string][]string{
 	"golang.org/x/crypto/ssh":            {"appliance/sshd", "appliance/replica"},
 	"github.com/pkg/sftp":                {"appliance/replica"},
 	"software.sslmate.com/src/go-pkcs12": {"appliance/certificates"},
-	"os/exec":                            {"appliance/host", "update", "engine/monitor"},
+	"os/exec":                            {"appliance/host", "update", "engine/monitor", "story/kernels/cmd"},
 	"net/http/pprof":                     {},
 	"github.com/chromedp":                {},
 }
