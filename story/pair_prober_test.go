@@ -189,22 +189,24 @@ func await(poll int, open map[int32]*inquiry, finish func(*inquiry, bool)) {
 	}
 }
 
-// outage returns the longest time between two attempts that were answered, of those made since a moment, and how many attempts failed.
+// outage returns the longest time between two attempts that were answered with one in between that was not, of those made since a moment, and how many attempts failed.
+// Where none failed the prober itself paused, or its machine did.
 func outage(list []attempt, since time.Time) (gap time.Duration, failed int) {
-	last := since
+	last, missed := since, false
 	for _, a := range list {
 		if a.at.Before(since) {
 			continue
 		}
 		if !a.good {
 			failed++
+			missed = true
+			gap = max(gap, a.at.Sub(last))
 			continue
 		}
-		gap = max(gap, a.at.Sub(last))
-		last = a.at
-	}
-	if len(list) > 0 {
-		gap = max(gap, list[len(list)-1].at.Sub(last))
+		if missed {
+			gap = max(gap, a.at.Sub(last))
+		}
+		last, missed = a.at, false
 	}
 	return gap, failed
 }
@@ -218,11 +220,12 @@ func TestOutageIsTheLongestTimeWithoutAnAnswer(t *testing.T) {
 		list []attempt
 		want time.Duration
 	}{
-		"none":             {[]attempt{at(1, true), at(2, true), at(3, true)}, time.Millisecond},
+		"none":             {[]attempt{at(1, true), at(2, true), at(3, true)}, 0},
+		"a pause":          {[]attempt{at(1, true), at(90, true), at(91, false), at(92, true)}, 2 * time.Millisecond},
 		"one":              {[]attempt{at(1, true), at(2, false), at(30, false), at(40, true), at(41, true)}, 39 * time.Millisecond},
 		"from the moment":  {[]attempt{at(20, false), at(40, true)}, 40 * time.Millisecond},
 		"until the end":    {[]attempt{at(1, true), at(90, false)}, 89 * time.Millisecond},
-		"before it, never": {[]attempt{at(-50, false), at(1, true)}, time.Millisecond},
+		"before it, never": {[]attempt{at(-50, false), at(1, true)}, 0},
 	} {
 		if got, _ := outage(c.list, t0); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

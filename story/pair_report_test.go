@@ -151,7 +151,7 @@ func report(rows []faultRow, rival string) string {
 
 Written by `+"`task test:ha`"+`, from HA.json, where every trial's outage is; beside keepalived %s. The rows may be of several runs: each tells when and where it was measured, and its seed.
 Client, switch, gateway and both nodes are network namespaces of one machine. The client makes a connection of its own, and a request, a thousand times a second; the outage is the
-longest time between two that were answered. "Changes" and "two owners" are read from the frames that left the nodes; "neighbours" is for how long after a change frames of the client, of the gateway or of
+longest time between two that were answered with one in between that was not; rows before 2026-11-22 count the client's own pauses as well, of up to some tens of milliseconds. "Changes" and "two owners" are read from the frames that left the nodes; "neighbours" is for how long after a change frames of the client, of the gateway or of
 a further host, which both knock at the address a hundred times a second, still went to the former owner. In rows with jitter it asks a hundred times a second, in those that last long (frozen for 20 s and longer, ten minutes of loss, a disk for 10 s) two hundred times.
 Each figure is the worst of all trials but p50 and p99.
 The seed, with the number of the trial, decides what the laboratory draws: at which moment between two heartbeats a fault comes, and everything random in the fault itself but loss, which the kernel draws.
