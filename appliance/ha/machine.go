@@ -105,14 +105,12 @@ func (l *loop) perform(a *role.Action) {
 	}
 }
 
-// renew looks at the clock right before the kernel does.
 func (l *loop) renew(until time.Duration) {
-	life := until - bootTime()
-	if life <= 0 {
+	if until <= bootTime() {
 		l.answers = append(l.answers, role.Event{Kind: role.RenewFailed})
 		return
 	}
-	l.answer(l.n.kernel.Renew(life), role.Renewed, role.RenewFailed)
+	l.answer(l.n.kernel.Renew(until), role.Renewed, role.RenewFailed)
 }
 
 func (l *loop) answer(err error, fine, failed role.Kind) {

@@ -14,15 +14,15 @@ const Port = 6694
 
 // Kernel is what a node can do to the machine. No method but Up and Down waits for anything; these two are called beside the loop, one after the other.
 type Kernel interface {
-	Renew(life time.Duration) error // the floating addresses live for so long from now on; never shortens a life
-	Drop() error                    // they do not live any more
-	Up(ctx context.Context) error   // they are on their interfaces
-	Down(ctx context.Context) error // they are off
-	Announce(round int)             // the neighbours are told where they are
-	AskWitness(a netip.Addr)        // one question; the zero address is the default gateway
-	Probe()                         // one question for a floating address on each service interface
-	Gateways() []netip.Addr         // the default gateways that are known; empty: nobody can be asked
-	Places() map[netip.Addr]string  // on which interface each floating address belongs
+	Renew(until time.Duration) error // the floating addresses live until a reading of CLOCK_BOOTTIME; never shortens a life; an error when that is over
+	Drop() error                     // they do not live any more
+	Up(ctx context.Context) error    // they are on their interfaces
+	Down(ctx context.Context) error  // they are off
+	Announce(round int)              // the neighbours are told where they are
+	AskWitness(a netip.Addr)         // one question; the zero address is the default gateway
+	Probe()                          // one question for a floating address on each service interface
+	Gateways() []netip.Addr          // the default gateways that are known; empty: nobody can be asked
+	Places() map[netip.Addr]string   // on which interface each floating address belongs
 	Events() <-chan appliance.KernelEvent
 }
 

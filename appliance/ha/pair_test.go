@@ -65,10 +65,7 @@ func (k *kernel) note(format string, args ...any) {
 	}
 }
 
-// slack is what the loop's thread may lose between the reading of its clock and the kernel's own on a busy machine.
-const slack = 15 * time.Millisecond
-
-func (k *kernel) Renew(life time.Duration) error {
+func (k *kernel) Renew(until time.Duration) error {
 	s := k.street
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,11 +75,11 @@ func (k *kernel) Renew(life time.Duration) error {
 		k.note("lease")
 	}
 	for other, end := range s.leases {
-		if other != k.name && end > now+slack {
+		if other != k.name && end > now {
 			s.overlaps = append(s.overlaps, fmt.Sprintf("%s has a lease for %v when %s renews its own", other, end-now, k.name))
 		}
 	}
-	s.leases[k.name] = max(s.leases[k.name], now+life)
+	s.leases[k.name] = max(s.leases[k.name], until)
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (f *Floating) begin(ctx, running context.Context, options PairOptions) (err
 // settle makes the rules, with the lease that the options want.
 func (f *Floating) settle(ctx context.Context, options PairOptions) error {
 	if options.Owned > 0 { // the table is made for it; it holds no addresses yet
-		if err := f.Renew(options.Owned); err != nil {
+		if err := f.Renew(clock(bootTime) + options.Owned); err != nil {
 			return err
 		}
 	}
@@ -177,10 +177,11 @@ func (f *Floating) tell(e appliance.KernelEvent) {
 	}
 }
 
-// Renew lets the floating addresses live for so long from now on (and for up to one tick of the kernel, 10 ms, more); it never makes a life shorter. It takes some 50 µs.
+// Renew lets the floating addresses live until a reading of CLOCK_BOOTTIME (and for up to one tick of the kernel, 10 ms, more); it never makes a life shorter. It takes some 50 µs.
+// When the thread or the kernel came to it later than that, the life is not longer for it, and an error says if it is over.
 // When somebody removed the rules they are made again, which is told as an event.
-func (f *Floating) Renew(life time.Duration) error {
-	return f.leased("renew lease", func() (bool, error) { return f.lease.renew(life) })
+func (f *Floating) Renew(until time.Duration) error {
+	return f.leased("renew lease", func() (bool, error) { return f.lease.renew(until) })
 }
 
 // Drop ends the lease at once.

@@ -100,7 +100,7 @@ func upAndDown(t *testing.T) {
 	if n.answers(t, vip) {
 		t.Error("an answer before the lease")
 	}
-	must(t, f.Renew(10*time.Second))
+	must(t, f.Renew(after(10*time.Second)))
 	n.connects(t, "192.168.0.188")
 	n.connects(t, "fd00:1::188")
 	for range 2 {
@@ -173,7 +173,7 @@ func fiveHundred(t *testing.T) {
 	if got := len(onEth0(t)); got != 504 {
 		t.Errorf("%d addresses are up", got)
 	}
-	must(t, f.Renew(10*time.Second))
+	must(t, f.Renew(after(10*time.Second)))
 	last := addr("fd00:7::109") // the kernel lets IPv6 addresses answer one after the other
 	ends := rawPair(t, n)
 	start := time.Now()
@@ -222,7 +222,7 @@ func pairAfterKill(t *testing.T) {
 	f, err := first.Pair(t.Context(), PairOptions{Floating: []netip.Addr{vip, vip6, gone}})
 	must(t, err)
 	must(t, f.Up(t.Context()))
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	f.end() // nothing is tidied up
 	if !n.answers(t, vip) {
 		t.Fatal("the lease of the first is not in force")
@@ -233,7 +233,7 @@ func pairAfterKill(t *testing.T) {
 		t.Error("what was left is not gated")
 	}
 	must(t, next.Up(t.Context()))
-	must(t, next.Renew(time.Minute))
+	must(t, next.Renew(after(time.Minute)))
 	next.end()
 	heir, err := New(Options{Dir: dir}).Pair(t.Context(), PairOptions{Floating: []netip.Addr{vip, vip6}, Inherit: true})
 	must(t, err)
@@ -294,7 +294,7 @@ func madeWhileServing(t *testing.T) {
 	f, err := h.Pair(t.Context(), PairOptions{Floating: []netip.Addr{vip}, Owned: time.Minute})
 	must(t, err)
 	f.none(t, appliance.LeaseRebuilt)
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	must(t, f.Close())
 	close(enough)
 	if count := <-lost; count != 0 {
@@ -341,7 +341,7 @@ func pairWithoutIPv6(t *testing.T) {
 	if list := appliance.ErrorsOf(err); len(list) != 1 || list[0].Kind != appliance.Unsupported || list[0].Field != vip6.String() {
 		t.Errorf("%v", err)
 	}
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	if !n.answers(t, vip) {
 		t.Error("the IPv4 address is not up")
 	}
@@ -352,7 +352,7 @@ func setWhileUp(t *testing.T) {
 	n := wired(t)
 	f := paired(t, newHost(t), vip)
 	must(t, f.Up(t.Context()))
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	other := addr("192.168.0.189")
 	must(t, f.SetFloating(t.Context(), []netip.Addr{vip6, other}))
 	expectEth0(t, "192.168.0.189/32", "fd00:1::188/128")
@@ -420,7 +420,7 @@ func rebuiltIsTold(t *testing.T) {
 	wired(t)
 	f := paired(t, newHost(t), vip)
 	for what, call := range map[string]func() error{
-		"renewal": func() error { return f.Renew(appliance.Lease) }, "drop": f.Drop, "up": func() error { return f.Up(t.Context()) },
+		"renewal": func() error { return f.Renew(after(appliance.Lease)) }, "drop": f.Drop, "up": func() error { return f.Up(t.Context()) },
 	} {
 		must(t, exec.Command("nft", "flush ruleset").Run())
 		must(t, call())

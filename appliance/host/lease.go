@@ -54,33 +54,52 @@ func newLease(mend func() error) (*lease, error) {
 	return l, nil
 }
 
-// renew lets the floating addresses live for so long from now on. It never makes a life shorter that is in force. The kernel counts in jiffies: the end may be one of
-// them (at most 10 ms) late. rebuilt tells that the table was gone.
-func (l *lease) renew(life time.Duration) (rebuilt bool, err error) {
+// renew lets the floating addresses live until a reading of bootTime. It never makes a life shorter that is in force. The kernel counts in jiffies, and from when it comes
+// to it: the end may be one of them (at most 10 ms) late. Where this thread did not run meanwhile, or had to wait for somebody who writes rules, it is put right at once;
+// an error says that the time was over by then, and the lease with it. rebuilt tells that the table was gone.
+func (l *lease) renew(until time.Duration) (rebuilt bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := &l.renewal[l.turn]
-	l.turn = 1 - l.turn
-	binary.BigEndian.PutUint64(b.text[b.life:], uint64(max(life.Milliseconds(), 1)))
-	return l.exchange(b)
+	for missing := 1; missing > 0; missing-- {
+		asked := clock(bootTime)
+		if asked >= until {
+			return rebuilt, errors.Join(errLate, l.talk(&l.ending))
+		}
+		b := &l.renewal[l.turn]
+		l.turn = 1 - l.turn
+		binary.BigEndian.PutUint64(b.text[b.life:], uint64(max((until-asked).Milliseconds(), 1)))
+		switch err := l.talk(b); {
+		case errors.Is(err, unix.ENOENT) && !rebuilt:
+			if err := l.mend(); err != nil {
+				return false, err
+			}
+			rebuilt, missing = true, 2
+		case err != nil:
+			return rebuilt, err
+		case clock(bootTime)-asked > prompt:
+			missing = len(l.renewal) + 1 // what it has got is too long: both sets anew
+		}
+	}
+	return rebuilt, nil
 }
+
+// prompt is how long the kernel may take for a renewal that counts as it was asked for.
+const prompt = 2 * time.Millisecond
+
+// errLate says that a lease is over before it began.
+var errLate = errors.New("the time was over before the kernel came to it")
 
 // end closes the gate at once.
 func (l *lease) end() (rebuilt bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.exchange(&l.ending)
-}
-
-// exchange sends b, a second time when the table was gone and is made again.
-func (l *lease) exchange(b *batch) (rebuilt bool, err error) {
-	if err := l.talk(b); !errors.Is(err, unix.ENOENT) {
+	if err := l.talk(&l.ending); !errors.Is(err, unix.ENOENT) {
 		return false, err
 	}
 	if err := l.mend(); err != nil {
 		return false, err
 	}
-	return true, l.talk(b)
+	return true, l.talk(&l.ending)
 }
 
 // talk sends b and reads what the kernel thinks of it. The kernel works while it is sent: its answer is there right away.

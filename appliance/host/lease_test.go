@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +37,7 @@ func TestLeaseInNamespace(t *testing.T) {
 		"RenewalLosesNothing": renewalLosesNothing,
 		"EndsWhileFrozen":     endsWhileFrozen,
 		"IsRebuilt":           leaseIsRebuilt,
+		"IsNotLonger":         leaseIsNotLonger,
 		"LeftOverTable":       leftOverTable,
 		"NewInterface":        newInterface,
 		"BehindABridge":       behindABridge,
@@ -54,9 +56,12 @@ func guard(t *testing.T, list ...netip.Addr) (*gate, *lease) {
 	return g, l
 }
 
+// after is a reading of the clock that has yet to come.
+func after(d time.Duration) time.Duration { return clock(bootTime) + d }
+
 func (l *lease) mustRenew(t *testing.T, life time.Duration) {
 	t.Helper()
-	if rebuilt, err := l.renew(life); err != nil || rebuilt {
+	if rebuilt, err := l.renew(after(life)); err != nil || rebuilt {
 		t.Fatal(rebuilt, err)
 	}
 }
@@ -203,7 +208,7 @@ func renewalLosesNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d renewals of %s on average, %s at worst; %d questions and answers passed", renewals, total/time.Duration(renewals), worst, sent)
-	if allocated := testing.AllocsPerRun(10, func() { _, _ = lease.renew(appliance.Lease) }); allocated > 0 {
+	if allocated := testing.AllocsPerRun(10, func() { _, _ = lease.renew(after(appliance.Lease)) }); allocated > 0 {
 		t.Errorf("a renewal allocates %v times", allocated)
 	}
 }
@@ -307,7 +312,7 @@ func leaseIsRebuilt(t *testing.T) {
 	others(t)
 	whole := ruleset(t)
 	for what, renew := range map[string]func() (bool, error){
-		"renewal": func() (bool, error) { return l.renew(appliance.Lease) }, "end": l.end,
+		"renewal": func() (bool, error) { return l.renew(after(appliance.Lease)) }, "end": l.end,
 	} {
 		must(t, exec.Command("nft", "flush ruleset; "+otherTable).Run())
 		if rebuilt, err := renew(); err != nil || !rebuilt {
@@ -331,6 +336,32 @@ func leaseIsRebuilt(t *testing.T) {
 	must(t, g.remove())
 	if left := ruleset(t); strings.Contains(left, leaseTable) || !strings.Contains(left, "table inet other") {
 		t.Errorf("left over: %s", left)
+	}
+}
+
+// leaseIsNotLonger holds a renewal up: what the kernel comes to late ends when it should have, or never begins.
+func leaseIsNotLonger(t *testing.T) {
+	wired(t)
+	g, l := guard(t, vip)
+	held := time.Duration(0)
+	l.mend = func() error {
+		for until := after(held); clock(bootTime) < until; {
+			runtime.Gosched()
+		}
+		return g.mend()
+	}
+	held = 100 * time.Millisecond
+	must(t, exec.Command("nft", "flush ruleset").Run())
+	if rebuilt, err := l.renew(after(held)); !rebuilt || !errors.Is(err, errLate) || strings.Contains(ruleset(t), "expires") {
+		t.Errorf("%v, %v: a lease whose time was over: %s", rebuilt, err, ruleset(t))
+	}
+	must(t, exec.Command("nft", "flush ruleset").Run())
+	if rebuilt, err := l.renew(after(held + time.Hour)); !rebuilt || err != nil {
+		t.Errorf("%v, %v", rebuilt, err)
+	}
+	sets, whole := strings.Count(ruleset(t), "timeout 59m59s"), strings.Count(ruleset(t), "timeout 1h")
+	if sets == 0 || whole > 0 {
+		t.Errorf("a lease that was asked for an hour before lives as long as one that is asked for now: %s", ruleset(t))
 	}
 }
 

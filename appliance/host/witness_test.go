@@ -35,7 +35,7 @@ func neighboursFollow(t *testing.T) {
 	if got := table(); got != 0 || heard.has(arp(own.hardware, vip, vip)) || heard.has(arpAnnouncement(own.hardware, vip)) || heard.has(advertise(own.hardware, vip6)) {
 		t.Errorf("announced without the lease: %d neighbours follow", got)
 	}
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	f.Announce(0)
 	awaitUntil(t, "both neighbours follow", func() bool { return table() == 2 })
 	awaitUntil(t, "both are told in each form", func() bool {
@@ -135,7 +135,7 @@ func probeSeesOwner(t *testing.T) {
 	must(t, f.Up(t.Context())) // as after a kill, or right before the lease
 	f.Probe()
 	f.none(t, appliance.OwnerSeen)
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	f.Probe()
 	f.none(t, appliance.OwnerSeen)
 	must(t, f.Down(t.Context()))
@@ -168,7 +168,7 @@ func thirdMachine(t *testing.T) {
 	n := wired(t)
 	f := paired(t, newHost(t), vip, vip6)
 	must(t, f.Up(t.Context()))
-	must(t, f.Renew(time.Minute))
+	must(t, f.Renew(after(time.Minute)))
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 7}
 	ends := rawPair(t, n)
 	probes := [][]byte{arp(mac, netip.IPv4Unspecified(), vip), solicit(mac, vip6)}
@@ -209,7 +209,7 @@ func thirdMachine(t *testing.T) {
 	} {
 		for _, renewed := range []bool{false, true} {
 			if renewed {
-				must(t, f.Renew(time.Minute))
+				must(t, f.Renew(after(time.Minute)))
 			}
 			moment(t)
 			must(t, send(ends.far, frame))

@@ -6,7 +6,7 @@
 //
 //   - Events come one at a time, with the time at which they are given, in strictly increasing readings; a Tick at least every 10 ms (5 ms is better).
 //   - Actions are done in order. Renew reads the clock right before the system call and does nothing when Until has passed, else it asks the kernel for
-//     Until − now. The answer to Renew and Drop is the next event. Up and Down happen beside the loop.
+//     Until − now, and once more when the kernel came to it late. The answer to Renew and Drop is the next event. Up and Down happen beside the loop.
 //   - A datagram is stamped right before it is sent, with State.Says at that moment, and echoes the newest datagram that Step has been given (not:
 //     that a socket has received). Heard gets authentic datagrams only, each newer than all before it, and Echo in own sending time; Sent is never later
 //     than the moment for which the sender stamped it: what it echoes came to it after that was sent, and it says how long ago that was.
@@ -80,5 +80,6 @@
 //   - A survivor that stands still for up to 250 ms during its last looks does not see an owner that was cut off before that, comes back to its witness in between, and is cut off again.
 //   - An answer of the witness counts for the newest question; one that is late by some time prolongs a lease on its word by as much.
 //   - A round trip of more than ⅔ L counts as none; the pair stays safe, but may change its owner.
-//   - A virtual machine that is paused by its hypervisor between the reading of the clock and the kernel's own arithmetic wakes with up to one lease left.
+//   - A virtual machine that is paused by its hypervisor between the reading of the clock and the kernel's own arithmetic wakes with up to one lease left,
+//     until the thread that asked for it runs: it looks at the clock again, and puts it right.
 package role
