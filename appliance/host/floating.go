@@ -159,6 +159,7 @@ func (f *Floating) end() {
 	if f.lease != nil {
 		_ = f.lease.close()
 	}
+	f.gate.close()
 	if f.kernel != nil {
 		f.kernel.close()
 	}

@@ -25,8 +25,9 @@ const (
 // gate is the table of nftables that drops, on every interface but loopback and in both directions, what is from or to a floating address, unless the lease is in
 // force. Everything in it is made in one transaction that may be repeated at any time; it leaves the lease as it is. It outlives the process.
 type gate struct {
-	mu       sync.Mutex   // held while the table is written; guards what follows
-	floating []netip.Addr // in order
+	mu       sync.Mutex     // held while the table is written, or read; guards what follows
+	conn     *nftables.Conn // see talk; nil: none yet
+	floating []netip.Addr   // in order
 	written  bool
 }
 
@@ -48,6 +49,37 @@ func (g *gate) set(list []netip.Addr) error {
 	return nil
 }
 
+// talk has f use the connection to nftables. It stays open: whenever any process closes one, the kernel holds its lock on the tables of this network namespace until all that
+// was removed lately is gone, 30 to 180 ms, for which a renewal of the lease waits (nft_rcv_nl_event in nf_tables_api.c). One that failed is not used again.
+func (g *gate) talk(f func(*nftables.Conn) error) error {
+	if g.conn == nil {
+		c, err := nftables.New(nftables.AsLasting())
+		if err != nil {
+			return err
+		}
+		g.conn = c
+	}
+	err := f(g.conn)
+	if err != nil {
+		g.hangUp()
+	}
+	return err
+}
+
+// close ends the connection; what is asked after it makes another one.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hangUp()
+}
+
+func (g *gate) hangUp() {
+	if g.conn != nil {
+		_ = g.conn.CloseLasting()
+		g.conn = nil
+	}
+}
+
 // mend makes what is missing in the kernel: the table, or the chains of interfaces that are new.
 func (g *gate) mend() error {
 	g.mu.Lock()
@@ -60,7 +92,7 @@ func (g *gate) write() error {
 	afresh := false
 	var err error
 	for range 4 {
-		err = g.commit(afresh)
+		err = g.talk(func(c *nftables.Conn) error { return g.commit(c, afresh) })
 		switch {
 		case err == nil:
 			return nil
@@ -74,12 +106,8 @@ func (g *gate) write() error {
 }
 
 // commit writes the whole table in one transaction, afresh in place of what is there: then the lease ends.
-func (g *gate) commit(afresh bool) error {
+func (g *gate) commit(c *nftables.Conn, afresh bool) error {
 	doors, err := openings()
-	if err != nil {
-		return err
-	}
-	c, err := nftables.New()
 	if err != nil {
 		return err
 	}
@@ -145,12 +173,16 @@ func (g *gate) sets(c *nftables.Conn, t *nftables.Table) (s gateSets, err error)
 }
 
 // whole tells whether all of the table is in the kernel: every chain, and as many rules in each as there should be.
-func (g *gate) whole() (bool, error) {
+func (g *gate) whole() (yes bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err = g.talk(func(c *nftables.Conn) (err error) { yes, err = g.compare(c); return err })
+	return yes, err
+}
+
+// compare is whole with its connection.
+func (g *gate) compare(c *nftables.Conn) (bool, error) {
 	doors, err := openings()
-	if err != nil {
-		return false, err
-	}
-	c, err := nftables.New()
 	if err != nil {
 		return false, err
 	}
@@ -178,20 +210,21 @@ func (g *gate) whole() (bool, error) {
 
 // remove takes the table away, if it is there.
 func (g *gate) remove() error {
-	c, err := nftables.New()
-	if err != nil {
-		return err
-	}
-	list, err := c.ListTablesOfFamily(nftables.TableFamilyNetdev)
-	if err != nil {
-		return err
-	}
-	for _, t := range list {
-		if t.Name == leaseTable {
-			c.DelTable(t)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer g.hangUp()
+	return g.talk(func(c *nftables.Conn) error {
+		list, err := c.ListTablesOfFamily(nftables.TableFamilyNetdev)
+		if err != nil {
+			return err
 		}
-	}
-	return c.Flush()
+		for _, t := range list {
+			if t.Name == leaseTable {
+				c.DelTable(t)
+			}
+		}
+		return c.Flush()
+	})
 }
 
 // door is an interface that is gated.
