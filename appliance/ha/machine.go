@@ -105,6 +105,7 @@ func (l *loop) perform(a *role.Action) {
 	}
 }
 
+// renew asks for nothing that is over.
 func (l *loop) renew(until time.Duration) {
 	if until <= bootTime() {
 		l.answers = append(l.answers, role.Event{Kind: role.RenewFailed})

@@ -110,24 +110,18 @@ func TestPlannedSwitchLetsRequestsFinish(t *testing.T) {
 		if o.Membership.Self.Name != "left" {
 			return
 		}
-		o.Drain = func(ctx context.Context) error {
-			drained <- struct{}{}
-			select {
-			case <-finish:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
+		held := func(begun, over chan struct{}) func(context.Context) error {
+			return func(ctx context.Context) error {
+				begun <- struct{}{}
+				select {
+				case <-over:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			}
 		}
-		o.Shut = func(ctx context.Context) error {
-			shut <- struct{}{}
-			select {
-			case <-last:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+		o.Drain, o.Shut = held(drained, finish), held(shut, last)
 		o.Resume = func() { resumed <- struct{}{} }
 	})
 	c.settle(t)

@@ -13,7 +13,8 @@ import (
 // lease is the element in the kernel that lets the floating addresses live. It has a socket of its own and messages that are made beforehand, so that a renewal costs one
 // system call there and one back. It is safe for concurrent use.
 type lease struct {
-	mend func() error // makes the table of the gate again
+	mend func() error         // makes the table of the gate again
+	now  func() time.Duration // bootTime, but in tests
 
 	mu       sync.Mutex // guards what follows
 	fd       int
@@ -40,7 +41,7 @@ func newLease(mend func() error) (*lease, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("connect netlink: %w", err)
 	}
-	l := &lease{mend: mend, fd: fd}
+	l := &lease{mend: mend, now: func() time.Duration { return clock(bootTime) }, fd: fd}
 	for i, set := range leaseSets {
 		l.renewal[i].start()
 		l.renewal[i].flush(set, 0)
@@ -61,7 +62,7 @@ func (l *lease) renew(until time.Duration) (rebuilt bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for missing := 1; missing > 0; missing-- {
-		asked := clock(bootTime)
+		asked := l.now()
 		if asked >= until {
 			return rebuilt, errors.Join(errLate, l.talk(&l.ending))
 		}
@@ -76,7 +77,7 @@ func (l *lease) renew(until time.Duration) (rebuilt bool, err error) {
 			rebuilt, missing = true, 2
 		case err != nil:
 			return rebuilt, err
-		case clock(bootTime)-asked > prompt:
+		case l.now()-asked > prompt:
 			missing = len(l.renewal) + 1 // what it has got is too long: both sets anew
 		}
 	}
