@@ -81,7 +81,8 @@ type live struct {
 	each    map[string]int // streams by session
 	over    bool
 	seen    map[string]seenPage
-	shared  map[string]fragments // of this tick, by topic and role
+	shared  map[string]fragments // by topic and role, of this tick and not older than the page that was drawn last
+	age     uint64               // counts how often shared was emptied
 }
 
 type seenPage struct {
@@ -98,7 +99,13 @@ func (l *live) wake() {
 	defer l.mu.Unlock()
 	close(l.tick)
 	l.tick = make(chan struct{})
+	l.renew()
+}
+
+// renew forgets what was drawn, and what is being drawn now; mu is held.
+func (l *live) renew() {
 	clear(l.shared)
+	l.age++
 }
 
 func (l *live) end() {
@@ -137,7 +144,7 @@ func (l *live) close(session string) {
 	}
 }
 
-// address returns where the stream of a page is, which shows parts now.
+// address returns where the stream of a page is, which shows parts now. What was drawn for others before is older than that, and no stream begins with it.
 func (l *live) address(topic url.Values, parts fragments) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,6 +156,7 @@ func (l *live) address(topic url.Values, parts fragments) string {
 	}
 	key := rand.Text()
 	l.seen[key] = seenPage{parts.hashes(), now}
+	l.renew()
 	topic.Set("seen", key)
 	return "/lbadmin/events?" + topic.Encode()
 }
@@ -165,10 +173,11 @@ func (l *live) take(key string) map[string]uint64 {
 	return s.hashes
 }
 
-// once makes the fragments of a topic one time per tick, however many watch it.
+// once makes the fragments of a topic one time per tick, however many watch it, and again when a page was drawn meanwhile.
 func (l *live) once(key string, draw func() fragments) fragments {
 	l.mu.Lock()
 	have, ok := l.shared[key]
+	age := l.age
 	l.mu.Unlock()
 	if ok {
 		return have
@@ -176,7 +185,9 @@ func (l *live) once(key string, draw func() fragments) fragments {
 	made := draw()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.shared[key] = made
+	if l.age == age {
+		l.shared[key] = made
+	}
 	return made
 }
 

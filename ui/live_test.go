@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -218,4 +219,33 @@ func TestWhatWasSaidIsForgotten(t *testing.T) {
 			t.Errorf("%d sayings are kept", len(s.messages))
 		}
 	})
+}
+
+// TestNoStreamShowsWhatIsOlderThanItsPage: what was drawn for others in the same tick, or is being drawn while the page is, would put the page back for a second.
+func TestNoStreamShowsWhatIsOlderThanItsPage(t *testing.T) {
+	l := newLive()
+	state := uint64(0)
+	look := func() fragments { return fragments{"all": {hash: state}} }
+	drawn := func() uint64 { return l.once("page", look)["all"].hash }
+
+	drawn()
+	state = 1
+	if got := drawn(); got != 0 {
+		t.Fatal("what was drawn in this tick is not shared") // or the rest shows nothing
+	}
+	l.address(url.Values{}, look())
+	if got := drawn(); got != 1 {
+		t.Errorf("the page shows 1, its stream began with %d", got)
+	}
+
+	l.wake()
+	l.once("page", func() fragments {
+		old := look()
+		state = 2
+		l.address(url.Values{}, look()) // a page is drawn while another one's stream is
+		return old
+	})
+	if got := drawn(); got != 2 {
+		t.Errorf("the page shows 2, its stream began with %d", got)
+	}
 }
