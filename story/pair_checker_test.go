@@ -57,8 +57,9 @@ func (f *field) watch(address string) *watch {
 	return w
 }
 
+// tap captures at a port. The socket hears of no protocol until it is bound: one that does would hear every port's frames meanwhile.
 func tap(port string) (int, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(swap16(unix.ETH_P_ALL)))
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
