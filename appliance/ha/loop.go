@@ -22,6 +22,7 @@ const (
 	lateTold   = time.Hour              // the status says so long that the loop came late
 	lastWords  = 30 * time.Millisecond  // a node that leaves goes on saying so
 	leaveLimit = 8 * time.Second        // and leaves in any case
+	keptLease  = time.Minute            // what keeps the addresses without a pair has so long to remove the lease's rules
 	sentKept   = 512                    // sequences whose sending time is remembered
 	reopened   = 200 * time.Millisecond // between two tries to open a path
 )
@@ -120,6 +121,11 @@ func (l *loop) run(ctx context.Context) {
 		l.hear()
 		l.read()
 		l.beat()
+	}
+	if l.state.Owner() && l.n.keeps.Load() {
+		if err := l.n.kernel.Renew(bootTime() + keptLease); err != nil {
+			l.n.o.Logger.Warn("lease not prolonged, clients wait until its rules are removed", "err", err)
+		}
 	}
 }
 

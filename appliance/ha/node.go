@@ -199,7 +199,8 @@ func (n *Node) keepTimeline() {
 	}
 }
 
-// Keep has the end of Run give nothing away: the addresses stay up and the lease runs out by itself, because this machine goes on owning them without a pair.
+// Keep has the end of Run give nothing away: the addresses stay up, and the last lease of an owner lasts for a minute, because this machine goes on owning them without a pair
+// and nothing may be missing until the lease's rules are removed.
 func (n *Node) Keep() { n.keeps.Store(true) }
 
 // newLife raises the epoch on the disk.

@@ -327,6 +327,21 @@ func TestRestartOfTheHeartbeatKeepsTheRole(t *testing.T) {
 	}
 }
 
+// TestOwnerThatKeepsTheAddressesHasThemUntilTheRulesAreGone: the end of a pair takes longer than a lease.
+func TestOwnerThatKeepsTheAddressesHasThemUntilTheRulesAreGone(t *testing.T) {
+	c := newCouple(t, nil)
+	c.settle(t)
+	c.right.end(t)
+	until(t, "left owns the addresses without the other", func() bool { return c.street.owner() == "left" && c.left.Status().Self.State == appliance.Active })
+	c.left.Keep()
+	c.left.end(t)
+	c.street.mu.Lock()
+	defer c.street.mu.Unlock()
+	if left := c.street.leases["left"] - bootTime(); left < keptLease/2 {
+		t.Errorf("the lease lives for %v more", left)
+	}
+}
+
 func TestPairWithoutFloatingAddressesFindsWhoIsActive(t *testing.T) {
 	changed := make(chan appliance.Activity, 100)
 	c := newCouple(t, func(o *Options) {
