@@ -44,12 +44,18 @@ func (f *field) probe(to string) *probing {
 // probeEvery asks as often as is said, where the laboratory has other things to do.
 func (f *field) probeEvery(to string, every time.Duration) *probing {
 	f.t.Helper()
+	return f.probeFor(to, every, patience)
+}
+
+// probeFor has a patience of its own for each attempt.
+func (f *field) probeFor(to string, every, patience time.Duration) *probing {
+	f.t.Helper()
 	p := &probing{stop: make(chan time.Duration, 1), done: make(chan []attempt, 1), served: make(chan struct{})}
 	ready := make(chan error, 1)
 	go func() {
 		ready <- inside(f.client, func() {
 			ready <- nil
-			p.done <- ask(netip.MustParseAddrPort(to), every, p.stop, sync.OnceFunc(func() { close(p.served) }))
+			p.done <- ask(netip.MustParseAddrPort(to), every, patience, p.stop, sync.OnceFunc(func() { close(p.served) }))
 		})
 	}()
 	if err := <-ready; err != nil {
@@ -80,7 +86,7 @@ type inquiry struct {
 }
 
 // ask runs on a thread in the client's namespace.
-func ask(to netip.AddrPort, every time.Duration, stop <-chan time.Duration, served func()) (out []attempt) {
+func ask(to netip.AddrPort, every, patience time.Duration, stop <-chan time.Duration, served func()) (out []attempt) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil

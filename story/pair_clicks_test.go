@@ -1,0 +1,75 @@
+package story
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// unheard is how long an attempt may take while an administrator is at work: less than the second after which a client sends a SYN again that nobody took, and more than
+// a busy machine needs.
+const unheard = 900 * time.Millisecond
+
+// TestPairClicksCostNoClient does what an administrator does with a pair that is well, while a client asks for a service a thousand times a second.
+func TestPairClicksCostNoClient(t *testing.T) {
+	c := lay(t).strangers()
+	apply := func(args ...string) func() {
+		return func() { c.a.does(append(args, "--apply")...) }
+	}
+	alone := func() bool { return !c.a.status().Paired && !c.b.status().Paired }
+	before := int64(0)
+	clicks := []struct {
+		name   string
+		do     func()
+		active string // afterwards; empty: nobody
+		moves  bool   // a SYN may be lost between the two owners
+	}{
+		{"the pair is made", func() { c.join() }, "a", false},
+		{"an address is added", apply("service", "add", "MORE", "--address", "10.77.0.101", "--ports", "80", "--protocol", "http", "--check", "none"), "a", false},
+		{"a server is added", apply("server", "add", "MORE", "S1", "--address", labGateway, "--port", "8081"), "a", false},
+		{"an address is changed", apply("service", "set", "MORE", "--address", "10.77.0.102"), "a", false},
+		{"a service is taken away with its address", apply("service", "delete", "MORE"), "a", false},
+		{"the service itself is changed", apply("service", "set", "WEB", "--ports", "80,88"), "a", false},
+		{"500 addresses are added", func() { before = c.a.status().Self.Revision; c.spread(500) }, "a", false},
+		{"500 addresses are taken away", func() { c.a.does("rollback", fmt.Sprint(before), "--apply") }, "a", false},
+		{"the heartbeat is restarted", func() { c.a.does("pair", "restart-heartbeat") }, "a", false},
+		{"the heartbeat's key is changed", func() { c.a.does("pair", "rotate-key") }, "a", false},
+		{"the heartbeat is set otherwise", apply("heartbeat", "set", "--interval", "30ms"), "a", false},
+		{"the passive node is restarted", func() { c.b.cmd.stop(t); c.b.begin() }, "a", false},
+		{"the other node is made active", func() { c.a.does("pair", "active", "peer") }, "b", true},
+		{"and this one again", func() { c.a.does("pair", "active", "self") }, "a", true},
+		{"the pair is broken", func() { c.a.does("pair", "break"); eventually(t, 20*time.Second, "both are alone", alone) }, "", false},
+	}
+	p := c.probeFor(labService+":80", time.Millisecond, unheard)
+	<-p.served
+	var began []time.Time
+	for _, click := range clicks {
+		began = append(began, time.Now())
+		click.do()
+		if click.active != "" {
+			c.settle(click.active)
+		}
+		pause(t, 100*time.Millisecond)
+	}
+	pause(t, unheard)
+	stood, list := c.slipped(), p.endPatiently()
+	for i, click := range clicks {
+		asked, hurt, lost := 0, 0, 0
+		for _, one := range list {
+			if one.at.Before(began[i]) || i+1 < len(began) && !one.at.Before(began[i+1]) {
+				continue
+			}
+			asked++
+			switch {
+			case one.refused || one.cut:
+				hurt++
+			case !one.good:
+				lost++
+			}
+		}
+		t.Logf("%s: %d attempts, %d refused or cut off, %d unheard", click.name, asked, hurt, lost)
+		if hurt > 0 || asked == 0 || lost > 0 && !click.moves && !stood {
+			t.Errorf("%s: of %d attempts %d were refused or cut off, %d unheard", click.name, asked, hurt, lost)
+		}
+	}
+}
