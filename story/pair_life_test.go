@@ -15,7 +15,7 @@ func TestPairIsBrokenAndTheActiveNodeGoesOnServing(t *testing.T) {
 	stood, t0 := c.slipped(), time.Now()
 	c.a.does("pair", "break")
 	eventually(t, 10*time.Second, "both are alone", func() bool { return !c.a.status().Paired && !c.b.status().Paired })
-	pause(t, time.Second)
+	pause(t, unheard+time.Second)
 	list, seen := p.end(), w.end()
 	gap, failed := outage(list, t0)
 	t.Logf("break: outage %v, %d of %d attempts failed; %v", gap, failed, len(list), judge(seen))
