@@ -17,21 +17,22 @@ func TestPairClicksCostNoClient(t *testing.T) {
 		return func() { c.a.does(append(args, "--apply")...) }
 	}
 	alone := func() bool { return !c.a.status().Paired && !c.b.status().Paired }
-	before := int64(0)
+	before := c.a.status().Self.Revision
 	clicks := []struct {
 		name   string
 		do     func()
 		active string // afterwards; empty: nobody
 		moves  bool   // a SYN may be lost between the two owners
 	}{
+		{"500 addresses are added to an appliance alone", func() { c.spread(500) }, "", false},
 		{"the pair is made", func() { c.join() }, "a", false},
+		{"500 addresses are taken away", func() { c.a.does("rollback", fmt.Sprint(before), "--apply") }, "a", false},
 		{"an address is added", apply("service", "add", "MORE", "--address", "10.77.0.101", "--ports", "80", "--protocol", "http", "--check", "none"), "a", false},
 		{"a server is added", apply("server", "add", "MORE", "S1", "--address", labGateway, "--port", "8081"), "a", false},
 		{"an address is changed", apply("service", "set", "MORE", "--address", "10.77.0.102"), "a", false},
 		{"a service is taken away with its address", apply("service", "delete", "MORE"), "a", false},
 		{"the service itself is changed", apply("service", "set", "WEB", "--ports", "80,88"), "a", false},
-		{"500 addresses are added", func() { before = c.a.status().Self.Revision; c.spread(500) }, "a", false},
-		{"500 addresses are taken away", func() { c.a.does("rollback", fmt.Sprint(before), "--apply") }, "a", false},
+		{"500 addresses are added to a pair", func() { c.spread(500) }, "a", false},
 		{"the heartbeat is restarted", func() { c.a.does("pair", "restart-heartbeat") }, "a", false},
 		{"the heartbeat's key is changed", func() { c.a.does("pair", "rotate-key") }, "a", false},
 		{"the heartbeat is set otherwise", apply("heartbeat", "set", "--interval", "30ms"), "a", false},
