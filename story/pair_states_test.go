@@ -172,10 +172,12 @@ func (c *couple) spread(count int) (last string) {
 	return last
 }
 
-// crowded tries the death of an owner of five hundred addresses more.
-func (c *couple) crowded() {
+// crowded tries faults on a pair with five hundred addresses more.
+func (c *couple) crowded(list []fault) {
 	c.t.Helper()
-	f := manyAddresses()
-	f.probes = c.spread(500)
-	record(c.t, c.trials(f, laboratory(f)))
+	last := c.spread(500)
+	for i := range list {
+		list[i].probes = last
+	}
+	c.all(list)
 }
