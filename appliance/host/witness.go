@@ -216,19 +216,34 @@ func (f *Floating) announcer(ctx context.Context) {
 	}
 }
 
+// announce gives each address its first frame before any of them its second one: with many of them that is when their clients find them.
 func (v *view) announce(round int) {
-	for a, name := range v.floating {
-		e := v.ears[name]
+	both := round < 3
+	v.say(func(from net.HardwareAddr, a netip.Addr) []byte {
 		switch {
-		case e == nil:
 		case a.Is6():
-			_ = e.say(advertise(e.link.hardware, a))
-		default:
-			if round < 3 || round%2 == 0 {
-				_ = e.say(arp(e.link.hardware, a, a))
+			return advertise(from, a)
+		case both || round%2 == 0:
+			return arp(from, a, a)
+		}
+		return arpAnnouncement(from, a)
+	})
+	if both {
+		v.say(func(from net.HardwareAddr, a netip.Addr) []byte {
+			if a.Is6() {
+				return nil
 			}
-			if round < 3 || round%2 == 1 {
-				_ = e.say(arpAnnouncement(e.link.hardware, a))
+			return arpAnnouncement(from, a)
+		})
+	}
+}
+
+// say sends a frame for each floating address on its interface.
+func (v *view) say(frame func(from net.HardwareAddr, a netip.Addr) []byte) {
+	for a, name := range v.floating {
+		if e := v.ears[name]; e != nil {
+			if f := frame(e.link.hardware, a); f != nil {
+				_ = e.say(f)
 			}
 		}
 	}
