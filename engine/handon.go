@@ -26,8 +26,8 @@ type Parting struct {
 }
 
 // HandOn prepares that another machine serves the addresses which moves selects: new clients are still served, every answer of HTTP says that the connection ends with it
-// (Connection: close, GOAWAY), and HandOn returns when no request is under way, at the latest after limit. The listeners stay. What it returns goes on from there, or undoes
-// it. An error of kind Unavailable says that the engine does not run; nothing has changed then.
+// (Connection: close, GOAWAY), and HandOn returns when no request is under way, at the latest after limit. Who asks for nothing for a moment is asked to end (FIN). The
+// listeners stay. What it returns goes on from there, or undoes it. An error of kind Unavailable says that the engine does not run; nothing has changed then.
 func (e *Engine) HandOn(ctx context.Context, moves func(netip.Addr) bool, limit time.Duration) (*Parting, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
@@ -36,21 +36,23 @@ func (e *Engine) HandOn(ctx context.Context, moves func(netip.Addr) bool, limit 
 	defer cancel()
 	p := &Parting{engine: e, moves: moves, list: e.part(moves)}
 	p.web = slices.DeleteFunc(slices.Clone(p.list), func(s *service) bool { return s.running.Load().config.Protocol != appliance.HTTP })
-	pause(ctx, min(handOnMoment, limit/4))
-	e.each(p.web, func(s *shard) { s.evict(nil, nil) }) // between two requests at once, else behind the answer
-	p.quiet(ctx)
-	return p, nil
+	moment := min(handOnMoment, limit/4)
+	for pause(ctx, moment); ; {
+		e.each(p.web, (*shard).evictOlder) // between two requests at once, else behind the answer
+		if p.quiet(ctx, moment) || ctx.Err() != nil {
+			return p, nil
+		}
+	}
 }
 
 // Shut lets no more clients of TCP in: who asks for a connection is not answered and asks again, of the other machine then. It returns when those who were let in before
 // have their answers, at the latest after limit, and tells whether they have. Before it returns, what is left has been asked to end (FIN): sessions of TCP Mode and UDP Mode, tunnels, and
 // requests that took longer. It is for the moment right before the change of owner: a client's kernel takes a second to ask again.
 func (p *Parting) Shut(ctx context.Context, limit time.Duration) (quiet bool) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	p.engine.shut(p)
 	pause(ctx, handOnCalm)
-	quiet = p.quiet(ctx)
+	p.engine.takeAll(p)
+	quiet = p.quiet(ctx, limit)
 	p.engine.each(p.list, (*shard).evictAll)
 	return quiet
 }
@@ -58,8 +60,10 @@ func (p *Parting) Shut(ctx context.Context, limit time.Duration) (quiet bool) {
 // Restore lets the services be as before. It is to be called when the addresses have gone, or stayed after all, and may be called again.
 func (p *Parting) Restore() { p.engine.restore(p) }
 
-// quiet waits until no request of HTTP is under way.
-func (p *Parting) quiet(ctx context.Context) bool {
+// quiet waits until no client of HTTP is there any more, at the latest until most is over.
+func (p *Parting) quiet(ctx context.Context, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
 	busy := func(s *service) bool { return s.open.Load() > 0 }
 	for slices.ContainsFunc(p.web, busy) {
 		if ctx.Err() != nil {
@@ -91,8 +95,9 @@ func (e *Engine) part(moves func(netip.Addr) bool) []*service {
 			list = append(list, s)
 		}
 	}
+	e.eachListener(moves, func(n *loop.Listener) { n.Defer(false) })
 	e.each(list, func(s *shard) {
-		s.leaving = true
+		s.leaving, s.mark = true, s.lane.loop.Mark()
 		s.swap(s.service.running.Load())
 		s.lane.loop.Accepted(s, func(_ wire.Conn, core wire.Core) { leave(core) })
 	})
@@ -116,6 +121,13 @@ func (e *Engine) shut(p *Parting) {
 	}
 }
 
+// takeAll lets in who was in front of the door when it was shut: until a loop has taken them they are not seen.
+func (e *Engine) takeAll(p *Parting) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.eachListener(p.moves, (*loop.Listener).TakeAll)
+}
+
 // restore undoes shut, and part for services that no Apply has changed since.
 func (e *Engine) restore(p *Parting) {
 	e.mu.Lock()
@@ -127,6 +139,7 @@ func (e *Engine) restore(p *Parting) {
 			}
 		}
 	}
+	e.eachListener(p.moves, func(n *loop.Listener) { n.Defer(true) })
 	for _, s := range p.list {
 		if now := s.running.Load(); now.parted != nil {
 			s.running.Store(now.parted)
@@ -135,6 +148,20 @@ func (e *Engine) restore(p *Parting) {
 	e.each(p.list, func(s *shard) {
 		s.leaving = false
 		s.swap(s.service.running.Load())
+	})
+}
+
+// eachListener runs f for the listeners of TCP on the addresses that move, each on its loop. The caller holds mu.
+func (e *Engine) eachListener(moves func(netip.Addr) bool, f func(*loop.Listener)) {
+	_ = e.onAll(func(n *lane) {
+		for local, g := range e.groups {
+			if local.datagrams || !moves(local.Addr()) {
+				continue
+			}
+			for _, l := range g.listeners[n.number] {
+				f(l.(*loop.Listener))
+			}
+		}
 	})
 }
 

@@ -210,3 +210,53 @@ func TestNobodyIsCutOffWhenTheDoorsAreShut(t *testing.T) {
 		t.Errorf("%d of %d clients had no answer", lost.Load(), answers.Load())
 	}
 }
+
+// TestHandOnSparesWhoHasJustCome: between its connection and its request a client has a moment, or it would be cut off in place of being served.
+func TestHandOnSparesWhoHasJustCome(t *testing.T) {
+	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	r := start(t, Options{Loops: 2})
+	r.apply(w)
+	arrives := func(open int64) net.Conn {
+		c := dial(t, address(w))
+		until(t, "it is accepted", func() bool { return r.view.Load().services[0].open.Load() == open })
+		return c
+	}
+	before := dial(t, address(w))
+	if !keptAlive(t, before, "/") {
+		t.Fatal("it is not kept")
+	}
+	list := r.part(everywhere)
+	asks, silent := arrives(2), arrives(3)
+	r.each(list, (*shard).evictOlder)
+	wantEOF(t, before)
+	if keptAlive(t, asks, "/") {
+		t.Error("it is not told to come again")
+	}
+	wantEOF(t, asks)
+	r.each(list, (*shard).evictOlder)
+	wantEOF(t, silent)
+}
+
+// TestWhoIsConnectedWhenTheDoorsAreShutIsServed, even if it asks late: the kernel does not keep it out of sight.
+func TestWhoIsConnectedWhenTheDoorsAreShutIsServed(t *testing.T) {
+	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	r := start(t, Options{Loops: 2})
+	r.apply(w)
+	parting, err := r.HandOn(soon(t), everywhere, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := dial(t, address(w))
+	quiet := make(chan bool, 1)
+	go func() { quiet <- parting.Shut(soon(t), time.Minute) }()
+	until(t, "it is seen", func() bool { return r.view.Load().services[0].open.Load() == 1 })
+	if len(quiet) > 0 {
+		t.Error("the doors were not kept shut for it")
+	}
+	if keptAlive(t, late, "/") {
+		t.Error("it is not told to come again")
+	}
+	if !<-quiet {
+		t.Error("everybody has an answer, it says that somebody has none")
+	}
+}

@@ -37,6 +37,7 @@ type shard struct {
 	traffic      stats.Traffic
 	listeners    []ear
 	leaving      bool      // another process or machine serves the next clients
+	mark         uint32    // then: who came after it is spared by evictOlder
 	quietTill    wire.Time // no refusal is logged before
 	secrecy      *secrecy
 	sharing      wire.Sharing // of connections to the servers
@@ -152,3 +153,10 @@ func (s *shard) evict(server *wire.Server, which func(wire.Conn) bool) {
 }
 
 func (s *shard) evictAll() { s.evict(nil, nil) }
+
+// evictOlder asks the sessions to end that were there at the last mark, and sets the next one: who has come since may be about to ask.
+func (s *shard) evictOlder() {
+	mark := s.mark
+	s.mark = s.lane.loop.Mark()
+	s.evict(nil, func(c wire.Conn) bool { return c.(*loop.Conn).Precedes(mark) })
+}

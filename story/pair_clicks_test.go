@@ -1,7 +1,10 @@
 package story
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -10,7 +13,8 @@ import (
 // a busy machine needs.
 const unheard = 900 * time.Millisecond
 
-// TestPairClicksCostNoClient does what an administrator does with a pair that is well, while a client asks for a service a thousand times a second.
+// TestPairClicksCostNoClient does what an administrator does with a pair that is well, while a client asks for a service a thousand times a second, and another one on a
+// connection that it keeps.
 func TestPairClicksCostNoClient(t *testing.T) {
 	c := lay(t).strangers()
 	apply := func(args ...string) func() {
@@ -22,7 +26,7 @@ func TestPairClicksCostNoClient(t *testing.T) {
 		name   string
 		do     func()
 		active string // afterwards; empty: nobody
-		moves  bool   // a SYN may be lost between the two owners
+		moves  bool   // a SYN may be lost between the two owners, and who keeps a connection begins another one
 	}{
 		{"500 addresses are added to an appliance alone", func() { c.spread(500) }, "", false},
 		{"the pair is made", func() { c.join() }, "a", false},
@@ -43,6 +47,7 @@ func TestPairClicksCostNoClient(t *testing.T) {
 	}
 	p := c.probeFor(labService+":80", time.Millisecond, unheard)
 	<-p.served
+	kept := c.keepsAsking(labService + ":80")
 	var began []time.Time
 	for _, click := range clicks {
 		began = append(began, time.Now())
@@ -53,9 +58,14 @@ func TestPairClicksCostNoClient(t *testing.T) {
 		pause(t, 100*time.Millisecond)
 	}
 	pause(t, unheard+time.Second) // the last ones, too, are answered or given up by then
-	stood, list := c.slipped(), p.endPatiently()
+	stood, list, ends := c.slipped(), p.endPatiently(), kept()
 	for i, click := range clicks {
-		asked, hurt, lost := 0, 0, 0
+		asked, hurt, lost, ended := 0, 0, 0, 0
+		for _, at := range ends {
+			if !at.Before(began[i]) && (i+1 == len(began) || at.Before(began[i+1])) {
+				ended++
+			}
+		}
 		for _, one := range list {
 			if one.at.Before(began[i]) || i+1 < len(began) && !one.at.Before(began[i+1]) {
 				continue
@@ -68,9 +78,53 @@ func TestPairClicksCostNoClient(t *testing.T) {
 				lost++
 			}
 		}
-		t.Logf("%s: %d attempts, %d refused or cut off, %d unheard", click.name, asked, hurt, lost)
-		if hurt > 0 || asked == 0 || lost > 0 && !click.moves && !stood {
-			t.Errorf("%s: of %d attempts %d were refused or cut off, %d unheard", click.name, asked, hurt, lost)
+		t.Logf("%s: %d attempts, %d refused or cut off, %d unheard; %d connections that were kept have ended", click.name, asked, hurt, lost, ended)
+		if hurt > 0 || asked == 0 || lost+ended > 0 && !click.moves && !stood {
+			t.Errorf("%s: of %d attempts %d were refused or cut off, %d unheard; %d connections that were kept have ended", click.name, asked, hurt, lost, ended)
+		}
+	}
+}
+
+// keepsAsking asks fifty times a second on one connection, and on another one when that has ended; stop returns when each did.
+func (c *couple) keepsAsking(to string) (stop func() []time.Time) {
+	over, done := make(chan struct{}), make(chan []time.Time, 1)
+	go func() {
+		var ends []time.Time
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if !c.asks(to, tick.C, over) {
+				done <- ends
+				return
+			}
+			ends = append(ends, time.Now())
+		}
+	}()
+	return func() []time.Time { close(over); return <-done }
+}
+
+// asks asks on one connection until that has ended, or all is over: then it returns false.
+func (c *couple) asks(to string, tick <-chan time.Time, over <-chan struct{}) bool {
+	conn, err := c.dialClient(to)
+	if err == nil {
+		defer conn.Close()
+	}
+	for answers := bufio.NewReader(conn); ; {
+		select {
+		case <-over:
+			return false
+		case <-tick:
+		}
+		if err != nil {
+			return true
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err = fmt.Fprint(conn, "GET /kept HTTP/1.1\r\nHost: lab\r\n\r\n"); err != nil {
+			continue
+		}
+		var answer *http.Response
+		if answer, err = http.ReadResponse(answers, nil); err == nil {
+			_, err = io.Copy(io.Discard, answer.Body)
 		}
 	}
 }

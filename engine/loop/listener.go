@@ -66,15 +66,39 @@ func (l *Loop) Listen(fd int, local netip.AddrPort, a Acceptor, clientFirst bool
 // Serve gives the listener to another acceptor; connections that were accepted before stay with theirs.
 func (n *Listener) Serve(a Acceptor, local netip.AddrPort, clientFirst bool) {
 	n.origin, n.eager = &origin{acceptor: a, local: local}, clientFirst
-	seconds, quick := int32(0), int32(1)
+	quick := int32(1)
 	if clientFirst {
-		seconds, quick = 1, 0 // its connections have both from it: the answer acknowledges the request, which saves a packet
+		quick = 0 // its connections have it from the listener: the answer acknowledges the request, which saves a packet
 	}
-	sysSetInt(n.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
 	sysSetInt(n.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, quick)
+	n.Defer(true)
 	if n.full {
 		n.full = false
 		n.update()
+	}
+}
+
+// Defer has the kernel keep a connection back until something has come on it, where clients speak first (tcp(7), TCP_DEFER_ACCEPT), or not: then nobody is out of sight who
+// believes to be connected.
+func (n *Listener) Defer(on bool) {
+	seconds := int32(0)
+	if on && n.eager {
+		seconds = 1
+	}
+	sysSetInt(n.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
+}
+
+// TakeAll accepts everybody who waits now, as far as the acceptor admits them.
+func (n *Listener) TakeAll() {
+	for range backlog {
+		a := n.origin.acceptor
+		if n.loop.starved.at != 0 || n.loop.overfull || !a.Admit() {
+			return
+		}
+		if !n.acceptOne(a) {
+			a.Gone()
+			return
+		}
 	}
 }
 

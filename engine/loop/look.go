@@ -29,6 +29,12 @@ func (c *Conn) sight() Sight {
 	}
 }
 
+// Mark stands for this moment of the loop, see Conn.Precedes. It is called on the loop.
+func (l *Loop) Mark() uint32 { return l.gen }
+
+// Precedes tells whether the connection had begun at a mark that is not older than some two thousand million connections.
+func (c *Conn) Precedes(mark uint32) bool { return int32(mark-c.gen) >= 0 }
+
 // Look shows the accepted connections among n descriptors, beginning with from, and returns where the next look begins; -1: that was all. It is called on the loop, and
 // a look is short if n is small.
 func (l *Loop) Look(from, n int, see func(Sight)) (next int) {
