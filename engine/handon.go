@@ -14,7 +14,7 @@ import (
 // The rhythm of handing on: clients of HTTP have a moment in which they hear by an answer that they are to come again, and the last look is close to the change of owner.
 const (
 	handOnMoment = 200 * time.Millisecond
-	handOnLook   = time.Millisecond
+	handOnLook   = 250 * time.Microsecond
 	handOnCalm   = time.Millisecond // after the last client was let in: handshakes under way come to their end, and what the kernel has queued to a loop
 )
 
