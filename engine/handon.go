@@ -37,7 +37,8 @@ func (e *Engine) HandOn(ctx context.Context, moves func(netip.Addr) bool, limit 
 	p := &Parting{engine: e, moves: moves, list: e.part(moves)}
 	p.web = slices.DeleteFunc(slices.Clone(p.list), func(s *service) bool { return s.running.Load().config.Protocol != appliance.HTTP })
 	moment := min(handOnMoment, limit/4)
-	for pause(ctx, moment); ; {
+	pause(ctx, moment)
+	for {
 		e.each(p.web, (*shard).evictOlder) // between two requests at once, else behind the answer
 		if p.quiet(ctx, moment) || ctx.Err() != nil {
 			return p, nil

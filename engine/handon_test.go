@@ -11,9 +11,17 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"evenkeel/appliance"
 )
 
 func everywhere(netip.Addr) bool { return true }
+
+// handedOnWeb is a service with a server that answers what keptBy expects.
+func handedOnWeb(t *testing.T) appliance.VirtualService {
+	t.Helper()
+	return web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+}
 
 // keptAlive sends a request by c and tells whether the connection is kept.
 func keptAlive(t *testing.T, c net.Conn, path string) bool {
@@ -132,7 +140,7 @@ func TestHandOnWaitsNoLongerThanItsLimit(t *testing.T) {
 }
 
 func TestAnApplyWhileAddressesAreHandedOnWins(t *testing.T) {
-	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	w := handedOnWeb(t)
 	r := start(t, Options{Loops: 1})
 	r.apply(w)
 	parting, err := r.HandOn(soon(t), everywhere, time.Second)
@@ -152,7 +160,7 @@ func TestAnApplyWhileAddressesAreHandedOnWins(t *testing.T) {
 
 // TestNobodyIsCutOffWhenTheDoorsAreShut: clients come all the time. Whoever was answered by this machine has the answer to the request before Shut returns, and nobody is let in any more.
 func TestNobodyIsCutOffWhenTheDoorsAreShut(t *testing.T) {
-	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	w := handedOnWeb(t)
 	r := start(t, Options{Loops: 2})
 	r.apply(w)
 	stop, rounds := make(chan struct{}), 20
@@ -213,7 +221,7 @@ func TestNobodyIsCutOffWhenTheDoorsAreShut(t *testing.T) {
 
 // TestHandOnSparesWhoHasJustCome: between its connection and its request a client has a moment, or it would be cut off in place of being served.
 func TestHandOnSparesWhoHasJustCome(t *testing.T) {
-	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	w := handedOnWeb(t)
 	r := start(t, Options{Loops: 2})
 	r.apply(w)
 	arrives := func(open int64) net.Conn {
@@ -239,7 +247,7 @@ func TestHandOnSparesWhoHasJustCome(t *testing.T) {
 
 // TestWhoIsConnectedWhenTheDoorsAreShutIsServed, even if it asks late: the kernel does not keep it out of sight.
 func TestWhoIsConnectedWhenTheDoorsAreShutIsServed(t *testing.T) {
-	w := web(t, "WEB", serveHandler(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "answer") })).address)
+	w := handedOnWeb(t)
 	r := start(t, Options{Loops: 2})
 	r.apply(w)
 	parting, err := r.HandOn(soon(t), everywhere, time.Minute)

@@ -60,14 +60,15 @@ func TestPairClicksCostNoClient(t *testing.T) {
 	pause(t, unheard+time.Second) // the last ones, too, are answered or given up by then
 	stood, list, ends := c.slipped(), p.endPatiently(), kept()
 	for i, click := range clicks {
+		during := func(at time.Time) bool { return !at.Before(began[i]) && (i+1 == len(began) || at.Before(began[i+1])) }
 		asked, hurt, lost, ended := 0, 0, 0, 0
 		for _, at := range ends {
-			if !at.Before(began[i]) && (i+1 == len(began) || at.Before(began[i+1])) {
+			if during(at) {
 				ended++
 			}
 		}
 		for _, one := range list {
-			if one.at.Before(began[i]) || i+1 < len(began) && !one.at.Before(began[i+1]) {
+			if !during(one.at) {
 				continue
 			}
 			asked++
@@ -112,6 +113,8 @@ func (c *couple) asks(to string, tick <-chan time.Time, over <-chan struct{}) bo
 	for answers := bufio.NewReader(conn); ; {
 		select {
 		case <-over:
+			return false
+		case <-c.t.Context().Done(): // the test has failed meanwhile
 			return false
 		case <-tick:
 		}

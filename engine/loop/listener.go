@@ -89,18 +89,7 @@ func (n *Listener) Defer(on bool) {
 }
 
 // TakeAll accepts everybody who waits now, as far as the acceptor admits them.
-func (n *Listener) TakeAll() {
-	for range backlog {
-		a := n.origin.acceptor
-		if n.loop.starved.at != 0 || n.loop.overfull || !a.Admit() {
-			return
-		}
-		if !n.acceptOne(a) {
-			a.Gone()
-			return
-		}
-	}
-}
+func (n *Listener) TakeAll() { n.take(backlog) }
 
 // Resume accepts again after the acceptor had refused.
 func (n *Listener) Resume() {
@@ -180,24 +169,34 @@ func (n *Listener) pace() int {
 
 // accept takes a batch of connections. If there are more, it is called again in the next turn.
 func (n *Listener) accept() {
-	for i := range n.pace() {
+	batch := n.pace()
+	switch came, empty := n.take(batch); {
+	case empty:
+		n.whole, n.batch = 0, max(1, came)
+	case came == batch:
+		n.whole++
+	}
+}
+
+// take accepts so many connections at most, and tells how many came and whether no more wait.
+func (n *Listener) take(most int) (came int, empty bool) {
+	for ; came < most; came++ {
 		n.loop.current = nil
 		if n.loop.starved.at != 0 || n.loop.overfull { // the last one's dial took the last descriptor
-			return
+			break
 		}
 		a := n.origin.acceptor
 		if !a.Admit() {
 			n.full = true
 			n.update()
-			return
+			break
 		}
 		if !n.acceptOne(a) {
 			a.Gone()
-			n.whole, n.batch = 0, max(1, i)
-			return
+			return came, true
 		}
 	}
-	n.whole++
+	return came, false
 }
 
 // acceptOne takes one connection, which was admitted; false: none came.
